@@ -1,0 +1,16 @@
+"""MuJoCo table-top tasks, registered with Gymnasium as `worldmodel/<Task>-v0`."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+from envs.tasks import TASKS
+
+for _name in TASKS:
+    gym.register(
+        id=f"worldmodel/{_name}-v0",
+        entry_point="envs.tabletop:TabletopEnv",
+        kwargs={"task": _name},
+    )
+
+__all__ = ["TASKS"]

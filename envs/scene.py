@@ -1,0 +1,243 @@
+"""The MJCF of the one table-top scene that every task shares."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+TIMESTEP_S = 0.004
+CUBE_HALF_SIDE_M = 0.025
+FINGER_TRAVEL_M = 0.04
+TRAY_LOW_M = (0.29, -0.31)
+TRAY_HIGH_M = (0.73, 0.31)
+
+CAMERA_POS_M = (1.20, -0.66, 0.80)
+CAMERA_TARGET_M = (0.49, 0.01, 0.06)
+CAMERA_FOVY_DEG = 33
+
+# Published joint limits of the Franka Emika Panda [rad].
+JOINT_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
+JOINT_HIGH = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
+
+# Published Denavit-Hartenberg chain of the Panda as MJCF frames:
+# (position in the parent [m], rotation about the parent's x axis [quarter turns]).
+_LINKS = (
+    ((0.0, 0.0, 0.333), 0),
+    ((0.0, 0.0, 0.0), -1),
+    ((0.0, -0.316, 0.0), 1),
+    ((0.0825, 0.0, 0.0), 1),
+    ((-0.0825, 0.384, 0.0), -1),
+    ((0.0, 0.0, 0.0), 1),
+    ((0.088, 0.0, 0.0), 1),
+)
+
+# Capsules drawn on each link: (from, to, radius) in the link's frame [m].
+_LINK_CAPSULES = (
+    (((0, 0, -0.16), (0, 0, -0.04), 0.058),),
+    (((0, 0, -0.05), (0, 0, 0.05), 0.058),),
+    (((0, 0, -0.16), (0, 0, -0.04), 0.054),),
+    (((0, 0, -0.05), (0, 0, 0.05), 0.054),),
+    (((0, 0, -0.24), (0, 0, -0.18), 0.052), ((0, 0.07, -0.16), (0, 0.08, 0), 0.03)),
+    (((0, 0, -0.05), (0, 0, 0.04), 0.048),),
+    (((0, 0, -0.02), (0, 0, 0.06), 0.046),),
+)
+
+_STIFFNESS = (9000, 9000, 7000, 7000, 4000, 4000, 4000)
+_DAMPING = (200, 200, 160, 160, 90, 90, 90)
+_FORCE = (200, 200, 200, 200, 80, 80, 80)
+# Mass [kg] and a box-like diagonal inertia [kg m^2] for each link.
+_LINK_MASS = (3.0, 3.0, 2.5, 2.5, 2.5, 1.5, 0.6)
+
+# Six faces: (axis, sign, rgb). Warm colours on the sides, a pale top.
+_FACES = (
+    (0, 1, "0.95 0.15 0.10"),
+    (0, -1, "0.10 0.75 0.20"),
+    (1, 1, "0.10 0.35 0.95"),
+    (1, -1, "0.95 0.80 0.05"),
+    (2, 1, "0.95 0.95 0.95"),
+    (2, -1, "0.60 0.10 0.70"),
+)
+
+
+def _vector(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.6g}" for value in values)
+
+
+def _quarter_turn_x(turns: int) -> str:
+    half = turns * math.pi / 4
+    return _vector((math.cos(half), math.sin(half), 0.0, 0.0))
+
+
+def _camera_axes() -> str:
+    """The camera's right and up axes when it looks at its target, world z up."""
+    forward = np.subtract(CAMERA_TARGET_M, CAMERA_POS_M)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    up /= np.linalg.norm(up)
+    return _vector((*right, *up))
+
+
+def _link_open(index: int) -> str:
+    """Opens the body of one link (closed by the caller)."""
+    position, turns = _LINKS[index]
+    mass = _LINK_MASS[index]
+    inertia = mass * 0.01
+    capsules = "".join(
+        f'<geom class="shell" type="capsule" size="{radius}" '
+        f'fromto="{_vector(start)} {_vector(end)}"/>'
+        for start, end, radius in _LINK_CAPSULES[index]
+    )
+    return (
+        f'<body name="link{index + 1}" pos="{_vector(position)}" '
+        f'quat="{_quarter_turn_x(turns)}" gravcomp="1">'
+        f'<inertial pos="0 0 0" mass="{mass}" '
+        f'diaginertia="{inertia} {inertia} {inertia}"/>'
+        f'<joint name="joint{index + 1}" axis="0 0 1" '
+        f'range="{JOINT_LOW[index]} {JOINT_HIGH[index]}" armature="0.1"/>'
+        f"{capsules}"
+    )
+
+
+def _finger(name: str, side: int) -> str:
+    """One finger that slides along the hand's y axis; opens toward `side`."""
+    return f"""
+    <body name="{name}_finger" pos="0 0 0.0584" gravcomp="1">
+      <inertial pos="0 0 0.02" mass="0.05" diaginertia="2e-5 2e-5 1e-5"/>
+      <joint name="{name}_finger" type="slide" axis="0 {side} 0"
+             range="0 {FINGER_TRAVEL_M}" armature="0.2" damping="4"/>
+      <geom class="finger" pos="0 {side * 0.0065} 0.015"
+            size="0.012 0.0065 0.03"/>
+    </body>"""
+
+
+def _hand() -> str:
+    return f"""
+    <body name="hand" pos="0 0 0.107" quat="0.9238795 0 0 -0.3826834" gravcomp="1">
+      <inertial pos="0 0 0.03" mass="0.6" diaginertia="2e-3 1e-3 2e-3"/>
+      <geom class="hand" pos="0 0 0.025" size="0.022 0.06 0.018"/>
+      <geom class="mark" pos="0.022 0 0.025" size="0.001 0.058 0.016"/>
+      <site name="gripper" pos="0 0 0.1034" rgba="0 0 0 0"/>
+      {_finger("left", 1)}
+      {_finger("right", -1)}
+    </body>"""
+
+
+def _arm() -> str:
+    opening = "".join(_link_open(index) for index in range(7))
+    return f"""
+    <body name="base">
+      <geom class="shell" type="capsule" size="0.07" fromto="0 0 0.02 0 0 0.14"/>
+      {opening}{_hand()}{"</body>" * 7}
+    </body>"""
+
+
+def _cube() -> str:
+    half = CUBE_HALF_SIDE_M
+    plates = []
+    for axis, sign, rgb in _FACES:
+        position = [0.0, 0.0, 0.0]
+        position[axis] = sign * half
+        size = [half * 0.96] * 3
+        size[axis] = 0.0006
+        plates.append(
+            f'<geom name="face{axis}{"+" if sign > 0 else "-"}" class="face" '
+            f'pos="{_vector(tuple(position))}" size="{_vector(tuple(size))}" '
+            f'rgba="{rgb} 1"/>'
+        )
+    return f"""
+    <body name="cube" pos="0.5 0 {half}">
+      <freejoint name="cube"/>
+      <geom name="cube" class="cube" size="{half} {half} {half}"/>
+      {"".join(plates)}
+    </body>"""
+
+
+def _tray() -> str:
+    (low_x, low_y), (high_x, high_y) = TRAY_LOW_M, TRAY_HIGH_M
+    mid_x, mid_y = (low_x + high_x) / 2, (low_y + high_y) / 2
+    half_x, half_y = (high_x - low_x) / 2, (high_y - low_y) / 2
+    rails = (
+        ((low_x, mid_y), (0.008, half_y + 0.008)),
+        ((high_x, mid_y), (0.008, half_y + 0.008)),
+        ((mid_x, low_y), (half_x, 0.008)),
+        ((mid_x, high_y), (half_x, 0.008)),
+    )
+    return "".join(
+        f'<geom class="rail" pos="{x} {y} 0.012" size="{sx} {sy} 0.012"/>'
+        for (x, y), (sx, sy) in rails
+    )
+
+
+def _actuators() -> str:
+    joints = "".join(
+        f'<position name="joint{i + 1}" joint="joint{i + 1}" '
+        f'kp="{_STIFFNESS[i]}" kv="{_DAMPING[i]}" '
+        f'ctrlrange="{JOINT_LOW[i]} {JOINT_HIGH[i]}" '
+        f'forcerange="-{_FORCE[i]} {_FORCE[i]}"/>'
+        for i in range(7)
+    )
+    fingers = "".join(
+        f'<position name="{name}_finger" joint="{name}_finger" kp="1500" kv="60" '
+        f'ctrlrange="0 {FINGER_TRAVEL_M}" forcerange="-25 25"/>'
+        for name in ("left", "right")
+    )
+    return f"<actuator>{joints}{fingers}</actuator>"
+
+
+_HEADER = f"""
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic"
+          impratio="10"/>
+  <visual>
+    <headlight ambient="0.45 0.45 0.45" diffuse="0.35 0.35 0.35" specular="0 0 0"/>
+    <quality shadowsize="0" offsamples="4" numslices="12" numstacks="6"/>
+    <global offwidth="640" offheight="640"/>
+    <map znear="0.05" zfar="10"/>
+  </visual>
+  <default>
+    <geom type="box"/>
+    <default class="shell">
+      <geom contype="0" conaffinity="0" rgba="0.85 0.87 0.92 1"/>
+    </default>
+    <default class="hand"><geom contype="2" conaffinity="1" rgba="0.2 0.2 0.25 1"/>
+    </default>
+    <default class="mark"><geom contype="0" conaffinity="0" rgba="0 0.85 0.9 1"/>
+    </default>
+    <default class="finger">
+      <geom contype="2" conaffinity="1" rgba="1 0.45 0 1" friction="1.5 0.05 0.001"
+            condim="4" solref="0.01 1"/>
+    </default>
+    <default class="cube">
+      <geom contype="1" conaffinity="7" rgba="0.1 0.1 0.1 1" condim="4"
+            friction="0.9 0.01 0.001" mass="0.1" solref="0.01 1"/>
+    </default>
+    <default class="face"><geom contype="0" conaffinity="0" mass="0"/></default>
+    <default class="rail"><geom contype="4" conaffinity="1" rgba="0.3 0.22 0.15 1"/>
+    </default>
+  </default>"""
+
+
+def arm_xml() -> str:
+    """The arm alone, for inverse kinematics (no cube, no tray, no actuators)."""
+    return (
+        f'<mujoco model="arm">{_HEADER}<worldbody>{_arm()}</worldbody></mujoco>'
+    )
+
+
+def scene_xml() -> str:
+    """The whole scene: table, tray, arm with gripper, cube, light and camera."""
+    return f"""<mujoco model="tabletop">{_HEADER}
+  <worldbody>
+    <light name="sun" directional="true" pos="0.8 -0.6 1.5" dir="-0.35 0.4 -0.85"
+           diffuse="0.55 0.55 0.55" specular="0 0 0" castshadow="false"/>
+    <camera name="front" pos="{_vector(CAMERA_POS_M)}" fovy="{CAMERA_FOVY_DEG}"
+            xyaxes="{_camera_axes()}"/>
+    <geom name="table" type="box" pos="0.4 0 -0.02" size="0.55 0.6 0.02"
+          contype="4" conaffinity="1" rgba="0.42 0.47 0.52 1"
+          friction="0.9 0.01 0.001" condim="4"/>
+    {_tray()}{_arm()}{_cube()}
+  </worldbody>
+  {_actuators()}
+</mujoco>"""

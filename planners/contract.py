@@ -1,0 +1,142 @@
+"""What a planner takes and gives: costs, guesses, plans."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+CostFn = Callable[[Tensor], Tensor]
+"""Costs (B, N) of candidate action sequences (B, N, H, A); lower is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """Where a search begins.
+
+    Attributes:
+        mean: (B, H, A) actions in [-1, 1]; its device and dtype rule the plan's.
+        std: (B, H, A) standard deviations of the search around the mean, or None for
+            the planner's own.
+        elites: (B, E, H, A) sequences that deserve a second look, or None.
+    """
+
+    mean: Tensor
+    std: Tensor | None = None
+    elites: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 3 or not self.mean.is_floating_point():
+            raise ValueError(
+                "guess.mean must be a floating point tensor (B, H, A), got "
+                f"{_describe(self.mean)}"
+            )
+        if self.std is not None:
+            self._check_like_mean("std", self.std, self.std.shape)
+        if self.elites is not None:
+            if self.elites.ndim != 4:
+                raise ValueError(
+                    f"guess.elites must be (B, E, H, A), got {_describe(self.elites)}"
+                )
+            one = self.elites.shape[:1] + self.elites.shape[2:]
+            self._check_like_mean("elites", self.elites, one)
+
+    def _check_like_mean(self, name: str, value: Tensor, shape: torch.Size) -> None:
+        mean = self.mean
+        alike = value.dtype == mean.dtype and value.device == mean.device
+        if shape != mean.shape or not alike:
+            raise ValueError(
+                f"guess.{name} must match guess.mean {_describe(mean)}, got "
+                f"{_describe(value)}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a search found.
+
+    Attributes:
+        actions: (B, H, A) in [-1, 1], the planner's documented choice.
+        cost: (B,) cost of `actions`; inf where `invalid`.
+        next_guess: where a further search of the same problem would begin: `actions`,
+            the final std and the kept elites, not shifted in time.
+        invalid: (B,) bool, true where no candidate had a finite cost; `actions` are
+            then the guess.
+        evaluations: candidates per problem whose cost was asked for.
+        best_cost: (I, B) lowest cost seen up to and including each iteration.
+        elite_cost: (I, B) mean finite cost of each iteration's elites, else inf.
+    """
+
+    actions: Tensor
+    cost: Tensor
+    next_guess: Guess
+    invalid: Tensor
+    evaluations: int
+    best_cost: Tensor
+    elite_cost: Tensor
+
+
+class Planner(Protocol):
+    """Searches for cheap action sequences of B problems side by side."""
+
+    def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
+        """Gives one plan per problem.
+
+        Args:
+            cost: maps (B, N, H, A) to (B, N); candidates whose cost is NaN or infinite
+                count as the worst.
+            guess: where to begin; a tensor (B, H, A) is taken as the mean.
+            seeds: (B,) int64, one per problem. With an elementwise cost a problem's
+                plan is a function of its own guess and seed, bit for bit.
+        """
+        ...
+
+
+def as_guess(guess: Guess | Tensor) -> Guess:
+    """Gives the guess with its mean and elites inside the action bounds."""
+    if isinstance(guess, Tensor):
+        guess = Guess(guess)
+    elites = guess.elites
+    return Guess(
+        mean=guess.mean.clamp(-1.0, 1.0),
+        std=guess.std,
+        elites=None if elites is None else elites.clamp(-1.0, 1.0),
+    )
+
+
+def seeds_for(guess: Guess, seeds: Tensor) -> Tensor:
+    """Gives the seeds (B,) on the guess's device.
+
+    Raises:
+        ValueError: the seeds are not int64 or not one per problem.
+    """
+    expected = guess.mean.shape[:1]
+    if seeds.shape != expected or seeds.dtype != torch.int64:
+        raise ValueError(
+            f"seeds must be torch.int64 of shape {tuple(expected)} (one per problem "
+            f"of the guess), got {_describe(seeds)}"
+        )
+    return seeds.to(guess.mean.device)
+
+
+def require_at_least(name: str, value: float, low: float) -> None:
+    """Raises ValueError unless low <= value."""
+    if not value >= low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raises ValueError unless 0 < value."""
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Raises ValueError unless 0 <= value < 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value}")
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}"

@@ -1,0 +1,3 @@
+from envs.graphics import select_backend
+
+select_backend()  # before any test imports mujoco

@@ -1,0 +1,78 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
+from worldmodel.evaluation.world_model_policy import WorldModelPolicy
+
+GOALS = np.stack([picture(np.array(p)) for p in ((0.5, 0.5), (-0.5, 0.1))])
+SEEDS = np.array([3, 4])
+
+
+def frames(step: int) -> np.ndarray:
+    positions = np.array([[0.0, 0.1 * step], [0.1 * step, 0.0]])
+    return np.stack([picture(position) for position in positions])
+
+
+def proprio(step: int) -> np.ndarray:
+    return np.full((2, 2), float(step), dtype=np.float32)
+
+
+def run_steps(policy: WorldModelPolicy, steps: int):
+    policy.start(GOALS, SEEDS)
+    return [policy.act(frames(step), proprio(step)) for step in range(steps)]
+
+
+def test_each_new_frame_is_encoded_once_with_the_frames_of_its_tubelet():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    run_steps(policy, 4)
+    clips = policy.model.encoded_clips
+    assert [shape[:2] for shape in clips] == [(2, 1), (2, 1), (2, 2), (2, 2), (2, 2)]
+
+
+def test_the_context_holds_the_last_latents_and_the_actions_between_them():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    decisions = run_steps(policy, 5)
+    for step, (latents, actions, felt) in enumerate(policy.model.contexts):
+        seen = range(max(0, step - 2), step + 1)
+        expected = [[[0.0, 0.1 * t] for t in seen], [[0.1 * t, 0.0] for t in seen]]
+        np.testing.assert_allclose(latents[:, :, 0].numpy(), expected, atol=1e-4)
+        taken = [decisions[t].actions for t in seen[:-1]]
+        assert actions.shape == (2, len(taken), 2)
+        for column, action in enumerate(taken):
+            np.testing.assert_array_equal(actions[:, column].numpy(), action)
+        assert felt[0, :, 0].tolist() == list(seen)
+
+
+def test_a_second_start_forgets_the_first_episodes():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    first = [decision.actions for decision in run_steps(policy, 3)]
+    second = [decision.actions for decision in run_steps(policy, 3)]
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 16, SIDE, 3), np.uint8), r"uint8 \(8, 8, 3\).*got uint8 \(16, 8"),
+        (np.zeros((2, SIDE, SIDE, 4), np.uint8), r"got uint8 \(8, 8, 4\)"),
+        (np.zeros((2, SIDE, SIDE, 3), np.float32), r"got float32 \(8, 8, 3\)"),
+    ],
+)
+def test_a_goal_image_of_the_wrong_size_or_type_is_refused(images, message):
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    with pytest.raises(ValueError, match="goal image must be .*" + message):
+        policy.start(images, SEEDS)
+
+
+def test_an_env_with_another_action_spec_is_refused():
+    other = dataclasses.replace(SPEC, scales=(0.1, 0.2))
+    with pytest.raises(ValueError, match=r"scales: model \[0.1, 0.1\], env \[0.1, 0"):
+        WorldModelPolicy(PointModel(), point_mpc(), other)
+
+
+def test_acting_before_starting_is_refused():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    with pytest.raises(ValueError, match="start must be called before act"):
+        policy.act(frames(0), proprio(0))

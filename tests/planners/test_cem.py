@@ -1,0 +1,101 @@
+"""The cross-entropy method's own settings."""
+
+import pytest
+import torch
+
+from planners import CEM, Guess
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 10, "elites": 30}, r"elites must be in \[2, samples=10\], got 30"),
+        ({"elites": 1}, r"elites must be in \[2, samples=300\], got 1"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"std": 0.0}, "std must be positive, got 0.0"),
+        ({"std": float("nan")}, "std must be positive, got nan"),
+        ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+        ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
+        ({"samples": 30, "kept": 30}, "below samples=30, got 30"),
+        ({"correlation": 1.0}, r"correlation must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        CEM(**settings)
+
+
+def test_the_std_shrinks_to_its_floor_and_no_further(squared_distance):
+    target = torch.zeros(2, 3, 2)
+    planner = CEM(samples=100, elites=10, iterations=20, min_std=0.07)
+    plan = planner.plan(squared_distance(target), target, torch.arange(2))
+    assert plan.next_guess.std is not None
+    assert plan.next_guess.std.min() >= 0.07
+    assert plan.next_guess.std.max() < 0.08
+
+
+def test_one_refit_without_momentum_is_the_moments_of_the_elites(squared_distance):
+    target = torch.full((1, 2, 2), 0.4)
+    cost = squared_distance(target)
+    seen = []
+
+    def recorded(actions):
+        seen.append(actions)
+        return cost(actions)
+
+    planner = CEM(samples=50, elites=7, iterations=1, momentum=0.0, min_std=0.0)
+    plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([3]))
+    candidates, last_mean = seen[0][0], seen[1][0, 0]
+    elites = candidates[cost(seen[0])[0].argsort()[:7]]
+    torch.testing.assert_close(last_mean, elites.mean(dim=0))
+    after = plan.next_guess
+    assert after.std is not None
+    assert after.elites is not None
+    torch.testing.assert_close(after.std[0], elites.std(dim=0, correction=0))
+    assert torch.equal(after.elites[0], elites[:2])
+
+
+def test_momentum_slows_the_mean(squared_distance):
+    target = torch.full((1, 2, 2), 0.8)
+    guess, seeds = torch.zeros(1, 2, 2), torch.tensor([0])
+    moved = []
+    for momentum in (0.0, 0.5):
+        seen = []
+
+        def cost(actions, seen=seen):
+            seen.append(actions)
+            return squared_distance(target)(actions)
+
+        CEM(100, 10, iterations=1, momentum=momentum).plan(cost, guess, seeds)
+        moved.append(seen[-1][0, 0])
+    torch.testing.assert_close(moved[1], moved[0] * 0.5)
+
+
+def test_kept_elites_are_remembered_when_later_candidates_are_worse():
+    # Costs rise from call to call: only what was seen first can stay the best.
+    calls = []
+
+    def cost(actions):
+        calls.append(actions)
+        return torch.full(actions.shape[:2], float(len(calls)))
+
+    planner = CEM(samples=20, elites=4, iterations=3, kept=4)
+    plan = planner.plan(cost, torch.zeros(1, 2, 1), torch.tensor([0]))
+    assert plan.elite_cost[:, 0].tolist() == [1.0, 1.0, 1.0]
+    assert plan.next_guess.elites is not None
+    assert torch.equal(plan.next_guess.elites[0], calls[0][0, :4])
+    forgetful = CEM(samples=20, elites=4, iterations=3, kept=0)
+    calls.clear()
+    plan = forgetful.plan(cost, torch.zeros(1, 2, 1), torch.tensor([0]))
+    assert plan.elite_cost[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert plan.cost.tolist() == [1.0]
+
+
+def test_the_std_of_the_guess_rules_the_first_iteration(squared_distance):
+    target = torch.full((1, 2, 2), 0.9)
+    guess = Guess(torch.zeros(1, 2, 2), std=torch.full((1, 2, 2), 1e-3))
+    plan = CEM(50, 5, iterations=1, kept=0).plan(
+        squared_distance(target), guess, torch.tensor([0])
+    )
+    assert plan.actions.abs().max() < 0.01

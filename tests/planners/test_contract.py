@@ -1,0 +1,290 @@
+"""What every planner promises, whatever its method."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from planners import CEM, MPPI, Guess, RandomShooting
+
+PLANNERS = [
+    RandomShooting(samples=64),
+    RandomShooting(samples=50, std=0.3, correlation=0.5),
+    CEM(samples=64, elites=9, iterations=4),
+    CEM(samples=33, elites=5, iterations=3, kept=0, momentum=0.0, correlation=0.6),
+    MPPI(samples=64, elites=10, iterations=4),
+    MPPI(samples=31, elites=31, iterations=2, temperature=2.0, correlation=0.3),
+]
+every_planner = pytest.mark.parametrize(
+    "planner", PLANNERS, ids=lambda planner: type(planner).__name__
+)
+BATCH, HORIZON, ACTIONS = 7, 4, 3
+
+
+def _problems(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    shape = (BATCH, HORIZON, ACTIONS)
+    target = torch.rand(shape, generator=generator, dtype=dtype) * 3 - 1.5
+    guess = torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1
+    return target, guess, torch.arange(10, 10 + BATCH)
+
+
+def _values(plan):
+    guess = plan.next_guess
+    per_problem = [plan.actions, plan.cost, plan.invalid, guess.mean, guess.std]
+    if guess.elites is not None:
+        per_problem.append(guess.elites)
+    return [*per_problem, plan.best_cost.T, plan.elite_cost.T]
+
+
+def _assert_same_bits(plan, other):
+    for value, expected in zip(_values(plan), _values(other), strict=True):
+        assert torch.equal(value, expected)
+
+
+@every_planner
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_plan_has_the_shapes_and_the_dtype_of_the_guess(
+    planner, dtype, squared_distance
+):
+    target, guess, seeds = _problems(dtype)
+    iterations = getattr(planner, "iterations", 1)
+    plan = planner.plan(squared_distance(target), guess, seeds)
+    assert plan.actions.shape == plan.next_guess.mean.shape == guess.shape
+    assert plan.actions.dtype == plan.cost.dtype == plan.best_cost.dtype == dtype
+    assert plan.cost.shape == plan.invalid.shape == (BATCH,)
+    assert plan.best_cost.shape == plan.elite_cost.shape == (iterations, BATCH)
+    assert not plan.invalid.any()
+
+
+@every_planner
+def test_all_candidates_and_the_plan_lie_in_the_bounds(planner, squared_distance):
+    target, guess, seeds = _problems()
+    quadratic = squared_distance(target)
+    seen = []
+
+    def cost(actions):
+        seen.append(actions)
+        return quadratic(actions)
+
+    start = Guess(guess * 5, std=torch.full_like(guess, 4.0))
+    plan = planner.plan(cost, start, seeds)
+    for actions in [*seen, plan.actions]:
+        assert actions.abs().max() <= 1.0
+    assert torch.equal(seen[0][:, 0], (guess * 5).clamp(-1, 1))
+
+
+@every_planner
+def test_evaluations_are_counted_and_the_cost_is_that_of_the_actions(
+    planner, squared_distance
+):
+    target, guess, seeds = _problems()
+    quadratic = squared_distance(target)
+    counts = []
+
+    def cost(actions):
+        counts.append(actions.shape[1])
+        return quadratic(actions)
+
+    plan = planner.plan(cost, guess, seeds)
+    assert plan.evaluations == sum(counts)
+    assert torch.equal(plan.cost, quadratic(plan.actions[:, None])[:, 0])
+
+
+@every_planner
+def test_the_best_cost_never_rises_and_improves_on_the_guess(planner, squared_distance):
+    target, guess, seeds = _problems()
+    cost = squared_distance(target)
+    plan = planner.plan(cost, guess, seeds)
+    assert (plan.best_cost.diff(dim=0) <= 0).all()
+    assert (plan.best_cost[0] < cost(guess[:, None])[:, 0]).all()
+    assert (plan.elite_cost >= plan.best_cost).all()
+
+
+@every_planner
+def test_a_plan_is_the_same_bits_in_every_batch_and_place(planner, squared_distance):
+    target, guess, seeds = _problems()
+    together = planner.plan(squared_distance(target), guess, seeds)
+    order = torch.tensor([4, 0, 6, 1, 5, 2, 3])
+    shuffled = planner.plan(squared_distance(target[order]), guess[order], seeds[order])
+    for value, expected in zip(_values(shuffled), _values(together), strict=True):
+        assert torch.equal(value, expected[order])
+    for problem in range(BATCH):
+        one = slice(problem, problem + 1)
+        alone = planner.plan(squared_distance(target[one]), guess[one], seeds[one])
+        for value, expected in zip(_values(alone), _values(together), strict=True):
+            assert torch.equal(value, expected[one])
+
+
+@every_planner
+def test_a_plan_is_the_same_bits_under_any_chunking_of_the_cost(
+    planner, squared_distance
+):
+    target, guess, seeds = _problems()
+    cost = squared_distance(target)
+
+    def chunked(actions):
+        return torch.cat([cost(chunk) for chunk in actions.split(17, dim=1)], dim=1)
+
+    _assert_same_bits(
+        planner.plan(chunked, guess, seeds), planner.plan(cost, guess, seeds)
+    )
+
+
+@every_planner
+def test_a_plan_is_the_same_bits_on_one_thread_and_on_two(planner, squared_distance):
+    # 64 x 64 x 36 values: above the size at which torch splits work among threads.
+    generator = torch.Generator().manual_seed(1)
+    target = torch.rand((64, 12, 3), generator=generator)
+    cost, guess = squared_distance(target), torch.zeros(64, 12, 3)
+    one = planner.plan(cost, guess, torch.arange(64))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        two = planner.plan(cost, guess, torch.arange(64))
+    finally:
+        torch.set_num_threads(threads)
+    _assert_same_bits(one, two)
+    alone = planner.plan(squared_distance(target[9:10]), guess[9:10], torch.tensor([9]))
+    assert torch.equal(alone.actions, one.actions[9:10])
+
+
+@every_planner
+def test_more_samples_begin_with_the_same_candidates(planner, squared_distance):
+    target, guess, seeds = _problems()
+    first = []
+    for samples in (planner.samples, planner.samples + 40):
+        seen = []
+
+        def cost(actions, seen=seen):
+            seen.append(actions)
+            return squared_distance(target)(actions)
+
+        settings = {f.name: getattr(planner, f.name) for f in fields(planner)}
+        type(planner)(**{**settings, "samples": samples}).plan(cost, guess, seeds)
+        first.append(seen[0])
+    assert torch.equal(first[0], first[1][:, : planner.samples])
+
+
+@every_planner
+def test_plans_depend_on_the_seed_and_on_nothing_hidden(planner, squared_distance):
+    target, guess, seeds = _problems()
+    cost = squared_distance(target)
+    plan = planner.plan(cost, guess, seeds)
+    torch.manual_seed(5)
+    _assert_same_bits(planner.plan(cost, guess, seeds), plan)
+    other = planner.plan(cost, guess, seeds + 100)
+    assert (other.actions != plan.actions).any(dim=(1, 2)).all()
+
+
+@every_planner
+def test_a_problem_without_a_finite_cost_is_invalid_and_keeps_its_guess(
+    planner, squared_distance
+):
+    target, guess, seeds = _problems()
+    quadratic = squared_distance(target)
+    broken = {1: torch.nan, 3: torch.inf, 4: -torch.inf}
+
+    def cost(actions):
+        values = quadratic(actions)
+        for problem, value in broken.items():
+            values[problem] = value
+        return values
+
+    plan = planner.plan(cost, guess, seeds)
+    healthy = planner.plan(quadratic, guess, seeds)
+    rows = list(broken)
+    assert plan.invalid.nonzero().flatten().tolist() == rows
+    assert torch.equal(plan.actions[rows], guess[rows])
+    assert torch.equal(plan.next_guess.mean[rows], guess[rows])
+    assert plan.cost[rows].isposinf().all()
+    assert plan.best_cost[:, rows].isposinf().all()
+    assert plan.elite_cost[:, rows].isposinf().all()
+    for value, expected in zip(_values(plan), _values(healthy), strict=True):
+        assert torch.equal(value[~plan.invalid], expected[~plan.invalid])
+        assert not value.isnan().any()
+
+
+@every_planner
+def test_candidates_without_a_finite_cost_are_never_chosen(planner, squared_distance):
+    target, guess, seeds = _problems()
+    guess[:, 0, 0] = 0.1
+    quadratic = squared_distance(target)
+
+    def cost(actions):
+        # Half of the space is forbidden, and the guess lies in it.
+        forbidden = actions[:, :, 0, 0] > 0
+        return torch.where(forbidden, torch.nan, quadratic(actions))
+
+    plan = planner.plan(cost, guess, seeds)
+    assert not plan.invalid.any()
+    assert plan.cost.isfinite().all()
+    assert plan.elite_cost.isfinite().all()
+    assert (plan.actions[:, 0, 0] <= 0).all()
+
+
+@every_planner
+def test_elites_of_the_guess_are_evaluated(planner, squared_distance):
+    target, guess, seeds = _problems()
+    optimum = target.clamp(-1, 1)
+    cost = squared_distance(target)
+    plan = planner.plan(cost, Guess(guess, elites=optimum[:, None]), seeds)
+    assert torch.equal(plan.best_cost[0], cost(optimum[:, None])[:, 0])
+
+
+@every_planner
+def test_planning_builds_no_graph(planner, squared_distance):
+    target, guess, seeds = _problems()
+    plan = planner.plan(squared_distance(target.requires_grad_()), guess, seeds)
+    assert not plan.cost.requires_grad
+    assert not plan.actions.requires_grad
+
+
+@every_planner
+def test_wrong_seeds_are_refused(planner, squared_distance):
+    target, guess, seeds = _problems()
+    cost = squared_distance(target)
+    with pytest.raises(ValueError, match=r"seeds must be torch.int64 of shape \(7,\)"):
+        planner.plan(cost, guess, seeds[:3])
+    with pytest.raises(ValueError, match=r"got torch\.float32"):
+        planner.plan(cost, guess, seeds.float())
+
+
+@every_planner
+def test_a_cost_of_the_wrong_shape_is_refused(planner):
+    _, guess, seeds = _problems()
+    with pytest.raises(ValueError, match=r"must return \(B, N\) = \(7, "):
+        planner.plan(lambda actions: actions.sum(dim=-1), guess, seeds)
+
+
+@every_planner
+def test_too_many_elites_in_the_guess_are_refused(planner, squared_distance):
+    target, guess, seeds = _problems()
+    elites = guess[:, None].expand(-1, planner.samples, -1, -1)
+    with pytest.raises(ValueError, match=r"guess\.elites must hold at most samples-1="):
+        planner.plan(squared_distance(target), Guess(guess, elites=elites), seeds)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "elites", "message"),
+    [
+        ((4, 3), None, None, r"guess.mean must be a floating .* \(4, 3\)"),
+        ((2, 4, 3), (2, 4), None, r"guess.std must match guess.mean .* \(2, 4\)"),
+        ((2, 4, 3), None, (2, 4, 3), r"guess.elites must be \(B, E, H, A\)"),
+        ((2, 4, 3), None, (2, 5, 4, 2), "guess.elites must match guess.mean"),
+    ],
+)
+def test_a_misshapen_guess_is_refused(mean, std, elites, message):
+    with pytest.raises(ValueError, match=message):
+        Guess(
+            torch.zeros(mean),
+            None if std is None else torch.ones(std),
+            None if elites is None else torch.zeros(elites),
+        )
+
+
+def test_a_guess_of_mixed_dtypes_is_refused():
+    with pytest.raises(ValueError, match=r"guess.std must match .* torch.float64"):
+        Guess(torch.zeros(1, 2, 3), torch.ones(1, 2, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"guess\.mean must be a floating point"):
+        Guess(torch.zeros(1, 2, 3, dtype=torch.int64))

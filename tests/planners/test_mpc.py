@@ -1,0 +1,144 @@
+"""Receding horizon."""
+
+import pytest
+import torch
+
+from planners import CEM, MPC, MPPI, Guess, Plan, RandomShooting
+from planners.mpc import shift
+from planners.noise import fold
+
+RATE = 0.2  # [s]
+
+
+class _Recorder:
+    """A planner that answers with its seeds and remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def plan(self, cost, guess, seeds):
+        self.asked.append((guess, seeds))
+        steps = torch.arange(1.0, 1 + guess.mean.shape[1])
+        actions = (steps[:, None] / 10).expand_as(guess.mean).clone()
+        values = torch.zeros(len(seeds))
+        after = Guess(actions, torch.ones_like(actions), actions[:, None])
+        return Plan(actions, values, after, values > 0, 1, values[None], values[None])
+
+
+def _advance(position, velocity, push):
+    return position + RATE * velocity, velocity + RATE * push
+
+
+def _cost_from(position, velocity, goal):
+    def cost(actions):
+        place, speed = position[:, None], velocity[:, None]  # (B, 1, A)
+        total = torch.zeros_like(actions[:, :, 0, 0])
+        for step in range(actions.shape[2]):
+            place, speed = _advance(place, speed, actions[:, :, step])
+            total = total + ((place - goal[:, None]) ** 2 + 0.1 * speed**2).sum(dim=-1)
+        return total
+
+    return cost
+
+
+def _drive(mpc, goal, seeds, steps):
+    position, velocity = torch.zeros_like(goal), torch.zeros_like(goal)
+    state = mpc.start(seeds, action_size=goal.shape[1])
+    while state.control_step < steps:
+        cost = _cost_from(position, velocity, goal)
+        actions, _, state = mpc.step(cost, state)
+        for push in actions.unbind(dim=1):
+            position, velocity = _advance(position, velocity, push)
+    return position, velocity
+
+
+@pytest.mark.parametrize("execute", [1, 3])
+@pytest.mark.parametrize(
+    "planner",
+    [
+        CEM(samples=64, elites=8, iterations=3, correlation=0.5),
+        MPPI(samples=64, elites=12, iterations=3, correlation=0.5),
+        RandomShooting(samples=300, std=0.5, correlation=0.5),
+    ],
+    ids=lambda planner: type(planner).__name__,
+)
+def test_a_double_integrator_reaches_its_goal_and_stays(planner, execute):
+    goal = torch.tensor([[1.0, -0.5], [-0.7, 0.2], [0.0, 1.2]])
+    mpc = MPC(planner, horizon=12, execute=execute)
+    position, velocity = _drive(mpc, goal, torch.arange(3), steps=36)
+    assert (position - goal).abs().max() < 0.1
+    assert velocity.abs().max() < 0.25
+
+
+def test_control_is_the_same_bits_alone_and_in_a_batch():
+    goal = torch.tensor([[1.0, -0.5], [-0.7, 0.2], [0.0, 1.2]])
+    mpc = MPC(CEM(samples=32, elites=4, iterations=2), horizon=6, warm_std=0.5)
+    together = _drive(mpc, goal, torch.tensor([5, 6, 7]), steps=8)
+    alone = _drive(mpc, goal[1:2], torch.tensor([6]), steps=8)
+    assert torch.equal(alone[0], together[0][1:2])
+    assert torch.equal(alone[1], together[1][1:2])
+
+
+def test_a_warm_start_comes_nearer_to_the_optimum_than_a_cold_one():
+    goal = torch.linspace(-0.6, 0.6, 40).view(20, 2)
+    planner = CEM(samples=64, elites=8, iterations=2)
+    mpc, seeds = MPC(planner, horizon=8), torch.arange(20)
+    position, velocity = torch.zeros_like(goal), torch.zeros_like(goal)
+    cold_state = state = mpc.start(seeds, action_size=2)
+    for _ in range(4):
+        cost = _cost_from(position, velocity, goal)
+        actions, _, state = mpc.step(cost, state)
+        position, velocity = _advance(position, velocity, actions[:, 0])
+    cost = _cost_from(position, velocity, goal)
+    thorough = CEM(samples=300, elites=30, iterations=20, min_std=0.0)
+    optimal = thorough.plan(cost, state.guess, seeds).cost
+    _, warm, _ = mpc.step(cost, state)
+    _, cold, _ = mpc.step(cost, cold_state)
+    assert (warm.cost - optimal).mean() < 0.6 * (cold.cost - optimal).mean()
+
+
+def test_each_step_searches_with_fresh_seeds_and_the_shifted_plan():
+    recorder, seeds = _Recorder(), torch.tensor([4, 9])
+    mpc = MPC(recorder, horizon=4, execute=2, warm_std=0.3)
+    state = mpc.start(seeds, action_size=3)
+    assert state.guess.std is None
+    actions, _, state = mpc.step(lambda actions: actions[..., 0, 0], state)
+    mpc.step(lambda actions: actions[..., 0, 0], state)
+    assert actions.shape == (2, 2, 3)
+    assert torch.equal(recorder.asked[0][1], fold(seeds, 0))
+    guess, second_seeds = recorder.asked[1]
+    assert torch.equal(second_seeds, fold(seeds, 2))
+    assert guess.mean[0, :, 0].tolist() == pytest.approx([0.3, 0.4, 0.0, 0.0])
+    assert torch.equal(guess.std, torch.full((2, 4, 3), 0.3))
+    assert torch.equal(guess.elites[:, 0], guess.mean)
+
+
+def test_the_final_std_of_a_plan_is_not_carried_on():
+    guess = Guess(torch.ones(1, 3, 2), std=torch.full((1, 3, 2), 0.01))
+    assert shift(guess, 1).std is None
+
+
+def test_invalid_plans_go_on_with_the_rest_of_the_last_valid_one():
+    mpc = MPC(CEM(samples=32, elites=4, iterations=2), horizon=5)
+    goal = torch.tensor([[1.0]])
+    cost = _cost_from(torch.zeros(1, 1), torch.zeros(1, 1), goal)
+    state = mpc.start(torch.tensor([0]), action_size=1)
+    _, valid, state = mpc.step(cost, state)
+    nothing = torch.full((1, 32), torch.nan)
+    for step in (1, 2):
+        actions, plan, state = mpc.step(lambda a: nothing[:, : a.shape[1]], state)
+        assert plan.invalid.all()
+        assert torch.equal(actions[:, 0], valid.actions[:, step])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"horizon": 4, "execute": 5}, r"execute must be in \[1, horizon=4\], got 5"),
+        ({"horizon": 4, "execute": 0}, r"execute must be in \[1, horizon=4\], got 0"),
+        ({"horizon": 4, "warm_std": 0.0}, "warm_std must be positive, got 0.0"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MPC(CEM(), **settings)

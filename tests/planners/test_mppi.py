@@ -1,0 +1,79 @@
+"""MPPI's weights and settings."""
+
+import pytest
+import torch
+
+from planners import CEM, MPPI
+from planners.mppi import softmin_weights
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 10, "elites": 30}, r"elites must be in \[2, samples=10\], got 30"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
+        ({"std": -1.0}, "std must be positive, got -1.0"),
+        ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
+        ({"correlation": -0.1}, r"correlation must be in \[0, 1\), got -0.1"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MPPI(**settings)
+
+
+def test_weights_are_exponential_in_gaps_of_the_median():
+    cost = torch.tensor([[10.0, 12.0, 14.0, 18.0, 1e9, torch.inf]])
+    weights = softmin_weights(cost, temperature=0.5)
+    expected = torch.exp(-torch.tensor([0.0, 0.5, 1.0, 2.0]) / 0.5)
+    torch.testing.assert_close(weights[0, :4], expected)
+    assert weights[0, 4:].tolist() == [0.0, 0.0]
+
+
+def test_weights_ignore_scale_and_offset_of_the_cost():
+    cost = torch.tensor([[1.0, 2.0, 5.0, 6.0]], dtype=torch.float64)
+    torch.testing.assert_close(
+        softmin_weights(cost * 1e-3 + 7.0, 1.0), softmin_weights(cost, 1.0)
+    )
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, float("inf")])
+def test_equal_costs_weigh_the_same(temperature):
+    weights = softmin_weights(torch.full((1, 5), 3.0), temperature)
+    assert weights.tolist() == [[1.0] * 5]
+
+
+def test_infinite_temperature_gives_the_mean_of_cem(squared_distance):
+    target = torch.full((1, 3, 2), 0.4)
+    cost = squared_distance(target)
+    guess, seeds = torch.zeros(1, 3, 2), torch.tensor([0])
+    plan = MPPI(60, 12, iterations=3, temperature=float("inf")).plan(cost, guess, seeds)
+    last = []
+
+    def recorded(actions):
+        last.append(actions)
+        return cost(actions)
+
+    CEM(60, 12, iterations=3, momentum=0.0, kept=0).plan(recorded, guess, seeds)
+    assert torch.equal(plan.actions, last[-1][:, 0])
+
+
+def test_a_low_temperature_follows_the_best_candidate(squared_distance):
+    target = torch.full((1, 2, 2), 0.4)
+    plan = MPPI(100, 20, iterations=1, temperature=1e-3).plan(
+        squared_distance(target), torch.zeros(1, 2, 2), torch.tensor([0])
+    )
+    torch.testing.assert_close(plan.cost, plan.best_cost[0])
+
+
+def test_a_forbidden_mean_is_answered_with_the_best_candidate():
+    # Two allowed shores with a forbidden river between: the mean drowns.
+    def cost(actions):
+        place = actions[:, :, 0, 0]
+        return torch.where(place.abs() < 0.5, torch.nan, place.abs())
+
+    planner = MPPI(200, 100, iterations=1, temperature=float("inf"))
+    plan = planner.plan(cost, torch.zeros(1, 1, 1), torch.tensor([0]))
+    assert not plan.invalid.any()
+    assert 0.5 <= plan.cost.item() < 0.6

@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from worldmodel.hardware import hardware, matmul_rate, software
+
+
+def test_hardware_is_told_in_one_line():
+    facts = hardware()
+    assert facts.cores >= 1
+    assert facts.threads == torch.get_num_threads()
+    assert facts.device == "cpu"
+    assert facts.cpu in facts.describe()
+    assert "\n" not in facts.describe()
+
+
+def test_software_names_python_and_torch():
+    versions = software()
+    assert versions["torch"] == torch.__version__
+    assert "python" in versions
+
+
+def test_a_matmul_rate_is_that_of_a_timed_product(monkeypatch):
+    clock = iter(0.5 * tick for tick in range(100))
+    monkeypatch.setattr("worldmodel.hardware.time.perf_counter", lambda: next(clock))
+    rate = matmul_rate(seconds=1.0, side=8)
+    # Every product seems to take one tick of 0.5 s: 2 * 8^3 / 0.5 operations a second.
+    assert rate.fp32_gflops == pytest.approx(2 * 8**3 / 0.5 / 1e9)
+
+
+def test_a_rate_needs_time():
+    with pytest.raises(ValueError, match="seconds must be positive, got 0"):
+        matmul_rate(seconds=0)

@@ -1,0 +1,144 @@
+"""What the numbers of an action mean: the description that travels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worldmodel.errors import SpecMismatchError, WorldModelError
+
+FIELDS = ("names", "units", "scales", "frames", "rate_hz", "block")
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """Meaning of an action in [-1, 1]^n, one entry per dimension.
+
+    Attributes:
+        names: What the dimensions are, e.g. ("dx", "dy").
+        units: Unit of each, e.g. ("m", "m").
+        scales: What an action of 1 stands for, in that unit.
+        frames: Frame of reference of each, e.g. ("world", "gripper").
+        rate_hz: Control steps per second [Hz].
+        block: Control steps that one model step covers.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    scales: tuple[float, ...]
+    frames: tuple[str, ...]
+    rate_hz: float
+    block: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks that the entries agree with each other."""
+        if not self.names:
+            raise WorldModelError("names must not be empty")
+        if len(set(self.names)) != len(self.names):
+            raise WorldModelError(f"names must differ, got {self.names}")
+        for field in ("units", "scales", "frames"):
+            count = len(getattr(self, field))
+            if count != len(self.names):
+                raise WorldModelError(
+                    f"{field} must have one entry for each of the "
+                    f"{len(self.names)} names, got {count}"
+                )
+        if not all(0 < scale < float("inf") for scale in self.scales):
+            raise WorldModelError(
+                f"scales must be positive and finite, got {self.scales}"
+            )
+        if not 0 < self.rate_hz < float("inf"):
+            raise WorldModelError(
+                f"rate_hz must be positive and finite, got {self.rate_hz}"
+            )
+        if self.block < 1:
+            raise WorldModelError(f"block must be at least 1, got {self.block}")
+
+    @property
+    def size(self) -> int:
+        """Number of action dimensions of a control step."""
+        return len(self.names)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the spec as plain JSON values."""
+        return {
+            "names": list(self.names),
+            "units": list(self.units),
+            "scales": list(self.scales),
+            "frames": list(self.frames),
+            "rate_hz": self.rate_hz,
+            "block": self.block,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ActionSpec:
+        """Gives the spec from what `to_json` gave.
+
+        Raises:
+            WorldModelError: A field is missing, unknown or of the wrong type.
+        """
+        missing = [name for name in FIELDS if name not in values]
+        unknown = sorted(set(values) - set(FIELDS))
+        if missing or unknown:
+            raise WorldModelError(
+                f"an action spec has the fields {', '.join(FIELDS)}; "
+                f"missing: {missing or 'none'}, unknown: {unknown or 'none'}"
+            )
+        return cls(
+            names=_texts(values, "names"),
+            units=_texts(values, "units"),
+            scales=tuple(_number(values, "scales", v) for v in _list(values, "scales")),
+            frames=_texts(values, "frames"),
+            rate_hz=_number(values, "rate_hz", values["rate_hz"]),
+            block=_whole(values, "block"),
+        )
+
+
+def require_same(model_spec: ActionSpec, env_spec: ActionSpec) -> None:
+    """Checks that a model's actions mean what the env's (or dataset's) mean.
+
+    Raises:
+        SpecMismatchError: They differ; the message shows both.
+    """
+    if model_spec == env_spec:
+        return
+    ours, theirs = model_spec.to_json(), env_spec.to_json()
+    lines = [
+        f"  {field}: model {ours[field]}, env {theirs[field]}"
+        for field in FIELDS
+        if ours[field] != theirs[field]
+    ]
+    raise SpecMismatchError(
+        "the model was trained with other actions than the env has:\n"
+        + "\n".join(lines)
+        + f"\n  model: {ours}\n  env:   {theirs}"
+    )
+
+
+def _list(values: Mapping[str, Any], field: str) -> list[Any]:
+    value = values[field]
+    if not isinstance(value, list | tuple):
+        raise WorldModelError(f"{field} must be a list, got {value!r}")
+    return list(value)
+
+
+def _texts(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    texts = _list(values, field)
+    for text in texts:
+        if not isinstance(text, str):
+            raise WorldModelError(f"{field} must hold texts, got {text!r}")
+    return tuple(texts)
+
+
+def _number(values: Mapping[str, Any], field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WorldModelError(f"{field} must be numbers, got {values[field]!r}")
+    return float(value)
+
+
+def _whole(values: Mapping[str, Any], field: str) -> int:
+    value = values[field]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WorldModelError(f"{field} must be a whole number, got {value!r}")
+    return value

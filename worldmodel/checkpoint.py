@@ -1,0 +1,197 @@
+"""A checkpoint: a folder that describes itself, loaded strictly, without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from worldmodel.atomic import new_folder, surviving_folder
+from worldmodel.errors import CheckpointError
+from worldmodel.version import __version__
+
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+TENSORS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+ENVELOPE = ("format_version", "package_version", "weights_hash")  # kept by this module
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds.
+
+    Attributes:
+        config: What was given to `save_checkpoint`.
+        tensors: Tensors by name, on the CPU.
+        weights_hash: SHA-256 of the tensors, see `weights_hash`.
+        package_version: Version of the package that wrote it.
+    """
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    weights_hash: str
+    package_version: str
+
+
+def save_checkpoint(
+    path: str | Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    card: str,
+) -> None:
+    """Writes a checkpoint folder that appears whole or not at all.
+
+    Args:
+        path: The folder; a checkpoint that stands there is replaced.
+        config: JSON values: architecture, specs, hashes, seeds, whatever loading needs.
+        tensors: Tensors by name, e.g. a `state_dict()`.
+        card: The model card, in Markdown.
+
+    Raises:
+        CheckpointError: The config is not JSON, or the path holds something else.
+    """
+    path = Path(path)
+    reserved = sorted(set(config) & set(ENVELOPE))
+    if reserved:
+        raise CheckpointError(f"config must not contain {reserved}: they are written")
+    if path.exists() and not _is_replaceable(path):
+        raise CheckpointError(f"{path} exists and is no checkpoint, it stays as it is")
+    envelope = {
+        "format_version": FORMAT_VERSION,
+        "package_version": __version__,
+        "weights_hash": weights_hash(tensors),
+    }
+    text = _json_text({**envelope, **config})
+    with new_folder(path) as folder:
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        save_file(_separate(tensors), folder / TENSORS_FILE)
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Reads a checkpoint folder.
+
+    Raises:
+        CheckpointError: It is missing, half-written, of another format, or its config
+            and tensors do not belong together.
+    """
+    path = surviving_folder(Path(path))
+    if not path.is_dir():
+        raise CheckpointError(f"no checkpoint folder at {path}")
+    for name in (CONFIG_FILE, TENSORS_FILE):
+        if not (path / name).is_file():
+            raise CheckpointError(f"{path} is no whole checkpoint: {name} is missing")
+    config = _read_config(path / CONFIG_FILE)
+    tensors = load_tensors(path / TENSORS_FILE)
+    found = weights_hash(tensors)
+    if found != config["weights_hash"]:
+        raise CheckpointError(
+            f"{path / TENSORS_FILE} is not what {CONFIG_FILE} describes: "
+            f"expected weights {config['weights_hash'][:12]}, got {found[:12]}"
+        )
+    return Checkpoint(
+        config={key: v for key, v in config.items() if key not in ENVELOPE},
+        tensors=tensors,
+        weights_hash=found,
+        package_version=config["package_version"],
+    )
+
+
+def load_strict(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies tensors into a module that has exactly these.
+
+    Raises:
+        CheckpointError: Names every missing, extra and misshapen tensor; the module
+            is then unchanged.
+    """
+    wanted = module.state_dict()
+    problems = [
+        f"missing: {name} {tuple(wanted[name].shape)}"
+        for name in sorted(set(wanted) - set(tensors))
+    ]
+    problems += [
+        f"extra: {name} {tuple(tensors[name].shape)}"
+        for name in sorted(set(tensors) - set(wanted))
+    ]
+    problems += [
+        f"misshapen: {name} must be {tuple(wanted[name].shape)}, "
+        f"got {tuple(tensors[name].shape)}"
+        for name in sorted(set(wanted) & set(tensors))
+        if wanted[name].shape != tensors[name].shape
+    ]
+    if problems:
+        listing = "\n  ".join(problems)
+        raise CheckpointError(
+            f"the tensors do not fit {type(module).__name__}:\n  {listing}"
+        )
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
+    """Gives the SHA-256 (hex) of names, types, shapes and bytes, in order of names.
+
+    The same weights give the same hash on every device and after a round trip.
+    """
+    tensors = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file.
+
+    Raises:
+        CheckpointError: The file is cut off or damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or half-written: {error}") from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged or half-written: {error}") from error
+    missing = [key for key in ENVELOPE if key not in config]
+    if missing:
+        raise CheckpointError(f"{path} is no checkpoint config, it lacks {missing}")
+    if config["format_version"] != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {config['format_version']}, written by package "
+            f"version {config['package_version']}; this package reads {FORMAT_VERSION}"
+        )
+    return config
+
+
+def _json_text(values: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(values, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"config must be JSON values: {error}") from error
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gives contiguous CPU tensors that share no memory, as the format demands."""
+    return {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in tensors.items()
+    }
+
+
+def _is_replaceable(path: Path) -> bool:
+    return path.is_dir() and ((path / CONFIG_FILE).is_file() or not any(path.iterdir()))

@@ -1,0 +1,1 @@
+"""The commands behind `worldmodel <command>`; nothing else imports them."""

@@ -1,0 +1,89 @@
+"""Collects a dataset of play: unlabelled motion around and through the cube.
+
+The dataset is in LeRobot format v3. A kill loses no finished episode; the same command
+goes on where it stopped, to the same dataset.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from envs.play import PlayMix
+from envs.recording import PROPRIO_NAMES, PlayRecorder
+from envs.simulation import ACTION_SPEC
+from worldmodel.action_spec import ActionSpec
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.progress import bar
+from worldmodel.data import (
+    DatasetSpec,
+    DatasetWriter,
+    Episode,
+    LeRobotDataset,
+    contact_sheet,
+    stage_episode,
+)
+
+EXAMPLE = "worldmodel collect episodes=200 out=data/play"
+COMMIT_EVERY = 20  # episodes
+
+
+def run(config: DictConfig) -> int:
+    """Collects until the dataset has `config.episodes` episodes."""
+    mix = instantiate(config.mix)
+    recorder = (mix, config.seed, config.steps, config.height, config.width)
+    spec = _spec(config, mix, PlayRecorder(*recorder).state_size)
+    root = Path(config.out)
+    with DatasetWriter(root, spec) as writer:
+        missing = writer.missing(config.episodes)
+        done = config.episodes - len(missing)
+        with bar(config.episodes, "collect", "episode", done) as progress:
+            work = functools.partial(_stage, recorder, root, spec)
+            for count, _ in enumerate(_spread(work, missing, config.workers), 1):
+                progress.update()
+                if count % COMMIT_EVERY == 0:
+                    writer.commit()
+    dataset = LeRobotDataset.open(root)
+    sheet = root / "contact_sheet.png"
+    contact_sheet(dataset, sheet)
+    print(f"{len(dataset)} episodes, {dataset.frames} frames in {root}; see {sheet}")
+    return 0
+
+
+def _spec(config: DictConfig, mix: PlayMix, state_size: int) -> DatasetSpec:
+    return DatasetSpec(
+        height=config.height,
+        width=config.width,
+        proprio_names=PROPRIO_NAMES,
+        sim_state_size=state_size,
+        action_spec=ActionSpec.from_json(ACTION_SPEC),
+        collection={"seed": config.seed, "steps": config.steps, "mix": vars(mix)},
+    )
+
+
+@functools.cache
+def _recorder(key: tuple) -> PlayRecorder:
+    """One recorder, so one GL context, per process."""
+    return PlayRecorder(*key)
+
+
+def _stage(key: tuple, root: Path, spec: DatasetSpec, index: int) -> int:
+    recording = _recorder(key).record(index)
+    stage_episode(root, spec, index, Episode(**vars(recording)))
+    return index
+
+
+def _spread(work: functools.partial, indices: list[int], workers: int) -> Iterable[int]:
+    """Indices as they are finished, by worker processes (in this one if 1)."""
+    if workers == 1 or len(indices) < 2:
+        yield from map(work, indices)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(work, index) for index in indices]
+        for future in as_completed(futures):
+            yield future.result()

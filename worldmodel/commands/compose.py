@@ -1,0 +1,181 @@
+"""Turns a command and its `key=value` options into a config, with errors that help."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from worldmodel.errors import OptionError
+from worldmodel.resources import configs_folder
+
+HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
+
+
+def compose_config(command: str, options: Sequence[str]) -> DictConfig:
+    """Gives the resolved, read-only config of a command.
+
+    An option names a key of the config (`samples=300`), a choice of a group
+    (`planner=cem`), or a field of the dataclass behind a `_target_`, also one that the
+    YAML leaves at its default (`planner.elites=30`).
+
+    Args:
+        command: Name of the command; `configs/<command>.yaml` is its config.
+        options: The `key=value` texts after the command.
+
+    Raises:
+        OptionError: An option is malformed, unknown, missing, or of a wrong type.
+    """
+    overrides = _parse(options)
+    choices = [o for o in overrides if group_choices(o.key_or_group)]
+    values = [o for o in overrides if not group_choices(o.key_or_group)]
+    for override in choices:
+        _check_choice(override)
+    base = _compose(command, [_line(o) for o in choices])
+    lines = [_admit(base, override) for override in values]
+    config = _compose(command, [_line(o) for o in choices] + lines)
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise OptionError(_first_line(error)) from error
+    if missing:
+        wanted = " ".join(f"{key}=…" for key in missing)
+        raise OptionError(f"worldmodel {command} also needs: {wanted}")
+    OmegaConf.set_readonly(config, True)
+    return config
+
+
+def group_choices(group: str) -> list[str]:
+    """Gives the names that a config group can take; empty where it is no group."""
+    folder = configs_folder() / group
+    return sorted(f.stem for f in folder.glob("*.yaml")) if folder.is_dir() else []
+
+
+def default_config(command: str) -> DictConfig:
+    """Gives the config of a command without options; required values are "???"."""
+    return _compose(command, [])
+
+
+def shown(value: object) -> str:
+    """Gives a plain value as one would write it after the `=`."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def _parse(options: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    overrides: list[Override] = []
+    for option in options:
+        try:
+            override = parser.parse_override(option)
+        except HydraException:
+            override = _parse_text(parser, option)
+        if override.type != OverrideType.CHANGE or override.is_sweep_override():
+            raise OptionError(f"options are key=value, one value, got '{option}'")
+        overrides.append(override)
+    return overrides
+
+
+def _parse_text(parser: OverridesParser, option: str) -> Override:
+    """Reads an option whose value is no Hydra syntax, e.g. `goal=cup (1).png`."""
+    key, equals, value = option.partition("=")
+    # in Hydra's quotes a backslash counts only before a quote
+    quoted = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    try:
+        return parser.parse_override(f"{key}{equals}'{quoted}'")
+    except HydraException as error:
+        raise OptionError(f"options are key=value, got '{option}'") from error
+
+
+def _check_choice(override: Override) -> None:
+    known = group_choices(override.key_or_group)
+    if override.value() not in known:
+        raise OptionError(
+            f"unknown {override.key_or_group} '{override.value()}', "
+            f"known are: {', '.join(known)}"
+        )
+
+
+def _compose(command: str, lines: Sequence[str]) -> DictConfig:
+    folder = str(Path(configs_folder()).absolute())
+    try:
+        with initialize_config_dir(folder, version_base=HYDRA_VERSION):
+            return compose(command, overrides=list(lines))
+    except HydraException as error:
+        raise OptionError(_first_line(error)) from error
+
+
+def _admit(base: DictConfig, override: Override) -> str:
+    """Checks an option against the config that it changes; gives it as Hydra wants."""
+    path, _, key = override.key_or_group.rpartition(".")
+    parent = OmegaConf.select(base, path) if path else base
+    if not isinstance(parent, DictConfig):
+        raise OptionError(_unknown(override.key_or_group, _names(base)))
+    if key in parent.keys():  # noqa: SIM118, `in parent` misses values still to be given
+        _check_kind(override, parent)
+        return _line(override)
+    fields = _target_fields(parent)
+    if key not in fields:
+        known = {*_names(parent), *fields}
+        raise OptionError(_unknown(override.key_or_group, known, path))
+    return f"+{_line(override)}"
+
+
+def _check_kind(override: Override, parent: DictConfig) -> None:
+    """Refuses a text for a number, a number for a switch, and the like."""
+    key = override.key_or_group.rpartition(".")[2]
+    value = override.value()
+    if value is None or OmegaConf.is_missing(parent, key) or parent[key] is None:
+        return
+    if _kind(parent[key]) != _kind(value):
+        raise OptionError(
+            f"{override.key_or_group} must be {_kind(parent[key])} "
+            f"like {shown(parent[key])}, got {shown(value)}"
+        )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list or mapping"
+
+
+def _target_fields(node: DictConfig) -> list[str]:
+    """Gives the arguments of the class behind a node's `_target_`."""
+    target = node.get("_target_")
+    return list(inspect.signature(get_object(target)).parameters) if target else []
+
+
+def _names(node: DictConfig) -> list[str]:
+    return [str(key) for key in node if not str(key).startswith("_")]
+
+
+def _unknown(option: str, known: Iterable[str], path: str = "") -> str:
+    names = sorted(f"{path}.{name}" if path else name for name in known)
+    close = difflib.get_close_matches(option, names, n=1)
+    hint = f", did you mean {close[0]}?" if close else ""
+    return f"unknown option '{option}'{hint or ','} known are: {', '.join(names)}"
+
+
+def _line(override: Override) -> str:
+    return str(override.input_line)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,148 @@
+"""The console script: `worldmodel <command> [key=value …]`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from omegaconf import DictConfig, OmegaConf
+
+from envs.graphics import NoGraphicsError, select_backend
+from worldmodel.commands.compose import (
+    compose_config,
+    default_config,
+    group_choices,
+    shown,
+)
+from worldmodel.errors import OptionError
+from worldmodel.version import __version__
+
+HELP = ("-h", "--help", "help")
+TRACEBACK = "--traceback"
+MENDABLE = (ValueError, OSError, NoGraphicsError)  # ours are ValueErrors
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the module of its name in this package, with `run` and `EXAMPLE`.
+
+    Attributes:
+        summary: One line for the overview.
+        renders: Whether a GL backend is to be chosen before it runs.
+    """
+
+    summary: str
+    renders: bool = False
+
+
+COMMANDS = {
+    "collect": Command("record a dataset of play", renders=True),
+    "doctor": Command("what works on this machine, and how fast"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: The words after `worldmodel`; those of the process by default.
+
+    Returns:
+        The exit status: 0 done, 1 the command says no, 2 an input that can be mended,
+        130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch([word for word in words if word != TRACEBACK])
+    except MENDABLE as error:
+        if TRACEBACK in words:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in HELP:
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"worldmodel {__version__}")
+        return 0
+    name, options = words[0], words[1:]
+    if name not in COMMANDS:
+        raise OptionError(f"unknown command '{name}', known are: {', '.join(COMMANDS)}")
+    if any(option in HELP for option in options):
+        print(_command_help(name))
+        return 0
+    config = compose_config(name, options)
+    if COMMANDS[name].renders:
+        select_backend()  # before the command's module imports mujoco
+    return _module(name).run(config) or 0
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"worldmodel.commands.{name}")
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {c.summary}" for name, c in COMMANDS.items()]
+    return "\n".join(
+        [
+            "worldmodel <command> [key=value …]",
+            "",
+            *rows,
+            "",
+            "worldmodel <command> --help shows its options and an example.",
+            f"{TRACEBACK} shows where an error came from, --version the version.",
+        ]
+    )
+
+
+def _command_help(name: str) -> str:
+    module = _module(name)
+    return "\n".join(
+        [
+            f"worldmodel {name} [key=value …]",
+            "",
+            (module.__doc__ or "").strip(),
+            "",
+            "options:",
+            *_option_rows(default_config(name)),
+            "",
+            "example:",
+            f"  {module.EXAMPLE}",
+        ]
+    )
+
+
+def _option_rows(config: DictConfig, prefix: str = "") -> list[str]:
+    rows: list[str] = []
+    for key in config:
+        name = f"{prefix}{key}"
+        if str(key).startswith("_"):
+            continue
+        if group_choices(name):
+            rows.append(f"  {name}=…  one of: {', '.join(group_choices(name))}")
+        value = config._get_node(key)
+        if isinstance(value, DictConfig):
+            rows += _option_rows(value, f"{name}.")
+        else:
+            rows.append(f"  {name}={_default(config, str(key))}")
+    return rows
+
+
+def _default(config: DictConfig, key: str) -> str:
+    if OmegaConf.is_missing(config, key):
+        return "…  (required)"
+    return shown(config[key])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

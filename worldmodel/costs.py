@@ -1,0 +1,101 @@
+"""Latent goal costs: how far the imagined future stays from the goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from worldmodel.context import Context
+from worldmodel.distances.temporal import TemporalDistance
+
+
+class Imagines(Protocol):
+    """What a goal cost asks of a world model."""
+
+    def imagine(self, context: Context, actions: Tensor) -> Tensor:
+        """Latents (B, N, H, P, D) under actions (B, N, H, A)."""
+        ...
+
+
+@dataclass(frozen=True)
+class GoalCost:
+    """Which distances to the goal are summed, and when along the plan.
+
+    Attributes:
+        latent: weight of the mean squared latent difference.
+        temporal: weight of the learned distance, in units of its farthest value.
+        path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
+            last step.
+        effort: weight of the mean squared action.
+    """
+
+    latent: float = 1.0
+    temporal: float = 0.0
+    path: float = 0.3
+    effort: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("latent", "temporal", "effort"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
+                )
+        if not self.latent + self.temporal > 0:
+            raise ValueError("latent or temporal must be above 0, both are 0")
+        if not 0.0 <= self.path <= 1.0:
+            raise ValueError(f"path must be in [0, 1], got {self.path}")
+
+    def distance(
+        self, latents: Tensor, goals: Tensor, temporal: TemporalDistance | None
+    ) -> Tensor:
+        """Latents (..., P, D) and goals of a shape that broadcasts -> (...)."""
+        total = latents.new_zeros(latents.shape[:-2])
+        if self.latent:
+            total = total + self.latent * (latents - goals).square().mean((-2, -1))
+        if self.temporal:
+            if temporal is None:
+                raise ValueError(
+                    "cost.temporal is above 0, but the model has no learned distance"
+                )
+            flat, ends = latents.flatten(-2), goals.flatten(-2)
+            share = temporal(flat, ends) / temporal.spec.farthest
+            total = total + self.temporal * share
+        return total
+
+
+@dataclass(frozen=True)
+class LatentGoalCost:
+    """A `CostFn`: (B, N, H, A) in [-1, 1] -> (B, N), by imagination.
+
+    Attributes:
+        model: imagines.
+        context: the past of B problems.
+        goals: (B, P, D).
+        kind: which distance.
+        temporal: the learned distance, if `kind` uses it.
+        chunk: candidates imagined at once over all problems, which bounds memory.
+    """
+
+    model: Imagines
+    context: Context
+    goals: Tensor
+    kind: GoalCost
+    temporal: TemporalDistance | None
+    chunk: int = 4096
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        """Cost of each candidate; differentiable in the actions."""
+        candidates = max(1, self.chunk // actions.shape[0])
+        parts = [self._cost(some) for some in actions.split(candidates, dim=1)]
+        return torch.cat(parts, dim=1)
+
+    def _cost(self, actions: Tensor) -> Tensor:
+        future = self.model.imagine(self.context, actions)  # (B, N, H, P, D)
+        goals = self.goals[:, None, None]  # (B, 1, 1, P, D)
+        steps = self.kind.distance(future, goals, self.temporal)  # (B, N, H)
+        cost = (1 - self.kind.path) * steps[..., -1]
+        cost = cost + self.kind.path * steps.mean(-1)
+        return cost + self.kind.effort * actions.square().mean((-2, -1))

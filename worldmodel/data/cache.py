@@ -1,0 +1,206 @@
+"""Decoded frames of a dataset in memory-mapped files beside it.
+
+The cache can be deleted at any time; the next `FrameCache.open` makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from worldmodel.atomic import new_folder, surviving_folder
+from worldmodel.data import layout
+from worldmodel.data.errors import DatasetError
+from worldmodel.data.lock import FileLock
+from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.spec import DatasetSpec
+
+_FORMAT_VERSION = 1
+_HEADER = "cache.json"
+_ARRAYS = {"frames": "u1", "actions": "f4", "proprio": "f4", "sim_state": "f8"}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameCache:
+    """All rows of a dataset, decoded, one episode after the other.
+
+    Attributes:
+        path: The cache's folder.
+        spec: What the episodes have in common.
+        fingerprint: Of the dataset.
+        frames: uint8 (N, height, width, 3), mapped from disk.
+        actions: float32 (N, A).
+        proprio: float32 (N, S).
+        sim_state: float64 (N, n).
+        episodes: Index of each episode in the dataset, int64 (E,).
+        offsets: Row where each episode begins, and at last N; int64 (E + 1,).
+    """
+
+    path: Path
+    spec: DatasetSpec
+    fingerprint: str
+    frames: np.ndarray
+    actions: np.ndarray
+    proprio: np.ndarray
+    sim_state: np.ndarray
+    episodes: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def open(
+        cls,
+        dataset: LeRobotDataset,
+        path: Path | None = None,
+        workers: int = 2,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> FrameCache:
+        """Opens the cache of a dataset, making it first where missing or out of date.
+
+        Processes that ask at the same time wait for the one that makes it.
+
+        Args:
+            dataset: The dataset.
+            path: The cache's folder; by default `.cache/frames` in the dataset's.
+            workers: Threads that decode.
+            progress: Called with (episodes done, episodes in all).
+
+        Raises:
+            DatasetError: The dataset is damaged, or the disk too full.
+        """
+        folder = path or dataset.path / layout.CACHE / "frames"
+        fingerprint = dataset.fingerprint()
+        with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
+            found = surviving_folder(folder)
+            if _fingerprint_of(found) != fingerprint:
+                _check_space(dataset, folder)
+                with new_folder(folder) as staging:
+                    _decode(dataset, staging, workers, progress)
+                    _write_header(staging, fingerprint)
+                found = folder
+            return _load(found, dataset, fingerprint)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of rows of each episode, int64 (E,)."""
+        return np.diff(self.offsets)
+
+    def frames_at(self, rows: torch.Tensor) -> torch.Tensor:
+        """Gives the frames of rows (...,) as uint8 (..., height, width, 3)."""
+        flat = rows.reshape(-1).numpy()
+        if flat.size and not 0 <= flat.min() <= flat.max() < len(self.frames):
+            raise DatasetError(
+                f"rows must be in [0, {len(self.frames)}), "
+                f"got {flat.min()} to {flat.max()}"
+            )
+        picked = torch.from_numpy(np.take(self.frames, flat, axis=0))
+        return picked.reshape(*rows.shape, *self.frames.shape[1:])
+
+
+def _decode(
+    dataset: LeRobotDataset,
+    folder: Path,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    lengths = [record.length for record in dataset.records]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    np.save(folder / "offsets.npy", offsets.astype(np.int64))
+    np.save(folder / "episodes.npy", np.array(dataset.indices, np.int64))
+    arrays = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", "w+", np.dtype(kind), (int(offsets[-1]), *shape)
+        )
+        for (name, kind), shape in zip(
+            _ARRAYS.items(), _row_shapes(dataset.spec), strict=True
+        )
+    }
+
+    def fill(place: int) -> None:
+        rows = slice(offsets[place], offsets[place + 1])
+        episode = dataset.episode(dataset.indices[place])
+        for name, values in arrays.items():
+            values[rows] = getattr(episode, name)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for done, _ in enumerate(pool.map(fill, range(len(dataset))), start=1):
+            if progress is not None:
+                progress(done, len(dataset))
+    for values in arrays.values():
+        values.flush()
+
+
+def _row_shapes(spec: DatasetSpec) -> list[tuple[int, ...]]:
+    return [
+        (spec.height, spec.width, 3),
+        (spec.action_spec.size,),
+        (len(spec.proprio_names),),
+        (spec.sim_state_size,),
+    ]
+
+
+def _load(folder: Path, dataset: LeRobotDataset, fingerprint: str) -> FrameCache:
+    def array(name: str, mapped: bool) -> np.ndarray:
+        return np.load(folder / f"{name}.npy", mmap_mode="r" if mapped else None)
+
+    return FrameCache(
+        path=folder,
+        spec=dataset.spec,
+        fingerprint=fingerprint,
+        frames=array("frames", mapped=True),
+        actions=array("actions", mapped=False),
+        proprio=array("proprio", mapped=False),
+        sim_state=array("sim_state", mapped=True),
+        episodes=array("episodes", mapped=False),
+        offsets=array("offsets", mapped=False),
+    )
+
+
+def _fingerprint_of(folder: Path) -> str | None:
+    """Gives the fingerprint of the dataset that a cache is of; None if it is torn."""
+    try:
+        header = json.loads((folder / _HEADER).read_text())
+        sizes = {name: (folder / name).stat().st_size for name in header["sizes"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if header.get("version") != _FORMAT_VERSION or sizes != header["sizes"]:
+        return None
+    return header["fingerprint"]
+
+
+def _write_header(folder: Path, fingerprint: str) -> None:
+    sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.npy"))}
+    header = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "sizes": sizes}
+    (folder / _HEADER).write_text(json.dumps(header, indent=4))
+
+
+def _check_space(dataset: LeRobotDataset, folder: Path) -> None:
+    """Checks that the cache fits: a mapped write to a full disk kills the process."""
+    row = sum(
+        int(np.prod(shape)) * np.dtype(kind).itemsize
+        for kind, shape in zip(_ARRAYS.values(), _row_shapes(dataset.spec), strict=True)
+    )
+    needed, free = row * dataset.frames, shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise DatasetError(
+            f"the decoded frames of {dataset.path} need {needed / 1e9:.1f} GB at "
+            f"{folder}, {free / 1e9:.1f} GB are free: make room or name another folder"
+        )
+
+
+def episode_rows(cache: FrameCache, episode: int) -> slice:
+    """Gives the rows of the cache that hold the episode of that index.
+
+    Raises:
+        DatasetError: The dataset has no such episode.
+    """
+    (found,) = np.nonzero(cache.episodes == episode)
+    if found.size == 0:
+        raise DatasetError(f"{cache.path} has no episode {episode}")
+    return slice(int(cache.offsets[found[0]]), int(cache.offsets[found[0] + 1]))

@@ -1,0 +1,57 @@
+"""An encoder that no longer learns, and the hash of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 (hex) of the names, types, shapes and bytes of a module's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+class FrozenEncoder(nn.Module):
+    """Holds a `VideoViT` in eval mode, without gradients.
+
+    Takes over the module that it is given. `weights_hash` names these weights in
+    everything that is trained on them.
+    """
+
+    def __init__(self, encoder: VideoViT) -> None:
+        super().__init__()
+        self.encoder = encoder.requires_grad_(False).eval()
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the encoder's weights as they are now."""
+        return weights_hash(self.encoder)
+
+    @property
+    def spec(self) -> VideoViTSpec:
+        """Architecture of the encoder."""
+        return self.encoder.spec
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in eval mode whatever is asked."""
+        del mode
+        return super().train(False)
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, chunk: int = 64) -> Tensor:
+        """Latents (B, T, P, D) of frames (B, T, height, width, 3), see `VideoViT`."""
+        return self.encoder.encode(frames, chunk)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Same as `encode`."""
+        return self.encode(frames)

@@ -1,0 +1,105 @@
+"""Rotary positions over time, height and width.
+
+The pairs of a head's dimensions are split in three equal parts, one per axis, as
+in V-JEPA 2 (Assran et al. 2025); pairs left over are not rotated. Attention then
+depends on differences of positions only, and positions are passed explicitly, so
+that any subset of tokens can be encoded.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+AXES = 3
+THETA = 100.0  # wavelengths from 2 pi to about 250 patches: grids here are small
+
+
+class Grid(NamedTuple):
+    """Number of tokens along time, height and width."""
+
+    time: int
+    height: int
+    width: int
+
+    @property
+    def patches(self) -> int:
+        """Tokens of one tubelet, P."""
+        return self.height * self.width
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the whole clip."""
+        return self.time * self.patches
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines (..., tokens, pairs), one pair per two head dimensions."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def grid_positions(grid: Grid, device: torch.device | None = None) -> Tensor:
+    """Positions (tokens, 3) int64 of a clip's tokens, time slowest, width fastest."""
+    axes = [torch.arange(size, device=device) for size in grid]
+    return torch.cartesian_prod(*axes).view(-1, AXES)
+
+
+def rotation(positions: Tensor, head_dim: int, theta: float = THETA) -> Rotation:
+    """Gives the rotation of tokens at integer positions.
+
+    Args:
+        positions: (..., tokens, 3) integers (time, height, width).
+        head_dim: width of one attention head, even and at least 6.
+        theta: the longest wavelength is about 2 pi theta tokens.
+
+    Returns:
+        Cosines and sines (..., tokens, head_dim / 2), float32.
+    """
+    if head_dim % 2 or head_dim < 2 * AXES:
+        raise ValueError(f"head_dim must be even and at least 6, got {head_dim}")
+    if positions.shape[-1] != AXES:
+        raise ValueError(
+            f"positions must be (..., tokens, 3), got {tuple(positions.shape)}"
+        )
+    per_axis = head_dim // 2 // AXES
+    steps = torch.arange(per_axis, device=positions.device, dtype=torch.float32)
+    frequencies = theta ** (-steps / per_axis)
+    angles = positions[..., None].float() * frequencies  # (..., tokens, 3, per_axis)
+    angles = angles.flatten(-2)
+    rest = head_dim // 2 - angles.shape[-1]
+    angles = torch.nn.functional.pad(angles, (0, rest))
+    return Rotation(angles.cos(), angles.sin())
+
+
+@lru_cache(maxsize=64)
+def grid_rotation(
+    grid: Grid, head_dim: int, theta: float, device: torch.device
+) -> Rotation:
+    """Rotation (tokens, head_dim / 2) of a whole grid, computed once and kept."""
+    with torch.inference_mode(False):  # a kept inference tensor would break training
+        return rotation(grid_positions(grid, device), head_dim, theta)
+
+
+def select(whole: Rotation, keep: Tensor | None) -> Rotation:
+    """Rotation (B, K, pairs) of the tokens `keep` (B, K) of a grid, all if None."""
+    if keep is None:
+        return whole
+    return Rotation(whole.cos[keep], whole.sin[keep])
+
+
+def rotate(x: Tensor, by: Rotation) -> Tensor:
+    """Rotates heads x (B, tokens, ..., head_dim); pair i is dimensions (i, i + half).
+
+    `by` is (tokens, pairs), shared by the batch, or (B, tokens, pairs).
+    """
+    missing = x.dim() - 2 - 1  # axes between tokens and head_dim
+    shape = by.cos.shape[:-1] + (1,) * missing + by.cos.shape[-1:]
+    cos = by.cos.view(shape).to(x.dtype)
+    sin = by.sin.view(shape).to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)

@@ -1,0 +1,158 @@
+"""A small video vision transformer with tubelets and rotary positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.encoders.patches import CELL, PatchStem, check_frames, patchify
+from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
+from worldmodel.encoders.transformer import Transformer, initialise
+
+
+@dataclass(frozen=True)
+class VideoViTSpec:
+    """Architecture of a `VideoViT`; sizes in pixels, `tubelet` in frames."""
+
+    height: int = 96
+    width: int = 96
+    patch: int = 12
+    tubelet: int = 2
+    dim: int = 128
+    depth: int = 6
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    cell_dim: int = 64
+    theta: float = THETA
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "patch", "tubelet", "dim", "depth", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if self.patch % CELL:
+            raise ValueError(f"patch must be a multiple of {CELL}, got {self.patch}")
+        for name in ("height", "width"):
+            if getattr(self, name) % self.patch:
+                raise ValueError(
+                    f"{name} must be a multiple of patch={self.patch}, "
+                    f"got {getattr(self, name)}"
+                )
+        head_dim, rest = divmod(self.dim, self.heads)
+        if rest or head_dim % 2 or head_dim < 6:
+            raise ValueError(
+                f"dim / heads must be an even integer of at least 6, "
+                f"got {self.dim} / {self.heads}"
+            )
+
+    @property
+    def patches(self) -> int:
+        """Tokens per frame, P."""
+        return (self.height // self.patch) * (self.width // self.patch)
+
+    def grid(self, frames: int) -> Grid:
+        """Token grid of a clip of so many frames."""
+        if frames % self.tubelet or frames < 1:
+            raise ValueError(
+                f"a clip must have a multiple of tubelet={self.tubelet} frames, "
+                f"got {frames}"
+            )
+        rows, columns = self.height // self.patch, self.width // self.patch
+        return Grid(frames // self.tubelet, rows, columns)
+
+
+class VideoViT(nn.Module):
+    """Encodes clips into tokens; every token of a clip attends to every other."""
+
+    def __init__(
+        self, spec: VideoViTSpec, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stem = PatchStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
+        self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
+        initialise(self, generator)
+
+    def tokens(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Encodes clips, or only some of their tokens, which then see nothing else.
+
+        Args:
+            frames: (B, T, height, width, 3) uint8, or floating point in [0, 255]; T a
+                multiple of the tubelet.
+            keep: (B, K) int64 indices into the clip's tokens, ordered (time, height,
+                width), or None for all.
+
+        Returns:
+            Tokens (B, K, D), or (B, tokens, D) if keep is None.
+        """
+        spec = self.spec
+        check_frames(frames, spec.height, spec.width)
+        grid = spec.grid(frames.shape[1])
+        patches = patchify(frames, spec.patch, spec.tubelet)
+        if keep is not None:
+            _check_keep(keep, frames.shape[0])
+            patches = _take(patches, keep)
+        return self._transform(patches, grid, keep)
+
+    def forward(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Same as `tokens`."""
+        return self.tokens(frames, keep)
+
+    def encode(self, frames: Tensor, chunk: int = 64) -> Tensor:
+        """Encodes each frame with the frames just before it.
+
+        Args:
+            frames: (B, T, height, width, 3) uint8, or floating point in [0, 255].
+            chunk: clips encoded at once, which bounds memory.
+
+        Returns:
+            Latents (B, T, P, D). That of frame t is computed from the clip of the last
+            `tubelet` frames ending at t; before the first frame, the first repeats.
+        """
+        if chunk < 1:
+            raise ValueError(f"chunk must be at least 1, got {chunk}")
+        spec = self.spec
+        check_frames(frames, spec.height, spec.width)
+        batch, time = frames.shape[:2]
+        grid = spec.grid(spec.tubelet)
+        flat = frames.flatten(0, 1)  # (B T, height, width, 3)
+        window = clip_windows(batch, time, spec.tubelet, frames.device)
+        latents = [
+            self._transform(patchify(flat[rows], spec.patch, spec.tubelet), grid, None)
+            for rows in window.split(chunk)
+        ]
+        return torch.cat(latents).unflatten(0, (batch, time))
+
+    def _transform(self, patches: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
+        whole = grid_rotation(
+            grid, self.transformer.head_dim, self.spec.theta, patches.device
+        )
+        return self.transformer(self.stem(patches), select(whole, keep))
+
+
+def clip_windows(
+    batch: int, time: int, tubelet: int, device: torch.device | None = None
+) -> Tensor:
+    """Rows (B T, tubelet) of flattened frames (B T, ...) that end at each frame."""
+    ends = torch.arange(time, device=device)
+    offsets = torch.arange(1 - tubelet, 1, device=device)
+    window = (ends[:, None] + offsets).clamp(min=0)  # (T, tubelet)
+    starts = torch.arange(batch, device=device) * time
+    return (starts[:, None, None] + window).flatten(0, 1)
+
+
+def _check_keep(keep: Tensor, batch: int) -> None:
+    if keep.dim() != 2 or keep.shape[0] != batch or keep.dtype != torch.int64:
+        raise ValueError(
+            f"keep must be int64 (B={batch}, K), got "
+            f"{str(keep.dtype).removeprefix('torch.')} {tuple(keep.shape)}"
+        )
+
+
+def _take(patches: Tensor, keep: Tensor) -> Tensor:
+    """Patches (B, tokens, cells, values) at keep (B, K) -> (B, K, cells, values)."""
+    rows = torch.arange(keep.shape[0], device=keep.device)[:, None]
+    return patches[rows, keep]

@@ -1,0 +1,1 @@
+"""Closed-loop evaluation: problems, protocol, runner, results."""

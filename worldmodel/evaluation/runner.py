@@ -1,0 +1,209 @@
+"""Runs problems in lockstep: a group of problems, one batched policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.environment import ProblemEnv
+from worldmodel.evaluation.episode import Episode, Trace
+from worldmodel.evaluation.policy import Decision, Policy, Privileged
+from worldmodel.evaluation.problems import ProblemSet
+from worldmodel.evaluation.protocol import Protocol, ProtocolMismatch
+
+Observation = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a watcher sees at a step of a group.
+
+    Attributes:
+        indices: int (B,) places of the problems in their set.
+        step: Control steps taken so far.
+        pixels: uint8 (B, height, width, 3) frames of this moment.
+        goal_images: uint8 (B, height, width, 3).
+        decision: The decision taken on these frames, None after the last step.
+    """
+
+    indices: np.ndarray
+    step: int
+    pixels: np.ndarray
+    goal_images: np.ndarray
+    decision: Decision | None
+
+
+Watch = Callable[[Moment], None]
+
+
+def run(
+    problems: ProblemSet,
+    protocol: Protocol,
+    policy: Policy,
+    env: ProblemEnv,
+    group: int = 16,
+    watch: Watch | None = None,
+) -> Iterator[Episode]:
+    """Runs every problem of a set and yields its episode as its group finishes.
+
+    Memory is bounded by the group, however many problems there are.
+
+    Args:
+        problems: The problems; must be those of the protocol.
+        protocol: Task, number of problems and budget.
+        policy: Started anew for each group of at most `group` problems.
+        env: An environment of the task; all problems run in it, in turns.
+        group: Problems that the policy decides side by side.
+        watch: Called at every step of every group, and once after the last step.
+
+    Raises:
+        ProtocolMismatch: The problems are not those of the protocol.
+        WorldModelError: A problem is solved at the start, or an observation, an
+            action or the environment breaks its contract; the message says where.
+    """
+    if group < 1:
+        raise WorldModelError(f"group must be at least 1, got {group}")
+    check_problems(problems, protocol)
+    for start in range(0, len(problems), group):
+        indices = np.arange(start, min(start + group, len(problems)))
+        yield from _Lockstep(env, problems, indices, protocol).run(policy, watch)
+
+
+def check_problems(problems: ProblemSet, protocol: Protocol) -> None:
+    """Raises unless a set of problems is the one that a protocol speaks of."""
+    for name, given, wanted in (
+        ("task", problems.task, protocol.task),
+        ("split", problems.split, protocol.split),
+        ("environment", problems.environment, protocol.environment),
+        ("n", len(problems), protocol.n),
+    ):
+        if given != wanted:
+            raise ProtocolMismatch(
+                f"the problems have {name} {given!r}, protocol {protocol.name!r} "
+                f"has {wanted!r}"
+            )
+
+
+@dataclass
+class _Lockstep:
+    """One group of problems that share one simulator and one renderer.
+
+    Each problem's state is put into the simulator for its step and taken out again:
+    replay from a state is bit-identical, and there is never a second GL context.
+    """
+
+    env: ProblemEnv
+    problems: ProblemSet
+    indices: np.ndarray
+    protocol: Protocol
+
+    def run(self, policy: Policy, watch: Watch | None) -> list[Episode]:
+        """Gives the episodes of the group."""
+        traces = [Trace() for _ in self.indices]
+        goal_images = self.problems.goal_images[self.indices]
+        observations, states = self._reset(traces)
+        policy.start(goal_images, self.problems.seeds[self.indices])
+        for step in range(self.protocol.budget):
+            pixels, proprio = self._stack(observations, step)
+            if isinstance(policy, Privileged):
+                policy.see(states, self.problems.goals[self.indices])
+            decision = policy.act(pixels, proprio)
+            self._check_decision(decision, step)
+            if watch is not None:
+                watch(Moment(self.indices, step, pixels, goal_images, decision))
+            observations, states = self._step(decision, step, states, traces)
+        pixels, _ = self._stack(observations, self.protocol.budget)
+        if watch is not None:
+            last = self.protocol.budget
+            watch(Moment(self.indices, last, pixels, goal_images, None))
+        return [
+            trace.episode(int(i), self.problems.task, int(self.problems.seeds[i]))
+            for trace, i in zip(traces, self.indices, strict=True)
+        ]
+
+    def _reset(self, traces: list[Trace]) -> tuple[list[Observation], np.ndarray]:
+        observations, states = [], []
+        for row, i in enumerate(self.indices):
+            start, goal = self.problems.states[i], self.problems.goals[i]
+            observation, info = self.env.reset(
+                seed=int(self.problems.seeds[i]),
+                options={"state": start, "goal": goal},
+            )
+            if info["is_success"]:
+                raise WorldModelError(f"{self._name(row, 0)} is solved at the start")
+            traces[row].see(info)
+            observations.append(observation)
+            states.append(self.env.get_state())
+        return observations, np.stack(states)
+
+    def _step(
+        self, decision: Decision, step: int, states: np.ndarray, traces: list[Trace]
+    ) -> tuple[list[Observation], np.ndarray]:
+        observations, next_states = [], np.empty_like(states)
+        is_last = step + 1 == self.protocol.budget
+        for row, i in enumerate(self.indices):
+            self.env.set_state(states[row])
+            self.env.set_goal(self.problems.goals[i])
+            observation, _, terminated, truncated, info = self.env.step(
+                decision.actions[row]
+            )
+            if terminated or (truncated and not is_last):
+                raise WorldModelError(
+                    f"{self._name(row, step + 1)} ended before the budget of "
+                    f"{self.protocol.budget} steps "
+                    f"(terminated={terminated}, truncated={truncated})"
+                )
+            if not np.isfinite(info["distance"]):
+                raise WorldModelError(
+                    f"distance is {info['distance']} in {self._name(row, step + 1)}"
+                )
+            traces[row].decide(decision, row)
+            traces[row].see(info)
+            observations.append(observation)
+            next_states[row] = self.env.get_state()
+        return observations, next_states
+
+    def _stack(
+        self, observations: list[Observation], step: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gives pixels (B, height, width, 3) and proprio (B, S), both checked."""
+        expected = self.problems.goal_images.shape[1:]
+        for row, observation in enumerate(observations):
+            pixels, proprio = observation["pixels"], observation["proprio"]
+            if not np.isfinite(proprio).all():
+                bad = np.flatnonzero(~np.isfinite(proprio)).tolist()
+                raise WorldModelError(
+                    f"proprio has NaN or infinity at {bad} in {self._name(row, step)}"
+                )
+            if pixels.dtype != np.uint8 or pixels.shape != expected:
+                raise WorldModelError(
+                    f"pixels must be uint8 {expected} like the goal image, got "
+                    f"{pixels.dtype} {pixels.shape} in {self._name(row, step)}"
+                )
+        return (
+            np.stack([observation["pixels"] for observation in observations]),
+            np.stack([observation["proprio"] for observation in observations]),
+        )
+
+    def _check_decision(self, decision: Decision, step: int) -> None:
+        wanted = (len(self.indices), *(self.env.action_space.shape or ()))
+        if decision.actions.shape != wanted:
+            raise WorldModelError(
+                f"actions must have shape {wanted}, got {decision.actions.shape}"
+            )
+        inside = np.isfinite(decision.actions) & (np.abs(decision.actions) <= 1)
+        for row in np.flatnonzero(~inside.all(axis=1)):
+            raise WorldModelError(
+                f"actions must be finite and in [-1, 1], got "
+                f"{decision.actions[row].tolist()} in {self._name(int(row), step)}"
+            )
+
+    def _name(self, row: int, step: int) -> str:
+        i = int(self.indices[row])
+        return (
+            f"task {self.problems.task}, problem {i} "
+            f"(seed {int(self.problems.seeds[i])}), step {step}"
+        )

@@ -1,0 +1,108 @@
+"""The true simulator as a planner's cost: the two ceilings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.simulation import Quantities, Simulation
+from planners.contract import CostFn
+from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.shaped_cost import Shape
+from worldmodel.evaluation.simulator_pool import SimulatorPool
+
+Render = Callable[[np.ndarray], np.ndarray]
+"""The image uint8 (height, width, 3) of a state (n,)."""
+Encode = Callable[[Tensor], Tensor]
+"""Latents (B, T, P, D) of frames uint8 (B, T, height, width, 3)."""
+LatentDistance = Callable[[Tensor, Tensor], Tensor]
+"""Costs (B, N) of futures (B, N, T, P, D) given goals (B, P, D)."""
+
+
+@dataclass(frozen=True)
+class ShapedCost:
+    """The simulator with a shaped true cost: is the task solvable by this planner?
+
+    The cost of a sequence is the mean shaped distance over its steps plus that of its
+    last step [m].
+
+    Attributes:
+        pool: Simulates.
+        shape: Shaped distance of one moment from the goal.
+    """
+
+    pool: SimulatorPool
+    shape: Shape
+    _simulation: Simulation = field(default_factory=Simulation, repr=False)
+
+    def cost(
+        self, states: np.ndarray, goals: np.ndarray, goal_images: np.ndarray
+    ) -> CostFn:
+        """Gives the cost of sequences from true states (B, n) to goals (B, n)."""
+        del goal_images
+        targets = [self._quantities(goal) for goal in goals]
+
+        def evaluate(actions: Tensor) -> Tensor:
+            futures = self.pool.rollout(states, actions.double().cpu().numpy())
+            values = np.empty(futures.shape[:3])
+            for b, n, h in np.ndindex(values.shape):
+                now = self._quantities(futures[b, n, h])
+                values[b, n, h] = self.shape(now, targets[b])
+            return torch.from_numpy(values.mean(axis=2) + values[:, :, -1]).to(actions)
+
+        return evaluate
+
+    def _quantities(self, state: np.ndarray) -> Quantities:
+        self._simulation.set_state(state)
+        return self._simulation.quantities()
+
+
+@dataclass(frozen=True)
+class RenderedLatentCost:
+    """The simulator with the latent cost on rendered futures.
+
+    What is lost against `ShapedCost` is lost by the representation, not by imagination.
+
+    Attributes:
+        pool: Simulates.
+        render: Renders a state, in this process.
+        encode: The world model's encoder.
+        distance: Distance of latents from the goal's.
+        last: How many of the last states of a sequence are rendered and encoded as
+            one clip; at least the encoder's tubelet.
+    """
+
+    pool: SimulatorPool
+    render: Render
+    encode: Encode
+    distance: LatentDistance
+    last: int = 2
+
+    def __post_init__(self) -> None:
+        if self.last < 1:
+            raise WorldModelError(f"last must be at least 1, got {self.last}")
+
+    def cost(
+        self, states: np.ndarray, goals: np.ndarray, goal_images: np.ndarray
+    ) -> CostFn:
+        """Gives the cost of sequences toward goal images (B, height, width, 3)."""
+        del goals
+        with torch.no_grad():
+            goal = self.encode(torch.from_numpy(goal_images)[:, None])[:, 0]
+
+        @torch.no_grad()
+        def evaluate(actions: Tensor) -> Tensor:
+            futures = self.pool.rollout(states, actions.double().cpu().numpy())
+            seen = futures[:, :, -self.last :]  # (B, N, T, n)
+            images = [self.render(state) for state in seen.reshape(-1, seen.shape[-1])]
+            frames = torch.from_numpy(np.stack(images))
+            frames = frames.view(-1, seen.shape[2], *frames.shape[1:])
+            latents = self.encode(frames)  # (B N, T, P, D)
+            latents = latents.view(*seen.shape[:2], *latents.shape[1:])
+            return self.distance(latents, goal).to(actions)
+
+        return evaluate

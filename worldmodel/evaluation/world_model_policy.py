@@ -1,0 +1,188 @@
+"""Plans toward the goal image in a world model's latent space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from planners.contract import CostFn, Plan
+from planners.mpc import MPC, MPCState
+from worldmodel.action_spec import ActionSpec, require_same
+from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.policy import Decision
+
+
+class PlanningModel(Protocol):
+    """What the policy asks of a world model.
+
+    Attributes:
+        height: Height of its frames [px].
+        width: Width of its frames [px].
+        tubelet: Frames that the latent of one moment is computed from.
+        context_frames: Past latents C that the predictor looks at.
+        action_spec: Meaning of its actions.
+    """
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def tubelet(self) -> int: ...
+    @property
+    def context_frames(self) -> int: ...
+    @property
+    def action_spec(self) -> ActionSpec: ...
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Gives latents (B, T, P, D) of frames uint8 (B, T, height, width, 3)."""
+        ...
+
+    def context(self, latents: Tensor, actions: Tensor, proprio: Tensor | None) -> Any:
+        """Gives a context of latents (B, T, P, D) and actions (B, T - 1, A)."""
+        ...
+
+    def imagine(self, context: Any, actions: Tensor) -> Tensor:
+        """Gives latents (B, N, H, P, D) under actions (B, N, H, A)."""
+        ...
+
+    def goal_cost(self, context: Any, goal_latent: Tensor) -> CostFn:
+        """Gives the cost of action sequences toward a goal (B, P, D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What the policy remembers of B running episodes.
+
+    Attributes:
+        goal: (B, P, D) latents of the goal images.
+        mpc: The planner's state.
+        clip: uint8 (B, t, height, width, 3) the newest t <= tubelet frames.
+        latents: (B, T, P, D) the newest T <= context_frames latents.
+        actions: (B, T - 1, A) the actions between them, or (B, T, A) once the next
+            action has been decided.
+        proprio: (B, T, S) proprioception at each latent.
+        queue: (B, k, A) planned actions that are not executed yet.
+    """
+
+    goal: Tensor
+    mpc: MPCState
+    clip: Tensor
+    latents: Tensor
+    actions: Tensor
+    proprio: Tensor
+    queue: Tensor
+
+
+@dataclass
+class WorldModelPolicy:
+    """Encodes each new frame once, then plans on the last few latents.
+
+    Attributes:
+        model: The world model; its device rules.
+        mpc: Planner, horizon and steps executed per plan.
+        env_spec: Meaning of the env's actions; must be that of the model's.
+        device: Where frames are sent for encoding.
+    """
+
+    model: PlanningModel
+    mpc: MPC
+    env_spec: ActionSpec
+    device: torch.device | str = "cpu"
+    _memory: _Memory | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_same(self.model.action_spec, self.env_spec)
+
+    def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
+        """Encodes the goals and forgets earlier episodes.
+
+        Raises:
+            WorldModelError: The goal images have the wrong size or type.
+        """
+        check_images("goal image", goal_images, self.model.height, self.model.width)
+        images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
+        goal = self._encode_newest(images[:, None])  # (B, P, D)
+        batch, action_size = len(goal_images), self.model.action_spec.size
+        empty = goal.new_zeros((batch, 0, action_size))
+        self._memory = _Memory(
+            goal=goal,
+            mpc=self.mpc.start(torch.from_numpy(seeds).to(self.device), action_size),
+            clip=images[:, None][:, :0],
+            latents=goal[:, None][:, :0],
+            actions=empty,
+            proprio=goal.new_zeros((batch, 0, 0)),
+            queue=empty,
+        )
+
+    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+        """Gives the next actions, planning whenever the last plan is used up."""
+        if self._memory is None:
+            raise WorldModelError("start must be called before act")
+        check_images("frame", pixels, self.model.height, self.model.width)
+        memory = self._see(self._memory, pixels, proprio)
+        if memory.queue.shape[1]:
+            decision = Decision.of_actions(memory.queue[:, 0].cpu().numpy())
+        else:
+            decision, memory = self._plan(memory)
+        action, rest = memory.queue[:, :1], memory.queue[:, 1:]
+        actions = torch.cat([memory.actions, action.to(memory.actions)], dim=1)
+        self._memory = replace(memory, actions=actions, queue=rest)
+        return decision
+
+    def _see(self, memory: _Memory, pixels: np.ndarray, proprio: np.ndarray) -> _Memory:
+        """Takes in one new frame."""
+        keep = self.model.context_frames
+        frame = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        clip = torch.cat([memory.clip, frame[:, None]], dim=1)
+        clip = clip[:, -self.model.tubelet :]
+        latent = self._encode_newest(clip)
+        felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
+        past = memory.proprio if memory.proprio.shape[1] else felt[:, None][:, :0]
+        latents = torch.cat([memory.latents, latent[:, None]], dim=1)[:, -keep:]
+        first_action = memory.actions.shape[1] - (latents.shape[1] - 1)
+        return replace(
+            memory,
+            clip=clip,
+            latents=latents,
+            actions=memory.actions[:, first_action:],
+            proprio=torch.cat([past, felt[:, None]], dim=1)[:, -keep:],
+        )
+
+    def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
+        context = self.model.context(memory.latents, memory.actions, memory.proprio)
+        cost = self.model.goal_cost(context, memory.goal)
+        actions, plan, mpc = self.mpc.step(cost, memory.mpc)
+        decision = Decision(
+            actions=actions[:, 0].float().cpu().numpy(),
+            cost=plan.cost.double().cpu().numpy(),
+            invalid=plan.invalid.cpu().numpy(),
+            evaluations=plan.evaluations,
+            imagine=lambda: self._imagine(context, plan),
+        )
+        return decision, replace(memory, mpc=mpc, queue=actions)
+
+    @torch.no_grad()
+    def _imagine(self, context: Any, plan: Plan) -> Tensor:
+        """Gives the latents (B, H, P, D) that the model expects under a plan."""
+        return self.model.imagine(context, plan.actions[:, None])[:, 0]
+
+    @torch.no_grad()
+    def _encode_newest(self, clip: Tensor) -> Tensor:
+        """Gives the latent (B, P, D) of the last frame of a clip."""
+        return self.model.encode(clip)[:, -1]
+
+
+def check_images(name: str, images: np.ndarray, height: int, width: int) -> None:
+    """Raises unless images are uint8 (B, height, width, 3)."""
+    wanted = (height, width, 3)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted:
+        raise WorldModelError(
+            f"{name} must be uint8 {wanted} (height, width, 3) for this model, got "
+            f"{images.dtype} {images.shape[1:]}"
+        )

@@ -1,0 +1,275 @@
+"""The world model: encodes frames, imagines what actions do, measures surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.action_spec import ActionSpec
+from worldmodel.checkpoint import (
+    load_checkpoint,
+    load_strict,
+    save_checkpoint,
+    weights_hash,
+)
+from worldmodel.context import Context
+from worldmodel.costs import GoalCost, LatentGoalCost
+from worldmodel.distances import TemporalDistance, TemporalDistanceSpec
+from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
+from worldmodel.errors import CheckpointError, WorldModelError
+from worldmodel.predictors import (
+    ActionPredictor,
+    ActionPredictorSpec,
+    Compressor,
+    CompressorSpec,
+)
+
+PARTS = ("encoder", "compressor", "predictor", "distance")
+
+
+@dataclass(frozen=True)
+class WorldModelSpec:
+    """Architecture and meaning of a world model.
+
+    Attributes:
+        encoder: the frozen video encoder.
+        compressor: its tokens to planning latents.
+        predictor: the action-conditioned predictor.
+        action_spec: what the actions mean.
+        distance: the learned goal distance, or None.
+        cost: the goal cost that planning uses unless told otherwise.
+    """
+
+    encoder: VideoViTSpec
+    compressor: CompressorSpec
+    predictor: ActionPredictorSpec
+    action_spec: ActionSpec
+    distance: TemporalDistanceSpec | None = None
+    cost: GoalCost = field(default_factory=GoalCost)
+
+    def __post_init__(self) -> None:
+        wanted = self.action_spec.size * self.action_spec.block
+        if self.predictor.action_size != wanted:
+            raise ValueError(
+                f"predictor.action_size must be {wanted} as the action spec says, "
+                f"got {self.predictor.action_size}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        distance = None if self.distance is None else asdict(self.distance)
+        return {
+            "encoder": asdict(self.encoder),
+            "compressor": asdict(self.compressor),
+            "predictor": asdict(self.predictor),
+            "action_spec": self.action_spec.to_json(),
+            "distance": distance,
+            "cost": asdict(self.cost),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldModelSpec:
+        """The spec from what `to_json` gave."""
+        distance = values["distance"]
+        return cls(
+            encoder=VideoViTSpec(**values["encoder"]),
+            compressor=CompressorSpec(**values["compressor"]),
+            predictor=ActionPredictorSpec(**values["predictor"]),
+            action_spec=ActionSpec.from_json(values["action_spec"]),
+            distance=TemporalDistanceSpec(**distance) if distance else None,
+            cost=GoalCost(**values["cost"]),
+        )
+
+
+class WorldModel(nn.Module):
+    """A frozen encoder and what plans on top of it.
+
+    Attributes:
+        spec: architecture and meaning.
+        history: how it was made, as plain JSON (dataset, seeds, recipe, results).
+    """
+
+    def __init__(
+        self, spec: WorldModelSpec, history: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.history = dict(history or {})
+        self.encoder = FrozenEncoder(VideoViT(spec.encoder))
+        self.compressor = Compressor(spec.compressor)
+        self.predictor = ActionPredictor(spec.predictor)
+        self.distance = None
+        if spec.distance is not None:
+            self.distance = TemporalDistance(spec.distance)
+
+    @property
+    def height(self) -> int:
+        """Image height [px]."""
+        return self.spec.encoder.height
+
+    @property
+    def width(self) -> int:
+        """Image width [px]."""
+        return self.spec.encoder.width
+
+    @property
+    def tubelet(self) -> int:
+        """Frames that the latent of one moment is computed from."""
+        return self.spec.encoder.tubelet
+
+    @property
+    def context_frames(self) -> int:
+        """Past latents that the predictor looks at."""
+        return self.spec.predictor.window
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """What the actions mean."""
+        return self.spec.action_spec
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """Planning latents of frames.
+
+        Args:
+            frames: uint8 (B, T, height, width, 3).
+
+        Returns:
+            (B, T, 1, D); that of frame t is computed from the clip of the last
+            `tubelet` frames ending at t. A still picture is a clip of itself.
+        """
+        return self.compressor(self.encoder.encode(frames))[:, :, None]
+
+    def context(
+        self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
+    ) -> Context:
+        """The past as `imagine` and `goal_cost` take it; proprio is not used yet."""
+        return Context(latents, actions, proprio)
+
+    def imagine(self, context: Context, actions: Tensor) -> Tensor:
+        """Latents that actions lead to; differentiable in the actions.
+
+        Args:
+            context: the past of B problems.
+            actions: (B, N, H, A) in [-1, 1].
+
+        Returns:
+            (B, N, H, 1, D), the latent after each action.
+        """
+        wanted = (context.latents.shape[0], self.spec.predictor.action_size)
+        if actions.dim() != 4 or (actions.shape[0], actions.shape[-1]) != wanted:
+            raise ValueError(
+                f"actions must be (B={wanted[0]}, N, H, A={wanted[1]}), got "
+                f"{tuple(actions.shape)}"
+            )
+        past = context.latents.squeeze(-2)  # (B, T, D)
+        future = self.predictor.rollout(past, context.actions, actions)
+        return future[..., None, :]
+
+    def goal_cost(
+        self, context: Context, goal: Tensor, kind: GoalCost | None = None
+    ) -> LatentGoalCost:
+        """The planning cost toward goal latents (B, P, D), a `CostFn`."""
+        if goal.dim() != 3 or goal.shape[0] != context.latents.shape[0]:
+            raise ValueError(
+                f"goal must be (B={context.latents.shape[0]}, P, D), got "
+                f"{tuple(goal.shape)}"
+            )
+        kind = self.spec.cost if kind is None else kind
+        return LatentGoalCost(self, context, goal, kind, self.distance)
+
+    @torch.no_grad()
+    def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:
+        """How far each frame is from what was expected.
+
+        Args:
+            frames: uint8 (B, T, height, width, 3), T at least 2.
+            actions: (B, T - 1, A), the action between each two.
+
+        Returns:
+            (B, T - 1) mean squared error of the one-step prediction.
+        """
+        latents = self.encode(frames)[:, :, 0]
+        expected = self.predictor(latents[:, :-1], actions)
+        return (expected - latents[:, 1:]).square().mean(-1)
+
+    def with_cost(self, cost: GoalCost) -> Self:
+        """The same model, in place, with another default goal cost."""
+        self.spec = replace(self.spec, cost=cost)
+        return self
+
+    def save_pretrained(self, path: str | Path, card: str) -> None:
+        """Writes a checkpoint folder: config, safetensors and model card."""
+        config = {
+            "kind": "world_model",
+            "spec": self.spec.to_json(),
+            "encoder_hash": self.encoder.weights_hash,
+            "history": self.history,
+        }
+        save_checkpoint(path, config, self.state_dict(), card)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> WorldModel:
+        """Reads a checkpoint folder, in eval mode, on the CPU.
+
+        Raises:
+            CheckpointError: the folder is missing or damaged, a tensor is missing,
+                extra or misshapen, or the encoder is not the one that the rest was
+                trained on.
+        """
+        checkpoint = load_checkpoint(path)
+        config = checkpoint.config
+        if config.get("kind") != "world_model":
+            raise CheckpointError(
+                f"{path} holds a {config.get('kind')!r}, not a 'world_model'"
+            )
+        try:
+            spec = WorldModelSpec.from_json(config["spec"])
+        except (KeyError, TypeError, WorldModelError, ValueError) as error:
+            raise CheckpointError(
+                f"{path}: config.json is not understood: {error}"
+            ) from error
+        model = cls(spec, config["history"])
+        load_strict(model, checkpoint.tensors)
+        found = model.encoder.weights_hash
+        if found != config["encoder_hash"]:
+            raise CheckpointError(
+                f"{path}: the predictor was trained on the encoder "
+                f"{config['encoder_hash'][:12]}, but the folder holds {found[:12]}; "
+                "use the encoder of that hash or train again"
+            )
+        return model.requires_grad_(False).eval()
+
+
+def encoder_checkpoint(
+    path: str | Path, encoder: VideoViT, history: Mapping[str, Any], card: str
+) -> None:
+    """Writes a pretrained encoder as a checkpoint folder."""
+    config = {
+        "kind": "encoder",
+        "spec": asdict(encoder.spec),
+        "encoder_hash": weights_hash(encoder),
+        "history": dict(history),
+    }
+    save_checkpoint(path, config, encoder.state_dict(), card)
+
+
+def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
+    """Reads an encoder folder: the frozen encoder and its history.
+
+    Raises:
+        CheckpointError: missing, damaged, or no encoder.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.config.get("kind") != "encoder":
+        raise CheckpointError(
+            f"{path} holds a {checkpoint.config.get('kind')!r}, not an 'encoder'"
+        )
+    encoder = VideoViT(VideoViTSpec(**checkpoint.config["spec"]))
+    load_strict(encoder, checkpoint.tensors)
+    return FrozenEncoder(encoder), checkpoint.config["history"]

@@ -1,0 +1,225 @@
+"""The action-conditioned latent predictor: what will an action lead to?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ActionPredictorSpec:
+    """Architecture of an `ActionPredictor`.
+
+    Attributes:
+        latent_dim: width D of a latent.
+        action_size: dimensions A of a model step's action.
+        width: width of the transformer.
+        depth: number of blocks.
+        heads: attention heads.
+        mlp_ratio: hidden width of the MLP over `width`.
+        window: model steps that attention looks back on, itself included.
+        dropout: dropout probability in training.
+    """
+
+    latent_dim: int = 64
+    action_size: int = 5
+    width: int = 192
+    depth: int = 2
+    heads: int = 4
+    mlp_ratio: float = 2.0
+    window: int = 3
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(
+                f"width must be a multiple of heads={self.heads}, got {self.width}"
+            )
+        for name in ("latent_dim", "action_size", "depth", "window"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values of the steps that attention still sees.
+
+    Attributes:
+        keys: per block (rows, heads, steps, head width), newest last.
+        values: likewise.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    def repeat(self, times: int) -> Cache:
+        """Each row `times` times in a row: one history shared by its candidates."""
+        return Cache(
+            tuple(key.repeat_interleave(times, dim=0) for key in self.keys),
+            tuple(value.repeat_interleave(times, dim=0) for value in self.values),
+        )
+
+
+class _Block(nn.Module):
+    """Attention over time and an MLP, both modulated by the action (AdaLN).
+
+    Peebles & Xie 2023: the action gives a shift, a scale and a gate for each.
+    """
+
+    def __init__(self, spec: ActionPredictorSpec) -> None:
+        super().__init__()
+        width, hidden = spec.width, int(spec.width * spec.mlp_ratio)
+        self.heads, self.window = spec.heads, spec.window
+        self.modulation = nn.Linear(_ACTION_WIDTH, 6 * width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
+        self.lag_bias = nn.Parameter(torch.zeros(spec.heads, spec.window))
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(
+        self, x: Tensor, action: Tensor, keys: Tensor | None, values: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x (rows, T, width) with the cached past -> x, and the cache to keep."""
+        modulation = self.modulation(action).chunk(6, dim=-1)
+        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = modulation
+        query, key, value = self._heads(_modulate(x, shift, scale))
+        if keys is not None and values is not None:
+            key = torch.cat((keys, key), dim=2)
+            value = torch.cat((values, value), dim=2)
+        mixed = self._attend(query, key, value)
+        x = x + (1 + gate) * self.dropout(self.out(mixed))
+        hidden = F.gelu(self.expand(_modulate(x, shift_mlp, scale_mlp)))
+        x = x + (1 + gate_mlp) * self.dropout(self.contract(hidden))
+        keep = self.window - 1
+        kept = key.shape[2] - keep
+        return x, key[:, :, max(kept, 0) :], value[:, :, max(kept, 0) :]
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows, steps, width = x.shape
+        qkv = self.qkv(x).view(rows, steps, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (rows, heads, T, head width)
+        return query, key, value
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        rows, heads, steps, head_width = query.shape
+        scores = (query * head_width**-0.5) @ key.transpose(-2, -1)
+        scores = scores + self._bias(steps, key.shape[2], query.device)
+        mixed = scores.softmax(dim=-1) @ value
+        return mixed.transpose(1, 2).reshape(rows, steps, heads * head_width)
+
+    def _bias(self, steps: int, seen: int, device: torch.device) -> Tensor:
+        """(heads, steps, seen): a learned bias per lag, -inf outside the window."""
+        ends = torch.arange(seen - steps, seen, device=device)
+        lag = ends[:, None] - torch.arange(seen, device=device)
+        hidden = (lag < 0) | (lag >= self.window)
+        bias = self.lag_bias[:, lag.clamp(0, self.window - 1)]
+        return bias.masked_fill(hidden, float("-inf"))
+
+
+_ACTION_WIDTH = 64
+
+
+class ActionPredictor(nn.Module):
+    """A causal transformer over model steps with a window of a few steps.
+
+    A step's token is its latent; its action enters through AdaLN. Positions are
+    relative (a learned bias per lag), and training and planning share one banded
+    mask, so that a cached roll-out gives what the uncached one gives.
+    """
+
+    def __init__(self, spec: ActionPredictorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.enter = nn.Linear(spec.latent_dim, spec.width)
+        self.action = nn.Sequential(
+            nn.Linear(spec.action_size, _ACTION_WIDTH),
+            nn.SiLU(),
+            nn.Linear(_ACTION_WIDTH, _ACTION_WIDTH),
+            nn.SiLU(),
+        )
+        self.blocks = nn.ModuleList(_Block(spec) for _ in range(spec.depth))
+        self.norm = nn.LayerNorm(spec.width)
+        self.leave = nn.Linear(spec.width, spec.latent_dim)
+        nn.init.zeros_(self.leave.bias)
+        with torch.no_grad():
+            self.leave.weight.mul_(0.1)
+
+    def forward(self, latents: Tensor, actions: Tensor) -> Tensor:
+        """One-step predictions from true latents (teacher forcing).
+
+        Args:
+            latents: (B, T, D).
+            actions: (B, T, A) in [-1, 1], the action taken at each latent.
+
+        Returns:
+            (B, T, D): at t the prediction of the latent at t + 1, from the last
+            `window` latents and actions up to t.
+        """
+        return self.advance(latents, actions, None)[0]
+
+    def advance(
+        self, latents: Tensor, actions: Tensor, cache: Cache | None
+    ) -> tuple[Tensor, Cache]:
+        """Continues from a cache by T steps: next latents (rows, T, D) and cache."""
+        x = self.enter(latents)
+        action = self.action(actions)
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        for index, block in enumerate(self.blocks):
+            past = (None, None)
+            if cache is not None:
+                past = (cache.keys[index], cache.values[index])
+            x, key, value = block(x, action, *past)
+            keys.append(key)
+            values.append(value)
+        change = self.leave(self.norm(x))
+        return latents + change, Cache(tuple(keys), tuple(values))
+
+    def rollout(
+        self, latents: Tensor, past_actions: Tensor, actions: Tensor
+    ) -> Tensor:
+        """Imagines what actions lead to; differentiable.
+
+        Args:
+            latents: (B, T, D) the past up to now.
+            past_actions: (B, T - 1, A) the actions between them.
+            actions: (B, N, H, A) candidates.
+
+        Returns:
+            (B, N, H, D): the latent after each action.
+        """
+        batch, candidates, horizon, size = actions.shape
+        cache = self._history(latents, past_actions, candidates)
+        now = latents[:, -1:].repeat_interleave(candidates, dim=0)  # (B N, 1, D)
+        flat = actions.reshape(batch * candidates, horizon, size)
+        imagined = []
+        for step in range(horizon):
+            now, cache = self.advance(now, flat[:, step : step + 1], cache)
+            imagined.append(now)
+        future = torch.cat(imagined, dim=1)  # (B N, H, D)
+        return future.view(batch, candidates, horizon, -1)
+
+    def _history(
+        self, latents: Tensor, past_actions: Tensor, candidates: int
+    ) -> Cache | None:
+        """The past's keys and values, computed once, one row per candidate."""
+        past = latents[:, :-1]
+        if past.shape[1] == 0:
+            return None
+        # Depth times the window can matter; what is older can not.
+        reach = self.spec.depth * (self.spec.window - 1)
+        past, taken = past[:, -reach:], past_actions[:, -reach:]
+        return self.advance(past, taken, None)[1].repeat(candidates)
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift

@@ -1,0 +1,1 @@
+"""Learning an encoder from video without labels: masks, losses, collapse watch."""

@@ -1,0 +1,131 @@
+"""Video-JEPA pretraining on play: masked prediction and action-conditioned JEPA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.predictors.action_predictor import ActionPredictorSpec
+from worldmodel.predictors.compressor import CompressorSpec
+from worldmodel.predictors.objective import DynamicsWeights, LatentDynamics
+from worldmodel.pretraining.masking import LaterMasks, MixedMasks, TubeMasks
+from worldmodel.pretraining.target_weights import motion
+from worldmodel.pretraining.vjepa import (
+    LatentPredictor,
+    LatentPredictorSpec,
+    MaskedPrediction,
+    Objective,
+)
+
+
+@dataclass(frozen=True)
+class JointSpec:
+    """Everything that a `JointPretraining` is built from.
+
+    Attributes:
+        encoder: the video ViT.
+        compressor: its tokens to the latents of the action-conditioned part.
+        dynamics: the action-conditioned predictor.
+        weights: of the action-conditioned terms.
+        masked: weight of V-JEPA's masked latent prediction; 0 leaves it out.
+        hidden: fraction of the patches that is hidden there.
+        targets: hidden tokens predicted per clip.
+        still: fraction of the single clips that stand still, as goal images do.
+    """
+
+    encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
+    compressor: CompressorSpec = field(default_factory=CompressorSpec)
+    dynamics: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
+    weights: DynamicsWeights = field(default_factory=DynamicsWeights)
+    masked: float = 0.5
+    hidden: float = 0.6
+    targets: int = 32
+    still: float = 0.3
+
+    def __post_init__(self) -> None:
+        got = (self.compressor.patches, self.compressor.token_dim)
+        wanted = (self.encoder.patches, self.encoder.dim)
+        if got != wanted:
+            raise ValueError(
+                "compressor.patches and compressor.token_dim must be those of the "
+                f"encoder, {wanted}, got {got}"
+            )
+        if not self.masked >= 0:
+            raise ValueError(f"masked must be at least 0, got {self.masked}")
+        if not 0.0 <= self.still <= 1.0:
+            raise ValueError(f"still must be in [0, 1], got {self.still}")
+
+
+class JointPretraining(nn.Module):
+    """An encoder and what it is trained with; only `encoder` is kept afterwards.
+
+    Two ways of prediction share the encoder. V-JEPA's: tokens hidden in space and
+    time, targets from a moving average (Assran et al. 2025). And an
+    action-conditioned one, see `LatentDynamics`, which also keeps the first from
+    collapsing.
+    """
+
+    def __init__(self, spec: JointSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        masks = MixedMasks(
+            (
+                TubeMasks(hidden=spec.hidden, targets=spec.targets),
+                LaterMasks(targets=spec.targets),
+            ),
+            (0.7, 0.3),
+        )
+        self.masked = MaskedPrediction(
+            VideoViT(spec.encoder),
+            LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
+            Objective(masks=masks, weights=motion),
+        )
+        self.dynamics = LatentDynamics(spec.compressor, spec.dynamics, spec.weights)
+
+    @property
+    def encoder(self) -> VideoViT:
+        """The encoder in training."""
+        return self.masked.online
+
+    def loss(
+        self, frames: Tensor, actions: Tensor, clips: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The terms of one batch by name; `total` is the one to differentiate.
+
+        Args:
+            frames: (B, T, height, width, 3) uint8, consecutive frames.
+            actions: (B, T, A), the action taken at each frame.
+            clips: (C, F, height, width, 3) uint8 for masked prediction.
+            generator: source of randomness, on the CPU.
+        """
+        singles = single_clips(frames, self.spec.still, generator)
+        tokens = self.encoder.tokens(singles).unflatten(0, frames.shape[:2])
+        terms = self.dynamics.loss(tokens, actions, generator)
+        if self.spec.masked:
+            masked = self.masked.loss(clips, generator)
+            terms["total"] = terms["total"] + self.spec.masked * masked.total
+            terms["masked"] = masked.prediction
+            terms["target_std"] = masked.target_std
+        return terms
+
+
+def single_clips(frames: Tensor, still: float, generator: torch.Generator) -> Tensor:
+    """The two-frame clip that ends at each frame, some of them standing still.
+
+    Args:
+        frames: (B, T, height, width, 3) uint8, consecutive frames.
+        still: probability of a clip that repeats its own frame; the first frame of a
+            window has no other choice.
+        generator: source of randomness, on the CPU.
+
+    Returns:
+        (B T, 2, height, width, 3).
+    """
+    before = torch.cat((frames[:, :1], frames[:, :-1]), dim=1)
+    stands = torch.rand(frames.shape[:2], generator=generator) < still
+    stands = stands.to(frames.device)[..., None, None, None]
+    before = torch.where(stands, frames, before)
+    return torch.stack((before, frames), dim=2).flatten(0, 1)

@@ -1,0 +1,139 @@
+"""Terms that keep latents from collapsing.
+
+Each takes latents (n, D), or (P, n, D) for n samples at each of P positions. The
+statistics are then taken per position and averaged: across positions a collapsed
+encoder still varies, because the table differs from place to place.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Regularizer(Protocol):
+    """Scalar penalty of latents (n, D) or (P, n, D)."""
+
+    def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor: ...
+
+
+def variance_penalty(latents: Tensor, std: float = 1.0, eps: float = 1e-4) -> Tensor:
+    """Mean over dimensions of max(0, std - sqrt(var + eps)), var over the samples.
+
+    VICReg (Bardes et al. 2022), equations 1 and 2.
+    """
+    latents = _checked(latents)
+    spread = (latents.var(dim=1) + eps).sqrt()  # (P, D)
+    return F.relu(std - spread).mean()
+
+
+def covariance_penalty(latents: Tensor) -> Tensor:
+    """Sum of squared off-diagonal covariances over D, averaged over positions.
+
+    VICReg (Bardes et al. 2022), equations 3 and 4.
+    """
+    latents = _checked(latents)
+    positions, samples, dim = latents.shape
+    centred = latents - latents.mean(dim=1, keepdim=True)
+    with torch.autocast(latents.device.type, enabled=False):
+        covariance = centred.transpose(1, 2) @ centred / (samples - 1)  # (P, D, D)
+    diagonal = covariance.diagonal(dim1=1, dim2=2)
+    off_diagonal = covariance.square().sum() - diagonal.square().sum()
+    return off_diagonal / (dim * positions)
+
+
+@dataclass(frozen=True)
+class VarianceCovariance:
+    """Weighted sum of the two VICReg penalties.
+
+    Attributes:
+        variance: weight of `variance_penalty`.
+        covariance: weight of `covariance_penalty`.
+        std: standard deviation below which a dimension is penalised.
+    """
+
+    variance: float = 1.0
+    covariance: float = 0.04
+    std: float = 1.0
+
+    def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor:
+        """Penalty of latents; uses no randomness."""
+        del generator
+        variance = variance_penalty(latents, self.std)
+        return self.variance * variance + self.covariance * covariance_penalty(latents)
+
+
+@dataclass(frozen=True)
+class SIGReg:
+    """Pushes latents to an isotropic Gaussian N(0, 1) along random directions.
+
+    LeJEPA (Balestriero & LeCun 2025): the Epps-Pulley statistic of each sketched
+    direction, n * integral of |phi_n(t) - exp(-t^2 / 2)|^2 w(t) dt with phi_n the
+    empirical characteristic function and w(t) = exp(-t^2 / 2), averaged over
+    directions and positions. The integral is over [-limit, limit], by the trapezoid
+    rule on [0, limit] (the integrand is even).
+
+    Attributes:
+        directions: random unit directions, drawn anew at each call.
+        points: quadrature points in [0, limit].
+        limit: end of the integral.
+    """
+
+    directions: int = 64
+    points: int = 9
+    limit: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.directions < 1:
+            raise ValueError(f"directions must be at least 1, got {self.directions}")
+        if self.points < 2:
+            raise ValueError(f"points must be at least 2, got {self.points}")
+
+    def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor:
+        """Statistic of latents: about 1 for N(0, 1), grows with n for anything else."""
+        latents = _checked(latents)
+        directions = random_directions(latents.shape[-1], self.directions, generator)
+        with torch.autocast(latents.device.type, enabled=False):
+            sketch = latents @ directions.to(latents)  # (P, n, directions)
+        return epps_pulley(sketch, self.points, self.limit).mean()
+
+
+def random_directions(dim: int, count: int, generator: torch.Generator) -> Tensor:
+    """Unit vectors (dim, count), uniform on the sphere."""
+    normal = torch.randn(dim, count, generator=generator, device=generator.device)
+    return F.normalize(normal, dim=0)
+
+
+def epps_pulley(x: Tensor, points: int = 17, limit: float = 3.0) -> Tensor:
+    """Epps-Pulley statistic against N(0, 1) over axis -2: (..., n, S) -> (..., S).
+
+    For n samples of N(0, 1) its mean is sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06, less the
+    tails beyond `limit`.
+    """
+    samples = x.shape[-2]
+    step = limit / (points - 1)
+    cos, sin = torch.cos(step * x), torch.sin(step * x)
+    real, imaginary = torch.ones_like(cos), torch.zeros_like(sin)
+    total = torch.zeros_like(x.select(-2, 0))
+    for point in range(1, points):  # the integrand is 0 at t = 0
+        real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+        gaussian = math.exp(-0.5 * (point * step) ** 2)
+        error = (real.mean(-2) - gaussian).square() + imaginary.mean(-2).square()
+        half = 0.5 if point == points - 1 else 1.0
+        total = total + 2.0 * step * half * gaussian * error
+    return samples * total
+
+
+def _checked(latents: Tensor) -> Tensor:
+    """Latents as float32 (P, n, D); statistics in half precision would be noise."""
+    if latents.dim() not in (2, 3) or latents.shape[-2] < 2:
+        raise ValueError(
+            f"latents must be (n, D) or (P, n, D) with n at least 2, "
+            f"got {tuple(latents.shape)}"
+        )
+    return latents.float() if latents.dim() == 3 else latents.float()[None]

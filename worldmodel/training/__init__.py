@@ -1,0 +1,1 @@
+"""The training loops: pretraining, the world model, the goal distance."""

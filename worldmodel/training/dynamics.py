@@ -1,0 +1,75 @@
+"""Stage two: compressor and predictor, on frozen tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldmodel.data import Windows
+from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.predictors.objective import DynamicsWeights, LatentDynamics
+from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.tokens import TokenCache
+
+
+@dataclass(frozen=True)
+class DynamicsRecipe:
+    """How compressor and predictor are trained.
+
+    Attributes:
+        schedule: steps and learning rate.
+        compressor: architecture.
+        predictor: architecture.
+        weights: of the loss terms.
+        batch: windows per step.
+        window: frames T of a window; roll-outs reach T - 1 steps.
+        block: control steps that one model step covers.
+        seed: decides weights and batches.
+    """
+
+    schedule: Schedule
+    compressor: CompressorSpec = field(default_factory=CompressorSpec)
+    predictor: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
+    weights: DynamicsWeights = field(default_factory=DynamicsWeights)
+    batch: int = 128
+    window: int = 8
+    block: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.window < 2:
+            raise ValueError(f"window must be at least 2 frames, got {self.window}")
+        if min(self.batch, self.block) < 1:
+            raise ValueError(
+                f"batch and block must be at least 1, got {self.batch} and {self.block}"
+            )
+
+
+def train_dynamics(
+    recipe: DynamicsRecipe,
+    cache: TokenCache,
+    device: torch.device,
+    state_path: Path | None = None,
+    on_step: OnStep | None = None,
+) -> LatentDynamics:
+    """Trains compressor and predictor; resumes from `state_path` where it exists.
+
+    Only the training split is used. Arguments as in `pretrain`.
+    """
+    torch.manual_seed(recipe.seed)
+    model = LatentDynamics(recipe.compressor, recipe.predictor, recipe.weights)
+    model = model.to(device)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    windows = Windows(cache.frames, "train", recipe.window, recipe.block)
+
+    def loss() -> dict[str, Tensor]:
+        rows, actions = windows.sample_rows(recipe.batch, generator)
+        tokens = cache.at(rows).to(device)
+        with autocast(device):
+            return model.loss(tokens, actions.to(device), generator)
+
+    fit(Job(model, loss, generator), recipe.schedule, state_path, on_step)
+    return model

@@ -1,0 +1,168 @@
+"""One resumable optimisation loop for every stage of training."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.errors import WorldModelError
+from worldmodel.training_state import (
+    TrainingState,
+    load_training_state,
+    save_training_state,
+)
+
+LossTerms = dict[str, Tensor]
+OnStep = Callable[[int, dict[str, float]], None]
+
+_SMOOTHING = 0.98
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes:
+        steps: optimiser steps.
+        learning_rate: its peak; reached linearly, left along a cosine.
+        warmup: steps until the peak.
+        final: learning rate at the end over its peak.
+        weight_decay: of AdamW (Loshchilov & Hutter 2019).
+        clip: largest norm of the gradient.
+        save_every: seconds between two saved states [s].
+    """
+
+    steps: int
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    final: float = 0.02
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    save_every: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+
+    def factor(self, step: int) -> float:
+        """Learning rate at a step over its peak, in (0, 1]."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return rise * (self.final + (1 - self.final) * fall)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is optimised, and what a resumed run needs besides the weights.
+
+    Attributes:
+        module: holds every parameter and moving average.
+        loss: the terms of one fresh batch; `total` is differentiated.
+        generator: the only source of randomness that `loss` may use.
+        after_step: called after each optimiser step, e.g. for a moving average.
+    """
+
+    module: nn.Module
+    loss: Callable[[], LossTerms]
+    generator: torch.Generator
+    after_step: Callable[[], None] | None = None
+
+
+def fit(
+    job: Job,
+    schedule: Schedule,
+    state_path: Path | None = None,
+    on_step: OnStep | None = None,
+) -> dict[str, float]:
+    """Optimises until `schedule.steps`, going on from a saved state if there is one.
+
+    Args:
+        job: What to optimise; its module ends trained, in place.
+        schedule: Steps and learning rate.
+        state_path: File to save to and to go on from; None keeps nothing.
+        on_step: Called with the steps done and the smoothed terms.
+
+    Returns:
+        The smoothed loss terms at the end.
+
+    Raises:
+        WorldModelError: The loss is not finite.
+    """
+    parameters = [p for p in job.module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=schedule.learning_rate,
+        weight_decay=schedule.weight_decay,
+        betas=(0.9, 0.95),
+    )
+    state = TrainingState(
+        {"module": job.module}, {"adamw": optimizer}, {"batches": job.generator}
+    )
+    step, smooth = 0, {}
+    if state_path is not None and state_path.is_file():
+        step, smooth = load_training_state(state_path, state)
+    saved = time.monotonic()
+    job.module.train()
+    while step < schedule.steps:
+        rate = schedule.learning_rate * schedule.factor(step)
+        terms = _update(job, optimizer, parameters, rate, schedule.clip)
+        step += 1
+        smooth = _blend(smooth, terms, step)
+        if on_step is not None:
+            on_step(step, smooth)
+        is_due = time.monotonic() - saved > schedule.save_every
+        if state_path is not None and (is_due or step == schedule.steps):
+            save_training_state(state_path, state, step, smooth)
+            saved = time.monotonic()
+    job.module.eval()
+    return smooth
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 matrix products for training on a device."""
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def _update(
+    job: Job,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    rate: float,
+    clip: float,
+) -> LossTerms:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    terms = job.loss()
+    if not torch.isfinite(terms["total"]):
+        shown = {name: float(value) for name, value in terms.items()}
+        raise WorldModelError(
+            f"the loss is not finite: {shown}; lower learning_rate or look for NaN "
+            "in the dataset"
+        )
+    terms["total"].backward()
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if job.after_step is not None:
+        job.after_step()
+    return terms
+
+
+def _blend(
+    smooth: Mapping[str, float], terms: LossTerms, step: int
+) -> dict[str, float]:
+    """Running means of the terms, unbiased at the start."""
+    keep = min(_SMOOTHING, 1 - 1 / step)
+    fresh = {name: float(value.detach()) for name, value in terms.items()}
+    return {
+        name: keep * smooth.get(name, value) + (1 - keep) * value
+        for name, value in fresh.items()
+    }

@@ -1,0 +1,94 @@
+"""Stage one: the video-JEPA encoder, from a dataset of play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldmodel.data import FrameCache, Windows
+from worldmodel.encoders.video_vit import VideoViT
+from worldmodel.pretraining.joint import JointPretraining, JointSpec
+from worldmodel.pretraining.vjepa import ema_update
+from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+
+
+@dataclass(frozen=True)
+class PretrainRecipe:
+    """How the encoder is pretrained.
+
+    Attributes:
+        model: what is trained.
+        schedule: steps and learning rate.
+        batch: windows of consecutive frames per step.
+        window: frames T of a window.
+        clips: clips per step for masked prediction.
+        clip_frames: frames of such a clip, drawn anew each step from these.
+        momentum: of the moving average that gives the targets.
+        seed: decides weights and batches.
+    """
+
+    model: JointSpec
+    schedule: Schedule
+    batch: int = 32
+    window: int = 4
+    clips: int = 6
+    clip_frames: tuple[int, ...] = (2, 4, 8)
+    momentum: float = 0.996
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "clips"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if self.window < 2:
+            raise ValueError(f"window must be at least 2 frames, got {self.window}")
+
+
+def pretrain(
+    recipe: PretrainRecipe,
+    cache: FrameCache,
+    device: torch.device,
+    state_path: Path | None = None,
+    on_step: OnStep | None = None,
+) -> VideoViT:
+    """Pretrains an encoder; resumes from `state_path` where it exists.
+
+    Args:
+        recipe: Model and schedule.
+        cache: The decoded dataset; only its training split is used.
+        device: Where to compute.
+        state_path: Where the state of the training is kept.
+        on_step: Called with the steps done and the smoothed loss terms.
+
+    Returns:
+        The encoder, trained.
+    """
+    torch.manual_seed(recipe.seed)
+    model = JointPretraining(recipe.model).to(device)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    windows = Windows(cache, "train", recipe.window)
+    clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
+
+    def loss() -> dict[str, Tensor]:
+        batch = windows.sample(recipe.batch, generator)
+        drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
+        source = clips[recipe.clip_frames[drawn]]
+        still = source.sample(recipe.clips, generator).frames
+        with autocast(device):
+            return model.loss(
+                batch.frames.to(device),
+                batch.actions.to(device),
+                still.to(device),
+                generator,
+            )
+
+    def follow() -> None:
+        ema_update(model.masked.target, model.masked.online, recipe.momentum)
+
+    fit(Job(model, loss, generator, follow), recipe.schedule, state_path, on_step)
+    return model.encoder
