@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,9 +86,7 @@ def test_a_failure_leaves_no_cache(play: LeRobotDataset) -> None:
 def test_a_full_disk_is_named_before_it_is_full(
     play: LeRobotDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     with pytest.raises(DatasetError, match="0.0 GB are free: make room"):
         FrameCache.open(play)
 

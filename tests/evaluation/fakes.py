@@ -156,9 +156,9 @@ class PointModel:
         moved = [sum(part.unbind(2), torch.zeros(())) for part in steps]
         return now + torch.stack(moved, dim=2)[:, :, :, None]  # (B, N, H, P, D)
 
-    def goal_cost(self, context: Any, goal_latent: Tensor) -> CostFn:
+    def goal_cost(self, context: Any, goal: Tensor) -> CostFn:
         def cost(actions: Tensor) -> Tensor:
-            gap = self.imagine(context, actions) - goal_latent[:, None, None]
+            gap = self.imagine(context, actions) - goal[:, None, None]
             squares = gap[..., 0, 0] ** 2 + gap[..., 0, 1] ** 2  # (B, N, H)
             return sum(squares.unbind(2), torch.zeros(()))
 

@@ -60,7 +60,7 @@ def test_problems_of_another_environment_are_refused(tmp_path):
 def test_an_unfinished_set_is_refused(tmp_path):
     save_problems(point_problems(2), tmp_path)
     (tmp_path / "problems.json").unlink()
-    with pytest.raises(ValueError, match=r"problems\.json is missing; make the"):
+    with pytest.raises(ValueError, match=r"problems\.json is missing; delete the"):
         load_problems(tmp_path)
 
 

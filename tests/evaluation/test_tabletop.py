@@ -16,6 +16,7 @@ from worldmodel.evaluation.environment import (
 from worldmodel.evaluation.gates import quantities_of
 from worldmodel.evaluation.policy import RandomPolicy
 from worldmodel.evaluation.privileged import ExpertPolicy, SimulatorPolicy
+from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.problems import (
     ProblemSet,
     collect_problems,
@@ -63,6 +64,21 @@ def test_problems_in_one_simulator_end_as_they_do_alone_bit_for_bit(env, problem
     rules = problems.protocol("standard", 5)
     together = list(run(problems, rules, RandomPolicy(5), env, group=2))
     assert together == list(run(problems, rules, RandomPolicy(5), env, group=1))
+
+
+def test_saved_problems_are_used_again_and_a_larger_set_begins_with_them(tmp_path):
+    env = make_env("Reach", height=32, width=32)
+    made = prepare_problems(env, "test", 2, tmp_path)
+    stamp = (tmp_path / "problems.npz").stat().st_mtime_ns
+    again = prepare_problems(env, "test", 1, tmp_path)
+    assert again.fingerprint == made.head(1).fingerprint
+    assert (tmp_path / "problems.npz").stat().st_mtime_ns == stamp
+    larger = prepare_problems(env, "test", 3, tmp_path)
+    env.close()
+    assert larger.head(2).fingerprint == made.fingerprint
+    push = make_env("Push", height=32, width=32)
+    with pytest.raises(ValueError, match="made in environment"):
+        prepare_problems(push, "test", 1, tmp_path)
 
 
 def test_the_fingerprint_tells_environments_apart(env):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from tests.evaluation.fakes import (
     BUDGET,
@@ -47,6 +48,7 @@ def test_an_mp4_decodes_to_the_frames(tmp_path, frames):
 def test_a_gif_decodes_to_the_frames(tmp_path, frames):
     write_gif(frames, tmp_path / "film.gif", fps=5)
     with Image.open(tmp_path / "film.gif") as image:
+        assert isinstance(image, GifImageFile)
         assert (image.n_frames, image.info["duration"]) == (6, 200)
         image.seek(4)
         decoded = np.asarray(image.convert("RGB"))

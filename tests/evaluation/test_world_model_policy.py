@@ -2,9 +2,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
+from worldmodel.encoders import VideoViTSpec
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
+from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 
 GOALS = np.stack([picture(np.array(p)) for p in ((0.5, 0.5), (-0.5, 0.1))])
 SEEDS = np.array([3, 4])
@@ -25,16 +29,21 @@ def run_steps(policy: WorldModelPolicy, steps: int):
 
 
 def test_each_new_frame_is_encoded_once_with_the_frames_of_its_tubelet():
-    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
-    run_steps(policy, 4)
-    clips = policy.model.encoded_clips
-    assert [shape[:2] for shape in clips] == [(2, 1), (2, 1), (2, 2), (2, 2), (2, 2)]
+    model = PointModel()
+    run_steps(WorldModelPolicy(model, point_mpc(), SPEC), 4)
+    assert [shape[:2] for shape in model.encoded_clips] == [
+        (2, 1),
+        (2, 1),
+        (2, 2),
+        (2, 2),
+        (2, 2),
+    ]
 
 
 def test_the_context_holds_the_last_latents_and_the_actions_between_them():
-    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
-    decisions = run_steps(policy, 5)
-    for step, (latents, actions, felt) in enumerate(policy.model.contexts):
+    model = PointModel()
+    decisions = run_steps(WorldModelPolicy(model, point_mpc(), SPEC), 5)
+    for step, (latents, actions, felt) in enumerate(model.contexts):
         seen = range(max(0, step - 2), step + 1)
         expected = [[[0.0, 0.1 * t] for t in seen], [[0.1 * t, 0.0] for t in seen]]
         np.testing.assert_allclose(latents[:, :, 0].numpy(), expected, atol=1e-4)
@@ -42,6 +51,7 @@ def test_the_context_holds_the_last_latents_and_the_actions_between_them():
         assert actions.shape == (2, len(taken), 2)
         for column, action in enumerate(taken):
             np.testing.assert_array_equal(actions[:, column].numpy(), action)
+        assert felt is not None
         assert felt[0, :, 0].tolist() == list(seen)
 
 
@@ -76,3 +86,30 @@ def test_acting_before_starting_is_refused():
     policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
     with pytest.raises(ValueError, match="start must be called before act"):
         policy.act(frames(0), proprio(0))
+
+
+def test_latents_grown_frame_by_frame_are_those_of_the_whole_film():
+    """The real world model, whose latents look back over a tubelet."""
+    spec = WorldModelSpec(
+        encoder=VideoViTSpec(height=24, width=24, dim=16, depth=1, heads=2),
+        compressor=CompressorSpec(patches=4, token_dim=16, hidden=8, dim=8),
+        predictor=ActionPredictorSpec(latent_dim=8, action_size=2, width=16, depth=1),
+        action_spec=SPEC,
+    )
+    film = np.random.default_rng(0).integers(0, 256, (1, 3, 24, 24, 3), np.uint8)
+    contexts = []
+
+    class Watched(WorldModel):
+        def goal_cost(self, context, goal, kind=None):
+            contexts.append(context)
+            return super().goal_cost(context, goal, kind)
+
+    model = Watched(spec).eval()
+    policy = WorldModelPolicy(model, point_mpc(), SPEC)
+    policy.start(film[:, 0], np.array([7]))
+    for step in range(3):
+        decision = policy.act(film[:, step], proprio(step)[:1])
+    whole = model.encode(torch.from_numpy(film))
+    np.testing.assert_allclose(contexts[-1].latents, whole, atol=1e-5)
+    assert decision.imagine is not None
+    assert decision.imagine().shape == (1, 4, 1, 8)

@@ -40,6 +40,8 @@ class Command:
 
 COMMANDS = {
     "collect": Command("record a dataset of play", renders=True),
+    "pretrain": Command("learn the video encoder"),
+    "train": Command("learn what plans on a frozen encoder"),
     "doctor": Command("what works on this machine, and how fast"),
 }
 

@@ -129,9 +129,13 @@ def _decode(
             values[rows] = getattr(episode, name)
 
     with ThreadPoolExecutor(workers) as pool:
-        for done, _ in enumerate(pool.map(fill, range(len(dataset))), start=1):
-            if progress is not None:
-                progress(done, len(dataset))
+        try:
+            for done, _ in enumerate(pool.map(fill, range(len(dataset))), start=1):
+                if progress is not None:
+                    progress(done, len(dataset))
+        except BaseException:  # do not decode the rest before saying so
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for values in arrays.values():
         values.flush()
 

@@ -23,7 +23,7 @@ STAGING = "staging"
 LOCK = ".lock"
 CACHE = ".cache"
 FILES_PER_CHUNK = 1000
-SHARD_MB = 16  # soft limit of a data file [MiB]
+SHARD_MB = 8  # soft limit of a data file; a growing one is written again [MiB]
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 

@@ -31,7 +31,7 @@ def write_info(
         "total_tasks": tasks,
         "chunks_size": layout.FILES_PER_CHUNK,
         "data_files_size_in_mb": layout.SHARD_MB,
-        "video_files_size_in_mb": 0,
+        "video_files_size_in_mb": 200,  # the format asks for it; there are none
         "splits": {"train": f"0:{episodes}"},
         "data_path": layout.DATA_PATH,
         "video_path": None,

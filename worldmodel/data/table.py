@@ -127,7 +127,10 @@ def write_parquet(path: Path, tables: list[pa.Table], schema: pa.Schema) -> None
     # The least and greatest PNG of a row group would be stored, too, if not told.
     counters = [field.name for field in schema if pa.types.is_integer(field.type)]
     with pq.ParquetWriter(
-        path, schema, use_dictionary=False, write_statistics=counters
+        path,
+        schema,
+        use_dictionary=False,
+        write_statistics=counters,  # type: ignore[arg-type]  # a list is documented
     ) as writer:
         for table in tables:
             columns = table.select(schema.names)

@@ -9,14 +9,45 @@ from typing import Any
 
 import numpy as np
 
+from envs.tabletop import TabletopEnv
 from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
-from worldmodel.evaluation.problems import ARRAY_NAMES, ProblemSet
+from worldmodel.evaluation.environment import environment_fingerprint
+from worldmodel.evaluation.problems import (
+    ARRAY_NAMES,
+    ProblemSet,
+    collect_problems,
+    task_problems,
+)
 
 PROBLEMS_VERSION = 1
 ARRAYS = "problems.npz"
 MANIFEST = "problems.json"
-_ADVICE = "make the problems again"
+_ADVICE = "delete the folder and evaluate again: problems are made from seeds"
+
+
+def prepare_problems(env: TabletopEnv, split: str, n: int, folder: Path) -> ProblemSet:
+    """Gives the first n problems of a split, from disk where enough are saved.
+
+    Args:
+        env: An environment of the task.
+        split: One of SPLIT_SEEDS.
+        n: Number of problems.
+        folder: Where they are saved, or will be.
+    """
+    environment = environment_fingerprint(env)
+    if (folder / MANIFEST).is_file():
+        saved = load_problems(folder, environment)
+        if (saved.task, saved.split) != (env.task.name, split):
+            raise WorldModelError(
+                f"{folder} holds {saved.split} problems of {saved.task}, not {split} "
+                f"problems of {env.task.name}; give another folder"
+            )
+        if len(saved) >= n:
+            return saved.head(n)
+    problems = collect_problems(task_problems(env, split, n), split, environment)
+    save_problems(problems, folder)
+    return problems
 
 
 def save_problems(problems: ProblemSet, folder: Path) -> None:

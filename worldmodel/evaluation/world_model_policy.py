@@ -50,7 +50,7 @@ class PlanningModel(Protocol):
         """Gives latents (B, N, H, P, D) under actions (B, N, H, A)."""
         ...
 
-    def goal_cost(self, context: Any, goal_latent: Tensor) -> CostFn:
+    def goal_cost(self, context: Any, goal: Tensor) -> CostFn:
         """Gives the cost of action sequences toward a goal (B, P, D)."""
         ...
 

@@ -1,0 +1,45 @@
+"""Pretrains the video-JEPA encoder on a dataset of play, without labels or rewards.
+
+Killed, it goes on where it stopped when the same command is given the same `out`.
+The run folder ends with `encoder/`, a checkpoint of the encoder alone.
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.model import encoder_checkpoint
+from worldmodel.training.pretrain import PretrainRecipe, pretrain
+
+EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
+CARD = """# Encoder
+
+A video ViT, pretrained without labels by `worldmodel pretrain` on {frames} frames of
+play ({data}). Its recipe stands in `config.json`.
+"""
+
+
+def run(config: DictConfig) -> int:
+    """Pretrains and writes the encoder."""
+    recipe: PretrainRecipe = instantiate(config.recipe)
+    device = choose_device(config.device)
+    frames = open_frames(config.data)
+    folder = open_run_folder("pretrain", config).path
+    with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
+        encoder = pretrain(
+            recipe, frames, device, folder / "state.safetensors", on_step
+        )
+    history = {
+        "dataset": frames.fingerprint,
+        "collection": dict(frames.spec.collection),
+        "frames": len(frames.frames),
+        "device": device.type,
+        "recipe": OmegaConf.to_container(config.recipe, resolve=True),
+    }
+    card = CARD.format(frames=len(frames.frames), data=frames.fingerprint[:12])
+    encoder_checkpoint(folder / "encoder", encoder, history, card)
+    print(f"the encoder is in {folder / 'encoder'}")
+    return 0

@@ -1,0 +1,141 @@
+"""Trains what plans on a frozen encoder: compressor, predictor and goal distance.
+
+Killed, it goes on where it stopped when the same command is given the same `out`.
+The run folder ends with `model/`, a checkpoint that plans.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from worldmodel.action_spec import ActionSpec
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.progress import bar
+from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.costs import GoalCost
+from worldmodel.data import FrameCache
+from worldmodel.distances import TemporalDistance
+from worldmodel.encoders import FrozenEncoder
+from worldmodel.model import WorldModel, WorldModelSpec, load_encoder
+from worldmodel.predictors.objective import LatentDynamics
+from worldmodel.training.distance import (
+    DistanceRecipe,
+    latent_episodes,
+    train_distance,
+)
+from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
+from worldmodel.training.tokens import TokenCache, encode_dataset
+
+EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
+CARD = """# World model
+
+Plans toward goal images. Trained by `worldmodel train` on {frames} frames of play, on
+the frozen encoder {encoder}. Recipe and dataset stand in `config.json`; it has not been
+evaluated yet: `worldmodel evaluate model={path}`.
+"""
+
+
+def run(config: DictConfig) -> int:
+    """Trains both stages and writes the world model."""
+    dynamics_recipe: DynamicsRecipe = instantiate(config.dynamics)
+    distance_recipe: DistanceRecipe = instantiate(config.distance)
+    cost: GoalCost = instantiate(config.cost)
+    device = choose_device(config.device)
+    encoder, encoder_history = load_encoder(config.encoder)
+    frames = open_frames(config.data)
+    folder = open_run_folder("train", config).path
+    cache = _encode(encoder, frames, folder, config.still, device)
+    dynamics = _train_dynamics(dynamics_recipe, cache, folder, device)
+    distance = _train_distance(distance_recipe, dynamics, cache, folder)
+    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost)
+    history = {
+        "dataset": frames.fingerprint,
+        "frames": len(frames.frames),
+        "device": device.type,
+        "recipe": {
+            "dynamics": OmegaConf.to_container(config.dynamics, resolve=True),
+            "distance": OmegaConf.to_container(config.distance, resolve=True),
+        },
+        "encoder": encoder_history,
+    }
+    model = assemble(spec, encoder, dynamics, distance, history)
+    path = folder / "model"
+    card = CARD.format(
+        frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
+    )
+    model.save_pretrained(path, card)
+    print(f"the world model is in {path}")
+    return 0
+
+
+def assemble(
+    spec: WorldModelSpec,
+    encoder: FrozenEncoder,
+    dynamics: LatentDynamics,
+    distance: TemporalDistance,
+    history: dict[str, object],
+) -> WorldModel:
+    """Puts separately trained parts into one model, on the CPU."""
+    model = WorldModel(spec, history)
+    model.encoder = encoder.cpu()
+    model.compressor = dynamics.compressor.cpu()
+    model.predictor = dynamics.predictor.cpu()
+    model.distance = distance.cpu()
+    return model.requires_grad_(False).eval()
+
+
+def _encode(
+    encoder: FrozenEncoder,
+    frames: FrameCache,
+    folder: Path,
+    still: float,
+    device: torch.device,
+) -> TokenCache:
+    with bar(len(frames.episodes), "encode", "episode") as progress:
+        return encode_dataset(
+            encoder,
+            frames,
+            folder / "tokens",
+            still,
+            device,
+            lambda done, _: progress.update(done - progress.n) and None,
+        )
+
+
+def _train_dynamics(
+    recipe: DynamicsRecipe, cache: TokenCache, folder: Path, device: torch.device
+) -> LatentDynamics:
+    log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
+    with followed("dynamics", recipe.schedule.steps, log) as on_step:
+        return train_dynamics(recipe, cache, device, state, on_step)
+
+
+def _train_distance(
+    recipe: DistanceRecipe, dynamics: LatentDynamics, cache: TokenCache, folder: Path
+) -> TemporalDistance:
+    data = latent_episodes(dynamics.compressor, cache)
+    log, state = folder / "distance.txt", folder / "distance.safetensors"
+    with followed("distance", recipe.schedule.steps, log) as on_step:
+        return train_distance(recipe, data, state, on_step)
+
+
+def _spec(
+    encoder: FrozenEncoder,
+    dynamics: DynamicsRecipe,
+    distance: DistanceRecipe,
+    frames: FrameCache,
+    cost: GoalCost,
+) -> WorldModelSpec:
+    values = {**frames.spec.action_spec.to_json(), "block": dynamics.block}
+    return WorldModelSpec(
+        encoder=encoder.spec,
+        compressor=dynamics.compressor,
+        predictor=dynamics.predictor,
+        action_spec=ActionSpec.from_json(values),
+        distance=distance.spec,
+        cost=cost,
+    )

@@ -1,0 +1,62 @@
+"""What the training commands share: data, device, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from worldmodel.commands.progress import bar
+from worldmodel.data import FrameCache, LeRobotDataset
+from worldmodel.errors import OptionError
+
+OnStep = Callable[[int, dict[str, float]], None]
+
+_LOG_EVERY = 50  # steps
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" takes a GPU where there is one.
+
+    Raises:
+        OptionError: torch cannot use that device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(
+            f"device={name} does not work here, try device=auto: {error}"
+        ) from error
+
+
+def open_frames(path: str) -> FrameCache:
+    """The decoded cache of a dataset, made first where it is missing."""
+    dataset = LeRobotDataset.open(path)
+    with bar(len(dataset), "decode", "episode") as progress:
+
+        def advance(done: int, total: int) -> None:
+            del total
+            progress.update(done - progress.n)
+
+        return FrameCache.open(dataset, progress=advance)
+
+
+@contextmanager
+def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
+    """A callback that moves a progress bar and appends the loss terms to a file."""
+    with bar(steps, label, "step") as progress, log.open("a") as file:
+
+        def on_step(done: int, terms: dict[str, float]) -> None:
+            progress.update(done - progress.n)
+            if done % _LOG_EVERY and done != steps:
+                return
+            shown = " ".join(f"{name}={value:.4f}" for name, value in terms.items())
+            file.write(f"{done} {shown}\n")
+            file.flush()
+            progress.set_postfix_str(f"loss {terms['total']:.3f}")
+
+        yield on_step
