@@ -47,9 +47,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def small_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_SHARD_BYTES", SHARD_BYTES)
-    monkeypatch.setattr(os, "fsync", lambda file: None)  # a kill spares the disk
 
 
 def _collect(root: Path, total: int) -> None:

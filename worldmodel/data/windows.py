@@ -98,11 +98,25 @@ class Windows:
         """
         return self.at(torch.randint(len(self), (batch,), generator=generator))
 
-    def sample_rows(
-        self, batch: int, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gives rows of the cache int64 (B, T) and actions (B, T, A), like `sample`."""
-        numbers = torch.randint(len(self), (batch,), generator=generator)
+    def draw_pairs(self, pairs: int, generator: torch.Generator) -> torch.Tensor:
+        """Gives window numbers (2 pairs,): 2i and 2i + 1 are of one episode.
+
+        The first of a pair is drawn from all windows, the second from all windows of
+        its episode.
+
+        Args:
+            pairs: How many pairs.
+            generator: A generator on the CPU.
+        """
+        first = torch.randint(len(self), (pairs,), generator=generator)
+        slot = torch.searchsorted(self._ends, first, right=True)
+        count = self._ends[slot] - self._firsts[slot]
+        share = torch.rand(pairs, generator=generator, dtype=torch.float64)
+        second = self._firsts[slot] + (share * count).long()
+        return torch.stack((first, second), dim=1).flatten()
+
+    def rows_at(self, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gives rows of the cache int64 (B, T) and actions (B, T, A) of windows."""
         rows, _, _ = self._rows(numbers)
         return rows[:, :: self.stride], self._actions(rows)
 

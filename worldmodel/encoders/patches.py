@@ -65,22 +65,52 @@ def patchify(frames: Tensor, patch: int, tubelet: int) -> Tensor:
     return cut.reshape(batch, tokens, side * side, tubelet * CELL * CELL * channels)
 
 
-class PatchStem(nn.Module):
-    """Embeds each patch on its own: a linear layer per cell, GELU, one per patch.
+class ConvStem(nn.Module):
+    """Embeds patches after a little mixing with their surroundings.
 
-    The same as a convolution of kernel = stride CELL, GELU, and one of kernel =
-    stride patch / CELL (the stem of Touvron et al. 2022): no pixel of one patch
-    reaches another, so a masked patch is really hidden.
+    Cells of CELL x CELL pixels are embedded, one residual 3 x 3 convolution mixes
+    neighbours, and the cells of a patch become its token: convolutions early on make
+    a small vision transformer learn faster (Xiao et al. 2021). What is to be hidden
+    must be blanked in the frames before, see `blank`.
     """
 
     def __init__(self, patch: int, tubelet: int, cell_dim: int, dim: int) -> None:
         super().__init__()
-        self.cell = nn.Linear(tubelet * CELL * CELL * CHANNELS, cell_dim)
-        self.patch = nn.Linear((patch // CELL) ** 2 * cell_dim, dim)
+        self.tubelet = tubelet
+        self.cell = nn.Conv2d(tubelet * CHANNELS, cell_dim, CELL, CELL)
+        self.norm = nn.GroupNorm(1, cell_dim)
+        self.mix = nn.Conv2d(cell_dim, cell_dim, 3, padding=1)
+        self.leave = nn.Conv2d(cell_dim, cell_dim, 1)
+        self.patch = nn.Conv2d(cell_dim, dim, patch // CELL, patch // CELL)
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """Patches (B, K, cells, values) of pixels in [0, 255] -> tokens (B, K, D)."""
-        pixels = patches.to(self.cell.weight.dtype)
-        pixels = (pixels - PIXEL_MEAN) / PIXEL_STD
-        cells = F.gelu(self.cell(pixels))  # (B, K, cells, cell_dim)
-        return self.patch(cells.flatten(-2))
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, T, h, w, 3) in [0, 255] -> tokens (B, T / tubelet * P, D)."""
+        batch, time, height, width, channels = frames.shape
+        tubelets = time // self.tubelet
+        pixels = (frames.to(self.cell.weight.dtype) - PIXEL_MEAN) / PIXEL_STD
+        pixels = pixels.permute(0, 1, 4, 2, 3)
+        stacked = pixels.reshape(
+            batch * tubelets, self.tubelet * channels, height, width
+        )
+        stacked = stacked.contiguous(memory_format=torch.channels_last)
+        cells = F.gelu(self.cell(stacked))
+        cells = cells + self.leave(F.gelu(self.mix(self.norm(cells))))
+        patches = self.patch(cells).flatten(2)  # (B tubelets, D, P)
+        return patches.transpose(1, 2).reshape(batch, -1, patches.shape[1])
+
+
+def blank(frames: Tensor, hidden: Tensor, patch: int, tubelet: int) -> Tensor:
+    """Frames (B, T, h, w, 3) with the pixels of hidden tokens set to mid-grey.
+
+    Args:
+        frames: in [0, 255].
+        hidden: bool (B, tokens), ordered (time, height, width).
+        patch: pixels per side of a patch.
+        tubelet: frames per tubelet.
+    """
+    batch, time, height, width, _ = frames.shape
+    rows, columns = height // patch, width // patch
+    grid = hidden.view(batch, time // tubelet, rows, columns)
+    pixels = grid.repeat_interleave(tubelet, 1)
+    pixels = pixels.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
+    return frames.masked_fill(pixels[..., None], round(PIXEL_MEAN))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from worldmodel.encoders.patches import CELL, PatchStem, check_frames, patchify
+from worldmodel.encoders.patches import CELL, ConvStem, blank, check_frames
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 
@@ -21,10 +21,10 @@ class VideoViTSpec:
     patch: int = 12
     tubelet: int = 2
     dim: int = 128
-    depth: int = 6
+    depth: int = 2
     heads: int = 4
     mlp_ratio: float = 4.0
-    cell_dim: int = 64
+    cell_dim: int = 48
     theta: float = THETA
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class VideoViT(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.stem = PatchStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
+        self.stem = ConvStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
         initialise(self, generator)
 
@@ -91,11 +91,15 @@ class VideoViT(nn.Module):
         spec = self.spec
         check_frames(frames, spec.height, spec.width)
         grid = spec.grid(frames.shape[1])
-        patches = patchify(frames, spec.patch, spec.tubelet)
-        if keep is not None:
-            _check_keep(keep, frames.shape[0])
-            patches = _take(patches, keep)
-        return self._transform(patches, grid, keep)
+        if keep is None:
+            return self._transform(self.stem(frames), grid, None)
+        _check_keep(keep, frames.shape[0])
+        hidden = torch.ones(
+            (len(keep), grid.tokens), dtype=torch.bool, device=frames.device
+        )
+        hidden.scatter_(1, keep, False)
+        seen = self.stem(blank(frames, hidden, spec.patch, spec.tubelet))
+        return self._transform(_take(seen, keep), grid, keep)
 
     def forward(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
         """Same as `tokens`."""
@@ -121,16 +125,16 @@ class VideoViT(nn.Module):
         flat = frames.flatten(0, 1)  # (B T, height, width, 3)
         window = clip_windows(batch, time, spec.tubelet, frames.device)
         latents = [
-            self._transform(patchify(flat[rows], spec.patch, spec.tubelet), grid, None)
+            self._transform(self.stem(flat[rows]), grid, None)
             for rows in window.split(chunk)
         ]
         return torch.cat(latents).unflatten(0, (batch, time))
 
-    def _transform(self, patches: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
+    def _transform(self, tokens: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
         whole = grid_rotation(
-            grid, self.transformer.head_dim, self.spec.theta, patches.device
+            grid, self.transformer.head_dim, self.spec.theta, tokens.device
         )
-        return self.transformer(self.stem(patches), select(whole, keep))
+        return self.transformer(tokens, select(whole, keep))
 
 
 def clip_windows(
@@ -152,7 +156,7 @@ def _check_keep(keep: Tensor, batch: int) -> None:
         )
 
 
-def _take(patches: Tensor, keep: Tensor) -> Tensor:
-    """Patches (B, tokens, cells, values) at keep (B, K) -> (B, K, cells, values)."""
+def _take(tokens: Tensor, keep: Tensor) -> Tensor:
+    """Tokens (B, N, D) at keep (B, K) -> (B, K, D)."""
     rows = torch.arange(keep.shape[0], device=keep.device)[:, None]
-    return patches[rows, keep]
+    return tokens[rows, keep]

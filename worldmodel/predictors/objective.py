@@ -12,7 +12,8 @@ from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredic
 from worldmodel.predictors.compressor import Compressor, CompressorSpec
 from worldmodel.pretraining.regularizers import SIGReg
 
-MOVES = 4  # action dimensions whose effect two neighbouring frames show
+MOVES = 4  # action dimensions that move the gripper; the others are latches
+SLOW_FEATURES = 16
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class DynamicsWeights:
     Attributes:
         forced: prediction of the next latent from true ones (teacher forcing).
         rolled: prediction of all later latents from the first ones.
-        inverse: prediction of the action between two latents.
+        inverse: linear prediction of the motion commanded between two latents.
+        contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
 
     forced: float = 0.5
     rolled: float = 0.5
-    inverse: float = 0.2
+    inverse: float = 1.0
+    contrast: float = 0.3
     sigreg: float = 0.05
 
 
@@ -36,7 +39,12 @@ class LatentDynamics(nn.Module):
     """A compressor and a predictor that learn together from tokens and actions.
 
     Targets are not detached: what keeps the latents from collapsing is SIGReg
-    (Balestriero & LeCun 2025), as in LeWorldModel.
+    (Balestriero & LeCun 2025), as in LeWorldModel. Two more terms make the latents
+    say what matters sooner. The motion commanded between two moments must be a linear
+    function of their latents' difference (inverse dynamics), which finds the gripper.
+    And two moments of an episode must be told from those of others by a few linear
+    features (InfoNCE, van den Oord et al. 2018; over time as in Sermanet et al. 2018),
+    which finds what the gripper rarely moves: the cube.
     """
 
     def __init__(
@@ -54,9 +62,8 @@ class LatentDynamics(nn.Module):
         self.weights = weights
         self.compressor = Compressor(compressor)
         self.predictor = ActionPredictor(predictor)
-        self.inverse = nn.Sequential(
-            nn.Linear(2 * compressor.dim, 256), nn.GELU(), nn.Linear(256, MOVES)
-        )
+        self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
+        self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
     def loss(
@@ -65,7 +72,8 @@ class LatentDynamics(nn.Module):
         """The terms of a batch by name; `total` is the one to differentiate.
 
         Args:
-            tokens: (B, T, P, token_dim) of consecutive frames.
+            tokens: (B, T, P, token_dim) of consecutive frames; windows 2i and 2i + 1
+                are of one episode, all others of any.
             actions: (B, T, A), the action taken at each.
             generator: source of randomness.
         """
@@ -75,6 +83,7 @@ class LatentDynamics(nn.Module):
             "forced": self._forced_error(latents, actions),
             "rolled": self._rolled_error(latents, actions, known),
             "inverse": self._inverse_error(latents, actions),
+            "contrast": self._contrast(latents),
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
@@ -96,5 +105,19 @@ class LatentDynamics(nn.Module):
         return F.mse_loss(future[:, 0], latents[:, known:])
 
     def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
-        pairs = torch.cat((latents[:, :-1], latents[:, 1:]), dim=-1)
-        return F.mse_loss(self.inverse(pairs), actions[:, :-1, :MOVES])
+        """Error of the summed motion between any two moments, averaged over lags."""
+        summed = actions[..., :MOVES].cumsum(dim=1)
+        before = summed - actions[..., :MOVES]  # commanded until each moment
+        errors = []
+        for lag in range(1, latents.shape[1]):
+            found = self.inverse(latents[:, lag:] - latents[:, :-lag])
+            errors.append(F.mse_loss(found, before[:, lag:] - before[:, :-lag]))
+        return torch.stack(errors).mean()
+
+    def _contrast(self, latents: Tensor) -> Tensor:
+        """InfoNCE between the two windows of each episode, squared distances."""
+        features = self.slow(latents).float().mean(dim=1)  # (B, SLOW_FEATURES)
+        closeness = -torch.cdist(features[0::2], features[1::2]).square()
+        same = torch.arange(len(closeness), device=closeness.device)
+        there = F.cross_entropy(closeness, same)
+        return 0.5 * (there + F.cross_entropy(closeness.T, same))

@@ -42,7 +42,7 @@ class JointSpec:
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
     masked: float = 0.5
     hidden: float = 0.6
-    targets: int = 32
+    targets: int = 16
     still: float = 0.3
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ class DynamicsRecipe:
         compressor: architecture.
         predictor: architecture.
         weights: of the loss terms.
-        batch: windows per step.
+        pairs: pairs of windows per step, both of one episode.
         window: frames T of a window; roll-outs reach T - 1 steps.
         block: control steps that one model step covers.
         seed: decides weights and batches.
@@ -34,7 +34,7 @@ class DynamicsRecipe:
     compressor: CompressorSpec = field(default_factory=CompressorSpec)
     predictor: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
-    batch: int = 128
+    pairs: int = 64
     window: int = 8
     block: int = 1
     seed: int = 0
@@ -42,9 +42,9 @@ class DynamicsRecipe:
     def __post_init__(self) -> None:
         if self.window < 2:
             raise ValueError(f"window must be at least 2 frames, got {self.window}")
-        if min(self.batch, self.block) < 1:
+        if min(self.pairs, self.block) < 1:
             raise ValueError(
-                f"batch and block must be at least 1, got {self.batch} and {self.block}"
+                f"pairs and block must be at least 1, got {self.pairs} and {self.block}"
             )
 
 
@@ -66,7 +66,8 @@ def train_dynamics(
     windows = Windows(cache.frames, "train", recipe.window, recipe.block)
 
     def loss() -> dict[str, Tensor]:
-        rows, actions = windows.sample_rows(recipe.batch, generator)
+        numbers = windows.draw_pairs(recipe.pairs, generator)
+        rows, actions = windows.rows_at(numbers)
         tokens = cache.at(rows).to(device)
         with autocast(device):
             return model.loss(tokens, actions.to(device), generator)

@@ -22,7 +22,7 @@ class PretrainRecipe:
     Attributes:
         model: what is trained.
         schedule: steps and learning rate.
-        batch: windows of consecutive frames per step.
+        pairs: pairs of windows per step, both of one episode.
         window: frames T of a window.
         clips: clips per step for masked prediction.
         clip_frames: frames of such a clip, drawn anew each step from these.
@@ -32,15 +32,15 @@ class PretrainRecipe:
 
     model: JointSpec
     schedule: Schedule
-    batch: int = 32
-    window: int = 4
-    clips: int = 6
+    pairs: int = 26
+    window: int = 3
+    clips: int = 4
     clip_frames: tuple[int, ...] = (2, 4, 8)
     momentum: float = 0.996
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch", "clips"):
+        for name in ("pairs", "clips"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
@@ -75,7 +75,7 @@ def pretrain(
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
     def loss() -> dict[str, Tensor]:
-        batch = windows.sample(recipe.batch, generator)
+        batch = windows.at(windows.draw_pairs(recipe.pairs, generator))
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]
         still = source.sample(recipe.clips, generator).frames
