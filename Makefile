@@ -2,7 +2,7 @@
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check setup reference clean
 
 demo: setup
 	$(BIN)/worldmodel demo
@@ -21,6 +21,10 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh .venv
 	@touch $@
+
+# Remakes the shipped model from nothing, in about two hours on two cores.
+reference: setup
+	tools/reference.sh runs/reference
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache

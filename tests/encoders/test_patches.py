@@ -21,18 +21,51 @@ def frames(batch: int = 2, time: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-def test_the_stem_is_two_strided_convolutions():
-    stem = PatchStem(PATCH, TUBELET, cell_dim=5, dim=7)
-    initialise(stem, torch.Generator().manual_seed(0))
-    clip = frames(time=TUBELET)
-    tokens = stem(patchify(clip, PATCH, TUBELET))
-    image = (clip.float() - PIXEL_MEAN) / PIXEL_STD
-    image = image.permute(0, 1, 4, 2, 3).flatten(1, 2)  # (B, 2 * 3, h, w)
-    kernel = stem.cell.weight.view(5, TUBELET, 4, 4, 3).permute(0, 1, 4, 2, 3)
-    cells = F.gelu(F.conv2d(image, kernel.flatten(1, 2), stem.cell.bias, stride=4))
-    kernel = stem.patch.weight.view(7, 3, 3, 5).permute(0, 3, 1, 2)
-    expected = F.conv2d(cells, kernel, stem.patch.bias, stride=3)  # (B, 7, 3, 3)
-    torch.testing.assert_close(tokens, expected.flatten(2).transpose(1, 2))
+def stem() -> ConvStem:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ConvStem(PATCH, TUBELET, cell_dim=5, dim=7)
+
+
+@torch.no_grad()
+def test_the_stem_makes_a_token_per_patch_and_tubelet_in_order():
+    made, clip = stem(), frames(time=4)
+    tokens = made(clip)
+    assert tokens.shape == (2, 18, 7)
+    later = made(clip[:, 2:])
+    torch.testing.assert_close(tokens[:, 9:], later)
+    changed = clip.clone()
+    changed[0, 3, 18, 30] ^= 128  # second tubelet, row 1, column 2, inside its patch
+    (moved,) = (made(changed) != tokens).any(-1)[0].nonzero(as_tuple=True)
+    # The pixel's own token; its cell is the patch's middle one.
+    assert 9 + 1 * 3 + 2 in moved.tolist()
+    assert set(moved.tolist()) <= set(range(9, 18))
+
+
+@torch.no_grad()
+def test_the_stem_sees_one_cell_beyond_the_patch_and_no_further():
+    made, clip = stem(), frames(1, TUBELET)
+
+    def first_token_notices(column: int) -> bool:
+        changed = clip.clone()
+        changed[0, 0, 0, column] = 255 - changed[0, 0, 0, column]
+        # GroupNorm's statistics carry a trace of every pixel; freeze them out.
+        return bool((made(changed)[0, 0] - made(clip)[0, 0]).abs().max() > 1e-3)
+
+    assert first_token_notices(PATCH - 1)
+    assert first_token_notices(PATCH + 3)
+
+
+def test_blank_hides_every_pixel_of_hidden_tokens_and_no_other():
+    clip = frames(1, 4)
+    hidden = torch.zeros(1, 18, dtype=torch.bool)
+    hidden[0, [2, 9 + 4]] = True
+    blanked = blank(clip, hidden, PATCH, TUBELET)
+    expected = clip.clone()
+    expected[0, :2, :12, 24:] = 128
+    expected[0, 2:, 12:24, 12:24] = 128
+    assert torch.equal(blanked, expected)
+    assert blanked.dtype == torch.uint8
 
 
 def test_patchify_moves_every_pixel_to_its_own_token():

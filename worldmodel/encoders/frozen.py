@@ -1,24 +1,14 @@
-"""An encoder that no longer learns, and the hash of its weights."""
+"""An encoder that no longer learns."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from worldmodel.checkpoint import weights_hash
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
-
-
-def weights_hash(module: nn.Module) -> str:
-    """SHA-256 (hex) of the names, types, shapes and bytes of a module's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        value = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 class FrozenEncoder(nn.Module):
