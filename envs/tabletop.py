@@ -80,7 +80,8 @@ class TabletopEnv(gym.Env):
         Args:
             seed: seeds the start, the goal and the scene's variation.
             options: any of `state` and `goal` (vectors of `get_state`, together a
-                saved problem) and `scene` (a `SceneOptions`, or "random").
+                saved problem; one that is not given is drawn) and `scene` (a
+                `SceneOptions`, or "random").
 
         Raises:
             ValueError: an unknown option; the known ones are listed.
@@ -92,9 +93,9 @@ class TabletopEnv(gym.Env):
             known = ", ".join(_RESET_OPTIONS)
             raise ValueError(f"unknown reset options {unknown}; known: {known}")
         self._vary_scene(options.get("scene", SceneOptions()))
-        if "goal" not in options:
-            options = {**options, **self._draw_problem()}
-        self.simulation.set_state(options.get("state", self.get_state()))
+        if "state" not in options or "goal" not in options:
+            options = {**self._draw_problem(), **options}
+        self.simulation.set_state(options["state"])
         self.simulation.steps = 0
         self.set_goal(options["goal"])
         return self.observe(), self._info()
@@ -175,8 +176,8 @@ class TabletopEnv(gym.Env):
         return {"state": problem.start, "goal": problem.goal}
 
     def _vary_scene(self, scene: SceneOptions | str) -> None:
-        if isinstance(scene, str):
-            if scene != "random":
-                raise ValueError(f"scene must be SceneOptions or 'random': {scene!r}")
+        if scene == "random":
             scene = SceneOptions.random(self.np_random)
+        if not isinstance(scene, SceneOptions):
+            raise ValueError(f"scene must be SceneOptions or 'random', got {scene!r}")
         apply_scene_options(self.simulation.model, scene)

@@ -32,3 +32,13 @@ class Context:
                 f"actions must be (B={batch}, T - 1={time - 1}, A), got "
                 f"{tuple(self.actions.shape)}"
             )
+
+    def problem(self, index: int) -> Context:
+        """The past of one problem alone, B = 1, copied.
+
+        Matrix products round differently with the alignment of their memory, which
+        in a view would depend on the problem's place.
+        """
+        one = slice(index, index + 1)
+        proprio = None if self.proprio is None else self.proprio[one].clone()
+        return Context(self.latents[one].clone(), self.actions[one].clone(), proprio)

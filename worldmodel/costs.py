@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.context import Context
@@ -66,9 +67,17 @@ class GoalCost:
         return total
 
 
+TILE = 64  # candidates
+
+
 @dataclass(frozen=True)
 class LatentGoalCost:
     """A `CostFn`: (B, N, H, A) in [-1, 1] -> (B, N), by imagination.
+
+    On a CPU the candidates of each problem are imagined in tiles of one fixed shape
+    (the last one padded): matrix products round differently with the number of rows,
+    so this makes a candidate's cost bitwise independent of the batch, of its place in
+    it and of chunking. Elsewhere all problems are imagined at once, in chunks.
 
     Attributes:
         model: imagines.
@@ -76,7 +85,8 @@ class LatentGoalCost:
         goals: (B, P, D).
         kind: which distance.
         temporal: the learned distance, if `kind` uses it.
-        chunk: candidates imagined at once over all problems, which bounds memory.
+        chunk: candidates imagined at once over all problems off the CPU, which bounds
+            memory.
     """
 
     model: Imagines
@@ -84,18 +94,32 @@ class LatentGoalCost:
     goals: Tensor
     kind: GoalCost
     temporal: TemporalDistance | None
-    chunk: int = 4096
+    chunk: int = 16384
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Cost of each candidate; differentiable in the actions."""
+        if actions.device.type == "cpu":
+            rows = [self._tiled(b, actions[b : b + 1]) for b in range(len(actions))]
+            return torch.cat(rows)
         candidates = max(1, self.chunk // actions.shape[0])
-        parts = [self._cost(some) for some in actions.split(candidates, dim=1)]
+        parts = [
+            self._cost(self.context, self.goals, some)
+            for some in actions.split(candidates, dim=1)
+        ]
         return torch.cat(parts, dim=1)
 
-    def _cost(self, actions: Tensor) -> Tensor:
-        future = self.model.imagine(self.context, actions)  # (B, N, H, P, D)
-        goals = self.goals[:, None, None]  # (B, 1, 1, P, D)
-        steps = self.kind.distance(future, goals, self.temporal)  # (B, N, H)
+    def _tiled(self, problem: int, actions: Tensor) -> Tensor:
+        """Costs (1, N) of one problem's candidates (1, N, H, A)."""
+        context = self.context.problem(problem)
+        goal = self.goals[problem : problem + 1].clone()
+        count = actions.shape[1]
+        padded = F.pad(actions, (0, 0, 0, 0, 0, -count % TILE))
+        parts = [self._cost(context, goal, tile) for tile in padded.split(TILE, dim=1)]
+        return torch.cat(parts, dim=1)[:, :count]
+
+    def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
+        future = self.model.imagine(context, actions)  # (B, N, H, P, D)
+        steps = self.kind.distance(future, goals[:, None, None], self.temporal)
         cost = (1 - self.kind.path) * steps[..., -1]
         cost = cost + self.kind.path * steps.mean(-1)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

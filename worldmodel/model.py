@@ -53,12 +53,30 @@ class WorldModelSpec:
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
+        self._check_latents()
         wanted = self.action_spec.size * self.action_spec.block
         if self.predictor.action_size != wanted:
             raise ValueError(
                 f"predictor.action_size must be {wanted} as the action spec says, "
                 f"got {self.predictor.action_size}"
             )
+
+    def _check_latents(self) -> None:
+        """Raises if what one part gives is not what the next one takes."""
+        got = (self.compressor.patches, self.compressor.token_dim)
+        wanted = (self.encoder.patches, self.encoder.dim)
+        if got != wanted:
+            raise ValueError(
+                "compressor.patches and compressor.token_dim must be those of the "
+                f"encoder, {wanted}, got {got}"
+            )
+        parts = {"predictor": self.predictor, "distance": self.distance}
+        for name, part in parts.items():
+            if part is not None and part.latent_dim != self.compressor.dim:
+                raise ValueError(
+                    f"{name}.latent_dim must be compressor.dim={self.compressor.dim}, "
+                    f"got {part.latent_dim}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
@@ -145,6 +163,24 @@ class WorldModel(nn.Module):
         """
         return self.compressor(self.encoder.encode(frames))[:, :, None]
 
+    @torch.no_grad()
+    def encode_newest(self, clip: Tensor) -> Tensor:
+        """Planning latents of the last frame of each clip, at the cost of one frame.
+
+        Args:
+            clip: uint8 (B, T, height, width, 3), T at least 1. Only the last `tubelet`
+                frames count; where there are fewer, the first repeats.
+
+        Returns:
+            (B, 1, D), what `encode` gives for the last frame.
+        """
+        clip = clip[:, -self.tubelet :]
+        missing = self.tubelet - clip.shape[1]
+        if missing:
+            first = clip[:, :1].expand(-1, missing, -1, -1, -1)
+            clip = torch.cat([first, clip], dim=1)
+        return self.compressor(self.encoder.encoder(clip))[:, None]
+
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
     ) -> Context:
@@ -167,7 +203,8 @@ class WorldModel(nn.Module):
                 f"actions must be (B={wanted[0]}, N, H, A={wanted[1]}), got "
                 f"{tuple(actions.shape)}"
             )
-        past = context.latents.squeeze(-2)  # (B, T, D)
+        self._check_context(context)
+        past = context.latents[:, :, 0]  # (B, T, D)
         future = self.predictor.rollout(past, context.actions, actions)
         return future[..., None, :]
 
@@ -175,11 +212,9 @@ class WorldModel(nn.Module):
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
     ) -> LatentGoalCost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
-        if goal.dim() != 3 or goal.shape[0] != context.latents.shape[0]:
-            raise ValueError(
-                f"goal must be (B={context.latents.shape[0]}, P, D), got "
-                f"{tuple(goal.shape)}"
-            )
+        wanted = (context.latents.shape[0], *context.latents.shape[2:])
+        if goal.shape != wanted:
+            raise ValueError(f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}")
         kind = self.spec.cost if kind is None else kind
         return LatentGoalCost(self, context, goal, kind, self.distance)
 
@@ -194,9 +229,29 @@ class WorldModel(nn.Module):
         Returns:
             (B, T - 1) mean squared error of the one-step prediction.
         """
+        wanted = (frames.shape[0], frames.shape[1] - 1, self.spec.predictor.action_size)
+        if frames.shape[1] < 2 or actions.shape != wanted:
+            raise ValueError(
+                f"actions must be (B, T - 1 >= 1, A)={wanted}, got "
+                f"{tuple(actions.shape)}"
+            )
         latents = self.encode(frames)[:, :, 0]
         expected = self.predictor(latents[:, :-1], actions)
         return (expected - latents[:, 1:]).square().mean(-1)
+
+    def _check_context(self, context: Context) -> None:
+        latent = (1, self.spec.predictor.latent_dim)
+        if context.latents.shape[2:] != latent:
+            raise ValueError(
+                f"latents must be (B, T, P, D) with (P, D)={latent}, got "
+                f"{tuple(context.latents.shape)}"
+            )
+        size = self.spec.predictor.action_size
+        if context.actions.shape[-1] != size:
+            raise ValueError(
+                f"past actions must be (B, T - 1, A={size}), got "
+                f"{tuple(context.actions.shape)}"
+            )
 
     def with_cost(self, cost: GoalCost) -> Self:
         """The same model, in place, with another default goal cost."""
@@ -230,17 +285,18 @@ class WorldModel(nn.Module):
             )
         try:
             spec = WorldModelSpec.from_json(config["spec"])
+            history, wanted = config["history"], config["encoder_hash"]
         except (KeyError, TypeError, WorldModelError, ValueError) as error:
             raise CheckpointError(
                 f"{path}: config.json is not understood: {error}"
             ) from error
-        model = cls(spec, config["history"])
+        model = cls(spec, history)
         load_strict(model, checkpoint.tensors)
         found = model.encoder.weights_hash
-        if found != config["encoder_hash"]:
+        if found != wanted:
             raise CheckpointError(
                 f"{path}: the predictor was trained on the encoder "
-                f"{config['encoder_hash'][:12]}, but the folder holds {found[:12]}; "
+                f"{wanted[:12]}, but the folder holds {found[:12]}; "
                 "use the encoder of that hash or train again"
             )
         return model.requires_grad_(False).eval()
@@ -270,6 +326,13 @@ def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
         raise CheckpointError(
             f"{path} holds a {checkpoint.config.get('kind')!r}, not an 'encoder'"
         )
-    encoder = VideoViT(VideoViTSpec(**checkpoint.config["spec"]))
+    try:
+        spec = VideoViTSpec(**checkpoint.config["spec"])
+        history = checkpoint.config["history"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: config.json is not understood: {error}"
+        ) from error
+    encoder = VideoViT(spec)
     load_strict(encoder, checkpoint.tensors)
-    return FrozenEncoder(encoder), checkpoint.config["history"]
+    return FrozenEncoder(encoder), history

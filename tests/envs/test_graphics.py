@@ -21,6 +21,9 @@ def fresh(monkeypatch):
     graphics.select_backend.cache_clear()
     monkeypatch.delenv(graphics.PROVEN, raising=False)
     monkeypatch.delenv(graphics.SETTING, raising=False)
+    # A made-up choice must not make the loaded mujoco switch for real.
+    loaded = "mujoco.rendering.classic.gl_context"
+    monkeypatch.delitem(sys.modules, loaded, raising=False)
     yield monkeypatch
     graphics.select_backend.cache_clear()
 

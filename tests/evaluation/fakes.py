@@ -138,8 +138,11 @@ class PointModel:
     encoded_clips: list[tuple[int, ...]] = field(default_factory=list)
     contexts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
 
+    def encode_newest(self, clip: Tensor) -> Tensor:
+        self.encoded_clips.append(tuple(clip.shape))
+        return self.encode(clip)[:, -1]
+
     def encode(self, frames: Tensor) -> Tensor:
-        self.encoded_clips.append(tuple(frames.shape))
         pixels = frames[:, :, 0, :2, :2].double()  # (B, T, axis, byte)
         levels = pixels[..., 0] * 256 + pixels[..., 1]
         return (levels / LEVELS * 2 - 1)[:, :, None].float()  # (B, T, 1, 2)

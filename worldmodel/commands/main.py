@@ -42,6 +42,12 @@ COMMANDS = {
     "collect": Command("record a dataset of play", renders=True),
     "pretrain": Command("learn the video encoder"),
     "train": Command("learn what plans on a frozen encoder"),
+    "evaluate": Command(
+        "success of a model in closed loop, with a floor", renders=True
+    ),
+    "plan": Command("control toward one goal picture, filmed", renders=True),
+    "report": Command("tables from results alone"),
+    "demo": Command("watch the shipped model at work", renders=True),
     "doctor": Command("what works on this machine, and how fast"),
 }
 

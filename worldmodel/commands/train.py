@@ -47,11 +47,11 @@ def run(config: DictConfig) -> int:
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
     frames = open_frames(config.data)
+    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     dynamics = _train_dynamics(dynamics_recipe, cache, folder, device)
     distance = _train_distance(distance_recipe, dynamics, cache, folder)
-    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost)
     history = {
         "dataset": frames.fingerprint,
         "frames": len(frames.frames),

@@ -1,4 +1,4 @@
-"""From uint8 frames to one embedded token per patch and tubelet, without overlap."""
+"""From uint8 frames to one embedded token per patch and tubelet."""
 
 from __future__ import annotations
 
@@ -97,6 +97,16 @@ class ConvStem(nn.Module):
         cells = cells + self.leave(F.gelu(self.mix(self.norm(cells))))
         patches = self.patch(cells).flatten(2)  # (B tubelets, D, P)
         return patches.transpose(1, 2).reshape(batch, -1, patches.shape[1])
+
+
+@torch.no_grad()
+def redraw(stem: ConvStem, generator: torch.Generator) -> None:
+    """Draws a stem's convolutions as torch does, but from a given generator."""
+    for layer in stem.modules():
+        if isinstance(layer, nn.Conv2d):
+            limit = layer.weight[0].numel() ** -0.5
+            for weight in layer.parameters(recurse=False):
+                weight.uniform_(-limit, limit, generator=generator)
 
 
 def blank(frames: Tensor, hidden: Tensor, patch: int, tubelet: int) -> Tensor:

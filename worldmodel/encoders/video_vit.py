@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from worldmodel.encoders.patches import CELL, ConvStem, blank, check_frames
+from worldmodel.encoders.patches import (
+    CELL,
+    ConvStem,
+    blank,
+    check_frames,
+    redraw,
+)
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 
@@ -75,6 +81,8 @@ class VideoViT(nn.Module):
         self.stem = ConvStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
         initialise(self, generator)
+        if generator is not None:
+            redraw(self.stem, generator)
 
     def tokens(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
         """Encodes clips, or only some of their tokens, which then see nothing else.

@@ -38,8 +38,13 @@ class PlanningModel(Protocol):
     @property
     def action_spec(self) -> ActionSpec: ...
 
-    def encode(self, frames: Tensor) -> Tensor:
-        """Gives latents (B, T, P, D) of frames uint8 (B, T, height, width, 3)."""
+    def encode_newest(self, clip: Tensor) -> Tensor:
+        """Gives the latents (B, P, D) of the last frame of clips.
+
+        Args:
+            clip: uint8 (B, t, height, width, 3), t in [1, tubelet]; where there are
+                fewer than `tubelet` frames the first one repeats.
+        """
         ...
 
     def context(self, latents: Tensor, actions: Tensor, proprio: Tensor | None) -> Any:
@@ -107,7 +112,7 @@ class WorldModelPolicy:
         """
         check_images("goal image", goal_images, self.model.height, self.model.width)
         images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
-        goal = self._encode_newest(images[:, None])  # (B, P, D)
+        goal = self.model.encode_newest(images[:, None])  # (B, P, D)
         batch, action_size = len(goal_images), self.model.action_spec.size
         empty = goal.new_zeros((batch, 0, action_size))
         self._memory = _Memory(
@@ -141,7 +146,7 @@ class WorldModelPolicy:
         frame = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         clip = torch.cat([memory.clip, frame[:, None]], dim=1)
         clip = clip[:, -self.model.tubelet :]
-        latent = self._encode_newest(clip)
+        latent = self.model.encode_newest(clip)
         felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
         past = memory.proprio if memory.proprio.shape[1] else felt[:, None][:, :0]
         latents = torch.cat([memory.latents, latent[:, None]], dim=1)[:, -keep:]
@@ -171,11 +176,6 @@ class WorldModelPolicy:
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
         """Gives the latents (B, H, P, D) that the model expects under a plan."""
         return self.model.imagine(context, plan.actions[:, None])[:, 0]
-
-    @torch.no_grad()
-    def _encode_newest(self, clip: Tensor) -> Tensor:
-        """Gives the latent (B, P, D) of the last frame of a clip."""
-        return self.model.encode(clip)[:, -1]
 
 
 def check_images(name: str, images: np.ndarray, height: int, width: int) -> None:

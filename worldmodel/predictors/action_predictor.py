@@ -161,8 +161,8 @@ class ActionPredictor(nn.Module):
             actions: (B, T, A) in [-1, 1], the action taken at each latent.
 
         Returns:
-            (B, T, D): at t the prediction of the latent at t + 1, from the last
-            `window` latents and actions up to t.
+            (B, T, D): at t the prediction of the latent at t + 1. Each block looks
+            back on `window` steps, so depth * (window - 1) + 1 of them count in all.
         """
         return self.advance(latents, actions, None)[0]
 

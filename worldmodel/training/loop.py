@@ -142,7 +142,7 @@ def _update(
         group["lr"] = rate
     terms = job.loss()
     if not torch.isfinite(terms["total"]):
-        shown = {name: float(value) for name, value in terms.items()}
+        shown = {name: float(value.detach()) for name, value in terms.items()}
         raise WorldModelError(
             f"the loss is not finite: {shown}; lower learning_rate or look for NaN "
             "in the dataset"

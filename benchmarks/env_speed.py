@@ -1,0 +1,116 @@
+"""How fast the environment steps, beside the same calls made bare.
+
+    python -m benchmarks.env_speed --steps 300
+
+A bare step is one solve of the inverse kinematics, the `mj_step` calls of a control
+step, and one `update_scene` and `render`. Both kinds take turns in blocks, so that
+whatever else the machine does slows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import mujoco
+import numpy as np
+
+from envs.arm import ArmIK
+from envs.graphics import probe, select_backend
+from envs.scene import TIMESTEP_S
+from envs.simulation import CONTROL_RATE_HZ, Simulation
+from envs.tabletop import TabletopEnv
+
+SEGMENTS = 10
+SUBSTEPS = round(1 / (CONTROL_RATE_HZ * TIMESTEP_S * SEGMENTS))
+BLOCK = 10  # steps
+SIDE = 96  # [px]
+TARGET = 0.8
+
+
+def main() -> None:
+    """Prints the rates and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=300, help="steps of each kind")
+    steps = parser.parse_args().steps
+    backend = select_backend()
+    env = TabletopEnv("Push", SIDE, SIDE)
+    env.reset(seed=0)
+    bare = Bare(env)
+    actions = np.random.default_rng(0).uniform(-1, 1, (steps, 5))
+    for action in actions[:3]:  # the first images open the GL contexts
+        env.step(action)
+        bare.step()
+    spent = {"env": 0.0, "bare": 0.0}
+    for start in range(0, steps, BLOCK):
+        block = actions[start : start + BLOCK]
+        spent["env"] += seconds(lambda: [env.step(action) for action in block])
+        bare.follow(env.simulation)
+        spent["bare"] += seconds(lambda: [bare.step() for _ in block])
+    rates = {name: steps / value for name, value in spent.items()}
+    ratio = rates["env"] / rates["bare"]
+    print(f"{probe(backend, frames=1).driver}, {SIDE} x {SIDE} px, {steps} steps")
+    print(f"bare calls {rates['bare']:.1f} steps/s, env.step {rates['env']:.1f} steps/s")
+    print(f"ratio {ratio:.3f} (target at least {TARGET})")
+    bare.report()
+
+
+class Bare:
+    """The calls that a control step cannot do without, and nothing around them."""
+
+    def __init__(self, env: TabletopEnv) -> None:
+        self._ik = ArmIK()
+        self._simulation = Simulation()
+        self._model, self._data = self._simulation.model, self._simulation.data
+        self._renderer = mujoco.Renderer(self._model, SIDE, SIDE)
+        flags = self._renderer.scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self.follow(env.simulation)
+
+    def follow(self, simulation: Simulation) -> None:
+        """Takes over a state, so that both kinds work on like contacts."""
+        self._simulation.set_state(simulation.get_state())
+        self._pose = simulation.command.copy()
+
+    def step(self) -> None:
+        """One control step's worth of calls."""
+        self.solve()
+        self.move()
+        self.draw()
+
+    def solve(self) -> None:
+        """Inverse kinematics of one pose."""
+        self._ik.solve(self._pose)
+
+    def move(self) -> None:
+        """Physics of 0.2 s."""
+        for _ in range(SEGMENTS):
+            mujoco.mj_step(self._model, self._data, SUBSTEPS)
+
+    def draw(self) -> None:
+        """One image."""
+        self._renderer.update_scene(self._data, "front")
+        self._renderer.render()
+
+    def report(self, repeats: int = 20) -> None:
+        """Prints what each part costs [ms]."""
+        for name, call in (
+            ("inverse kinematics", self.solve),
+            ("physics", self.move),
+            ("rendering", self.draw),
+        ):
+            taken = seconds(lambda call=call: [call() for _ in range(repeats)])
+            print(f"  {name}: {1000 * taken / repeats:.2f} ms")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time that `work` takes [s]."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

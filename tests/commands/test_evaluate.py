@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pytest
+
+from envs.simulation import ACTION_SPEC
+from tests.commands.tiny import QUICK, SIDE, save_tiny_model
+from worldmodel.action_spec import ActionSpec
+from worldmodel.commands import bench, evaluate
+from worldmodel.commands.main import main
+from worldmodel.evaluation.frame_bank import save_bank
+from worldmodel.evaluation.results import load_results
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def problems(tmp_path_factory):
+    return tmp_path_factory.mktemp("problems")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch, short):
+    monkeypatch.setattr(evaluate, "gl_backend", lambda: "a test backend")
+
+
+@pytest.fixture
+def words(model, problems, tmp_path):
+    own = [f"model={model}", f"problems={problems}", f"out={tmp_path / 'run'}"]
+    own += ["task=reach", "split=validation", "n=2", "timing=0"]
+    return ["evaluate", *own, *QUICK]
+
+
+def test_an_evaluation_leaves_results_table_and_films(words, model, tmp_path, capsys):
+    frames = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    save_bank(frames, model / "bank.npz")
+    assert main([*words, "film=[1]", "name=tiny"]) == 0
+    (model / "bank.npz").unlink()
+    run = tmp_path / "run"
+    results = load_results(run / "results.json")
+    kinds = [(row.method.name, row.method.kind) for row in results.rows]
+    assert kinds == [("random actions", "floor"), ("tiny", "method")]
+    assert {row.problems for row in results.rows} == {results.rows[0].problems}
+    settings = results.rows[1].method.planner
+    assert settings["planner"]["samples"] == 4
+    assert settings["cost"]["latent"] == 1.0
+    shown = capsys.readouterr().out
+    assert (run / "table.md").read_text() in shown
+    assert "| Reach | tiny |" in shown
+    # The chosen one, and the first of its outcome (both fail, surely).
+    films = sorted(path.name for path in (run / "films").iterdir())
+    assert films == ["reach_000_failure.mp4", "reach_001_failure.mp4"]
+
+
+def test_a_killed_evaluation_goes_on_behind_the_last_finished_row(
+    words, tmp_path, monkeypatch
+):
+    ran = []
+    original = bench.run
+
+    def counting(problems, protocol, policy, *rest):
+        ran.append(type(policy).__name__)
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        return original(problems, protocol, policy, *rest)
+
+    monkeypatch.setattr(bench, "run", counting)
+    assert main(words) == 130
+    assert not (tmp_path / "run" / "results.json").exists()
+    assert main(words) == 0
+    assert ran == ["RandomPolicy", "WorldModelPolicy", "WorldModelPolicy"]
+    before = load_results(tmp_path / "run" / "results.json").rows
+    assert main(words) == 0
+    assert load_results(tmp_path / "run" / "results.json").rows == before
+    assert len(ran) == 3
+
+
+def test_rows_of_a_model_that_has_changed_are_refused(words, tmp_path, capsys):
+    assert main(words) == 0
+    path = tmp_path / "run" / "rows" / "reach_method.json"
+    content = json.loads(path.read_text())
+    content["rows"][0]["method"]["model_hash"] = "another"
+    path.write_text(json.dumps(content))
+    assert main(words) == 2
+    assert "was run with another model" in capsys.readouterr().err
+
+
+def test_both_ceilings_stand_beside_floor_and_method_on_the_same_problems(
+    words, tmp_path, monkeypatch
+):
+    cheap = ["planner.samples=3", "planner.elites=2", "planner.iterations=1"]
+    cheap += ["planner.kept=1", "horizon=2"]
+    small = [f"{c}.{o}" for c in ("shaped_ceiling", "latent_ceiling") for o in cheap]
+    assert main([*words, "ceilings=1", "workers=1", *small]) == 0
+    rows = load_results(tmp_path / "run" / "results.json").rows
+    head = [row for row in rows if row.protocol.name == "ceiling"]
+    kinds = [row.method.kind for row in head]
+    assert kinds == ["floor", "method", "ceiling", "ceiling"]
+    assert len({row.problems for row in head}) == 1
+    assert head[0].episodes == rows[0].episodes[:1]
+    assert "## ceiling" in (tmp_path / "run" / "table.md").read_text()
+
+
+def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
+    assert main([*words, "n=1", "timing=1", "execute=1"]) == 0
+    floor, method = load_results(tmp_path / "run" / "results.json").rows
+    assert floor.timing is None
+    assert method.timing is not None
+    assert method.timing.p99_ms >= method.timing.p50_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "task=fold",
+            "unknown task 'fold'; known tasks: Reach, Push, PickPlace; or all",
+        ),
+        ("planner=cme", "unknown planner 'cme', known are: cem"),
+        ("planner.elites=9", "elites must be in [2, samples=4], got 9"),
+        ("execute=3", "execute must be in [1, horizon=2], got 3"),
+        ("horizon=2.5", "horizon must be int, got 2.5"),
+        ("model=nowhere", "no checkpoint 'nowhere'"),
+        ("cost=temporal", "the model has no learned distance"),
+        ("split=exam", "split must be one of train, validation, test, got exam"),
+        ("n=0", "n must be a whole number from 1, got 0"),
+        ("film=[7]", "film must be a count in [0, n=2] or a list of places in [0, 2)"),
+        ("film=some", "film must be a count"),
+        ("ceilings=3", "ceilings must be in [0, 2], got 3"),
+        ("shaped_ceiling.execute=9", "execute must be in [1, horizon=6], got 9"),
+        ("device=abacus", "device=abacus does not work here"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_leaves_nothing(
+    option, message, words, tmp_path, capsys
+):
+    assert main([*words, option]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_of_other_actions_is_refused(words, tmp_path, capsys):
+    other = {**ACTION_SPEC, "rate_hz": 10.0}
+    folder = save_tiny_model(tmp_path / "other", ActionSpec.from_json(other))
+    assert main([*words, f"model={folder}"]) == 2
+    assert "rate_hz" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "results.json").exists()

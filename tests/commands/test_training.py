@@ -1,0 +1,75 @@
+"""From nothing to a model that imagines: collect, pretrain, train."""
+
+import pytest
+import torch
+
+from worldmodel.commands.main import main
+from worldmodel.data import LeRobotDataset
+from worldmodel.model import WorldModel, load_encoder
+
+SIDE = 32
+COLLECT = ["episodes=3", "steps=8", "workers=1", f"height={SIDE}", f"width={SIDE}"]
+ENCODER = [f"recipe.model.encoder.{k}=16" for k in ("dim", "cell_dim")]
+ENCODER += [f"recipe.model.encoder.{k}={SIDE}" for k in ("height", "width")]
+PRETRAIN = ["recipe.schedule.steps=2", "recipe.pairs=2", "recipe.clips=1", *ENCODER]
+PRETRAIN += ["recipe.model.encoder.heads=2", "recipe.model.encoder.depth=1"]
+PRETRAIN += [
+    "recipe.model.compressor.patches=4",
+    "recipe.model.compressor.token_dim=16",
+]
+PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
+TRAIN = ["dynamics.schedule.steps=2", "distance.schedule.steps=2", "dynamics.window=3"]
+TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
+TRAIN += ["dynamics.pairs=2", "distance.batch=8", "device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory):
+    return tmp_path_factory.mktemp("run")
+
+
+def run(command: str, *options: str) -> int:
+    return main([command, *options])
+
+
+def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    assert run("collect", f"out={data}", *COLLECT) == 0
+    assert "3 episodes, 24 frames" in capsys.readouterr().out
+    assert (data / "contact_sheet.png").is_file()
+    assert run("pretrain", f"data={data}", f"out={folder / 'pre'}", *PRETRAIN) == 0
+    assert capsys.readouterr().out == f"the encoder is in {encoder}\n"
+    options = [f"data={data}", f"encoder={encoder}", f"out={folder / 'train'}", *TRAIN]
+    assert run("train", *options) == 0
+    path = folder / "train" / "model"
+    assert capsys.readouterr().out == f"the world model is in {path}\n"
+    model = WorldModel.from_pretrained(path)
+    frozen, history = load_encoder(encoder)
+    assert model.encoder.weights_hash == frozen.weights_hash
+    assert model.history["dataset"] == LeRobotDataset.open(data).fingerprint()
+    assert model.history["encoder"] == history
+    frames = torch.from_numpy(LeRobotDataset.open(data).episode(0).frames)[None, :3]
+    context = model.context(model.encode(frames), torch.zeros(1, 2, 5))
+    future = model.imagine(context, torch.zeros(1, 2, 4, 5))
+    assert torch.isfinite(future).all()
+    again = (path / "config.json").stat().st_mtime_ns
+    assert run("train", *options) == 0  # finished: nothing is trained anew
+    assert (path / "config.json").stat().st_mtime_ns >= again
+    assert WorldModel.from_pretrained(path).encoder.weights_hash == frozen.weights_hash
+
+
+def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):
+    assert run("pretrain", f"data={tmp_path / 'none'}", f"out={tmp_path / 'a'}") == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    options = [f"data={tmp_path}", f"encoder={tmp_path / 'none'}"]
+    assert run("train", *options, f"out={tmp_path / 'a'}") == 2
+    assert "no checkpoint folder at" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_encoder_that_the_recipe_does_not_fit_is_one_line(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    out = folder / "other"
+    assert run("train", f"data={data}", f"encoder={encoder}", f"out={out}") == 2
+    assert "those of the encoder, (4, 16), got (36, 128)" in capsys.readouterr().err
+    assert not out.exists()

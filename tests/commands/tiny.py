@@ -1,0 +1,37 @@
+"""A world model that is small, untrained and saved: everything but skill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from envs.simulation import ACTION_SPEC
+from worldmodel.action_spec import ActionSpec
+from worldmodel.encoders import VideoViTSpec
+from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+
+SIDE = 32  # [px]
+# Options that make planning as cheap as it can be.
+QUICK = ["planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2"]
+QUICK += ["execute=2", "device=cpu"]
+
+
+def save_tiny_model(folder: Path, action_spec: ActionSpec | None = None) -> Path:
+    """Saves the model and gives its folder."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = WorldModel(tiny_spec(action_spec))
+    model.save_pretrained(folder, "# Tiny\n")
+    return folder
+
+
+def tiny_spec(action_spec: ActionSpec | None = None) -> WorldModelSpec:
+    """Gives the architecture."""
+    return WorldModelSpec(
+        encoder=VideoViTSpec(SIDE, SIDE, patch=16, dim=16, depth=1, heads=2),
+        compressor=CompressorSpec(patches=4, token_dim=16, hidden=8, dim=8),
+        predictor=ActionPredictorSpec(latent_dim=8, action_size=5, width=16, depth=1),
+        action_spec=action_spec or ActionSpec.from_json(ACTION_SPEC),
+    )

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from worldmodel.distances import TemporalDistance, TemporalDistanceSpec
+from worldmodel.distances.temporal import expectile_loss
+
+
+def test_the_expectile_of_a_coin_is_its_closed_form():
+    # Targets 0 and 1: the minimiser m solves tau (1 - m) = (1 - tau) m, so m = tau.
+    targets = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    for tau in (0.1, 0.2, 0.5, 0.9):
+        guesses = torch.linspace(0, 1, 1001, dtype=torch.float64)
+        losses = torch.stack([expectile_loss(targets - m, tau) for m in guesses])
+        assert guesses[losses.argmin()].item() == pytest.approx(tau, abs=1e-9)
+
+
+def test_half_is_half_of_the_mean_squared_error():
+    error = torch.tensor([1.0, -2.0, 3.0])
+    assert expectile_loss(error, 0.5).item() == pytest.approx(0.5 * 14 / 3)
+
+
+def test_a_distance_is_between_zero_and_its_farthest_value():
+    spec = TemporalDistanceSpec(latent_dim=3, hidden=8, discount=0.9)
+    distance = TemporalDistance(spec)
+    latents, goals = 50 * torch.randn(4, 5, 3), torch.randn(4, 1, 3)
+    steps = distance(latents, goals)
+    assert steps.shape == (4, 5)
+    assert spec.farthest == pytest.approx(10.0)
+    assert (steps >= 0).all()
+    assert (steps <= spec.farthest).all()
+    torch.testing.assert_close(steps[2, 3], distance(latents[2, 3], goals[2, 0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discount": 1.0}, r"discount must be in \(0, 1\), got 1.0"),
+        ({"hidden": 0}, "must be at least 1, got 64 and 0"),
+    ],
+)
+def test_a_spec_that_cannot_be_built_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        TemporalDistanceSpec(**change)

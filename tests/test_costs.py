@@ -1,0 +1,98 @@
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from worldmodel.context import Context
+from worldmodel.costs import TILE, GoalCost, LatentGoalCost
+from worldmodel.distances import TemporalDistance, TemporalDistanceSpec
+
+B, N, H, A = 2, 5, 3, 2
+
+
+@dataclass
+class Adds:
+    """Imagines that each action is added to the latent (B, T, 1, A)."""
+
+    candidates: list[int] = field(default_factory=list)
+
+    def imagine(self, context: Context, actions: Tensor) -> Tensor:
+        self.candidates.append(actions.shape[1])
+        here = context.latents[:, -1:, :, :].unsqueeze(1)  # (B, 1, 1, 1, A)
+        return here + actions.cumsum(dim=2)[..., None, :]
+
+
+def context(batch: int = B) -> Context:
+    return Context(torch.zeros(batch, 1, 1, A), torch.zeros(batch, 0, A))
+
+
+def actions(candidates: int = N) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(B, candidates, H, A, generator=generator) * 2 - 1
+
+
+GOALS = torch.tensor([[[0.5, -0.5]], [[-1.0, 0.0]]])  # (B, 1, A)
+
+
+def test_the_cost_is_its_formula():
+    kind = GoalCost(latent=2.0, path=0.25, effort=0.1)
+    a = actions()
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, None)(a)
+    gaps = (a.cumsum(2) - GOALS[:, None]).square().mean(-1)  # (B, N, H)
+    expected = 2.0 * (0.75 * gaps[..., -1] + 0.25 * gaps.mean(-1))
+    expected = expected + 0.1 * a.square().mean((-2, -1))
+    assert found.shape == (B, N)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_learned_distance_counts_in_shares_of_its_farthest():
+    temporal = TemporalDistance(TemporalDistanceSpec(latent_dim=A, hidden=8))
+    kind = GoalCost(latent=0.0, temporal=3.0, path=0.0)
+    a = actions()
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, temporal)(a)
+    share = temporal(a.sum(2), GOALS) / temporal.spec.farthest
+    torch.testing.assert_close(found, 3.0 * share)
+    both = GoalCost(latent=1.0, temporal=3.0, path=0.0)
+    sum_of_both = LatentGoalCost(Adds(), context(), GOALS, both, temporal)(a)
+    alone = LatentGoalCost(Adds(), context(), GOALS, GoalCost(path=0.0), None)(a)
+    torch.testing.assert_close(sum_of_both, found + alone)
+
+
+def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
+    a = actions(TILE + 9)
+    model = Adds()
+    whole = LatentGoalCost(model, context(), GOALS, GoalCost(), None)(a)
+    assert set(model.candidates) == {TILE}  # memory is bounded, shapes are fixed
+    for b in range(B):
+        alone = LatentGoalCost(
+            Adds(), context(1), GOALS[b : b + 1], GoalCost(), None
+        )(a[b : b + 1].flip(1))
+        assert torch.equal(alone[0].flip(0), whole[b])
+
+
+def test_the_cost_can_be_differentiated():
+    a = actions().requires_grad_()
+    LatentGoalCost(Adds(), context(), GOALS, GoalCost(), None)(a).sum().backward()
+    assert a.grad is not None
+    assert (a.grad.abs().sum(-1) > 0).all()
+
+
+def test_a_temporal_cost_without_a_learned_distance_says_so():
+    cost = LatentGoalCost(Adds(), context(), GOALS, GoalCost(temporal=1.0), None)
+    with pytest.raises(ValueError, match="the model has no learned distance"):
+        cost(actions())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
+        ({"effort": float("nan")}, "effort must be at least 0, got nan"),
+        ({"latent": 0.0}, "latent or temporal must be above 0, both are 0"),
+        ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
+    ],
+)
+def test_a_cost_that_measures_nothing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        GoalCost(**change)

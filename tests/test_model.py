@@ -1,0 +1,235 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from envs.simulation import ACTION_SPEC
+from worldmodel.action_spec import ActionSpec
+from worldmodel.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
+from worldmodel.costs import GoalCost
+from worldmodel.distances import TemporalDistanceSpec
+from worldmodel.encoders import VideoViT, VideoViTSpec
+from worldmodel.errors import CheckpointError
+from worldmodel.model import (
+    WorldModel,
+    WorldModelSpec,
+    encoder_checkpoint,
+    load_encoder,
+)
+from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+
+SPEC = WorldModelSpec(
+    encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),
+    compressor=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
+    predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
+    action_spec=ActionSpec.from_json(ACTION_SPEC),
+    distance=TemporalDistanceSpec(latent_dim=6, hidden=8),
+    cost=GoalCost(temporal=0.5, path=0.1),
+)
+
+
+def model(seed: int = 0) -> WorldModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return WorldModel(SPEC, {"dataset": "toy"}).eval()
+
+
+def frames(time: int = 4, batch: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    shape = (batch, time, 16, 16, 3)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def uniform(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    model().save_pretrained(tmp_path / "model", "# Toy\n")
+    return tmp_path / "model"
+
+
+def rewrite(folder: Path, tensors: dict | None = None, **changes: object) -> None:
+    """Changes a checkpoint as a careful forger would: the file's hash fits."""
+    if tensors is not None:
+        save_file(tensors, folder / TENSORS_FILE)
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    found = weights_hash(load_file(folder / TENSORS_FILE))
+    config = {**config, "weights_hash": found, **changes}
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+
+
+@torch.no_grad()
+def test_what_is_loaded_is_bitwise_what_was_saved(saved: Path):
+    loaded, original = WorldModel.from_pretrained(saved), model()
+    assert loaded.spec == original.spec
+    assert loaded.history == {"dataset": "toy"}
+    assert weights_hash(loaded) == weights_hash(original)
+    assert not loaded.training
+    assert not any(weight.requires_grad for weight in loaded.parameters())
+    latents = loaded.encode(frames())
+    assert torch.equal(latents, original.encode(frames()))
+    actions, candidates = uniform(2, 3, 5), uniform(2, 3, 4, 5)
+    futures = [
+        each.imagine(each.context(latents, actions), candidates)
+        for each in (loaded, original)
+    ]
+    torch.testing.assert_close(*futures)  # MKL rounds with the memory's alignment
+
+
+@torch.no_grad()
+def test_shapes_follow_the_glossary():
+    made = model()
+    latents = made.encode(frames())
+    assert latents.shape == (2, 4, 1, 6)
+    context = made.context(latents, uniform(2, 3, 5))
+    assert made.imagine(context, uniform(2, 7, 3, 5)).shape == (2, 7, 3, 1, 6)
+    cost = made.goal_cost(context, latents[:, 0])
+    assert cost(uniform(2, 7, 3, 5)).shape == (2, 7)
+    assert (made.height, made.width, made.tubelet) == (16, 16, 2)
+
+
+@torch.no_grad()
+def test_the_newest_latent_is_the_last_of_all():
+    made, clip = model(), frames(3)
+    expected = made.encode(clip)[:, -1]
+    torch.testing.assert_close(made.encode_newest(clip), expected)
+    first = made.encode(clip[:, :1])[:, 0]
+    torch.testing.assert_close(made.encode_newest(clip[:, :1]), first)
+
+
+@torch.no_grad()
+def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates():
+    made = model()
+    latents, past, goal = made.encode(frames()), uniform(2, 3, 5), uniform(2, 1, 6)
+    candidates = uniform(2, 70, 3, 5)
+    whole = made.goal_cost(made.context(latents, past), goal)(candidates)
+    alone = made.goal_cost(made.context(latents[1:], past[1:]), goal[1:])
+    assert torch.equal(alone(candidates[1:]), whole[1:])
+    assert torch.equal(alone(candidates[1:, 66:]), whole[1:, 66:])
+    swapped = made.goal_cost(made.context(latents.flip(0), past.flip(0)), goal.flip(0))
+    assert torch.equal(swapped(candidates.flip(0)).flip(0), whole)
+
+
+@torch.no_grad()
+def test_the_model_names_the_cost_that_planning_uses():
+    made = model()
+    context = made.context(made.encode(frames(1)), uniform(2, 0, 5))
+    goal, candidates = uniform(2, 1, 6), uniform(2, 3, 2, 5)
+    default = made.goal_cost(context, goal)(candidates)
+    other = GoalCost(path=1.0)
+    asked = made.goal_cost(context, goal, other)(candidates)
+    assert not torch.allclose(default, asked)
+    assert torch.equal(made.with_cost(other).goal_cost(context, goal)(candidates), asked)
+
+
+def test_gradients_reach_the_actions_through_imagination():
+    made = model()
+    context = made.context(made.encode(frames(2)), uniform(2, 1, 5))
+    candidates = uniform(2, 3, 2, 5).requires_grad_()
+    made.goal_cost(context, uniform(2, 1, 6))(candidates).sum().backward()
+    assert candidates.grad is not None
+    assert (candidates.grad.abs().sum(-1) > 0).all()
+
+
+@torch.no_grad()
+def test_surprise_is_the_error_of_the_one_step_prediction():
+    made, actions = model(), uniform(2, 3, 5)
+    found = made.surprise(frames(), actions)
+    assert found.shape == (2, 3)
+    latents = made.encode(frames())
+    context = made.context(latents[:, :1], actions[:, :0])
+    expected = made.imagine(context, actions[:, None, :1])[:, 0, 0]
+    error = (expected - latents[:, 1]).square().mean((-2, -1))
+    torch.testing.assert_close(found[:, 0], error)
+
+
+def test_bad_shapes_are_named():
+    made = model()
+    context = made.context(uniform(2, 2, 1, 6), uniform(2, 1, 5))
+    with pytest.raises(ValueError, match=r"actions must be \(B=2, N, H, A=5\), got"):
+        made.imagine(context, uniform(2, 3, 5))
+    with pytest.raises(ValueError, match=r"actions must be \(B=2, N, H, A=5\), got"):
+        made.imagine(context, uniform(2, 3, 4, 4))
+    with pytest.raises(ValueError, match=r"\(P, D\)=\(1, 6\), got \(2, 2, 3, 6\)"):
+        wide = made.context(uniform(2, 2, 3, 6), uniform(2, 1, 5))
+        made.imagine(wide, uniform(2, 1, 1, 5))
+    with pytest.raises(ValueError, match=r"past actions must be .*A=5\), got"):
+        short = made.context(uniform(2, 2, 1, 6), uniform(2, 1, 4))
+        made.imagine(short, uniform(2, 1, 1, 5))
+    for goal in (uniform(2, 6), uniform(3, 1, 6), uniform(2, 1, 5)):
+        with pytest.raises(ValueError, match=r"\(B, P, D\)=\(2, 1, 6\), got"):
+            made.goal_cost(context, goal)
+    with pytest.raises(ValueError, match=r"\(B, T - 1 >= 1, A\)=\(2, 3, 5\), got"):
+        made.surprise(frames(), uniform(2, 4, 5))
+    with pytest.raises(ValueError, match="T - 1 >= 1"):
+        made.surprise(frames(1), uniform(2, 0, 5))
+    with pytest.raises(ValueError, match="frames must be uint8 .B, T, 16, 16, 3."):
+        made.encode(torch.zeros(1, 2, 8, 16, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("problem", ["missing", "extra", "misshapen"])
+def test_a_tensor_that_does_not_fit_is_named(saved: Path, problem: str):
+    tensors = load_file(saved / TENSORS_FILE)
+    name = "predictor.leave.weight"
+    if problem == "missing":
+        del tensors[name]
+    elif problem == "extra":
+        name = "predictor.other"
+        tensors[name] = torch.zeros(3)
+    else:
+        tensors[name] = torch.zeros(6, 17)
+    rewrite(saved, tensors)
+    with pytest.raises(CheckpointError, match=f"{problem}: {name}"):
+        WorldModel.from_pretrained(saved)
+
+
+def test_another_encoder_than_the_one_trained_on_is_refused(saved: Path):
+    tensors = load_file(saved / TENSORS_FILE)
+    tensors["encoder.encoder.stem.cell.bias"] += 1e-3
+    rewrite(saved, tensors)
+    trained_on = model().encoder.weights_hash[:12]
+    with pytest.raises(CheckpointError, match=f"trained on the encoder {trained_on}"):
+        WorldModel.from_pretrained(saved)
+
+
+def test_a_checkpoint_of_another_kind_or_of_nonsense_is_refused(saved: Path):
+    encoder_checkpoint(saved.parent / "encoder", VideoViT(SPEC.encoder), {}, "# E\n")
+    with pytest.raises(CheckpointError, match="an? 'encoder', not a 'world_model'"):
+        WorldModel.from_pretrained(saved.parent / "encoder")
+    with pytest.raises(CheckpointError, match="a 'world_model', not an 'encoder'"):
+        load_encoder(saved)
+    rewrite(saved, spec={})
+    with pytest.raises(CheckpointError, match="config.json is not understood"):
+        WorldModel.from_pretrained(saved)
+    rewrite(saved.parent / "encoder", spec={"dimension": 3})
+    with pytest.raises(CheckpointError, match="not understood: .*'dimension'"):
+        load_encoder(saved.parent / "encoder")
+    with pytest.raises(CheckpointError, match="no checkpoint folder at"):
+        WorldModel.from_pretrained(saved.parent / "nothing")
+
+
+def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
+    encoder = VideoViT(SPEC.encoder, torch.Generator().manual_seed(0))
+    encoder_checkpoint(tmp_path / "encoder", encoder, {"frames": 7}, "# E\n")
+    frozen, history = load_encoder(tmp_path / "encoder")
+    assert frozen.weights_hash == weights_hash(encoder)
+    assert history == {"frames": 7}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"predictor": replace(SPEC.predictor, action_size=4)}, "must be 5 as the"),
+        ({"predictor": replace(SPEC.predictor, latent_dim=7)}, "dim=6, got 7"),
+        ({"distance": TemporalDistanceSpec(latent_dim=9)}, "distance.latent_dim"),
+        ({"compressor": replace(SPEC.compressor, patches=9)}, r"\(4, 12\), got \(9,"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SPEC, **change)

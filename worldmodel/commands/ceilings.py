@@ -1,0 +1,99 @@
+"""The two ceilings: the planner on the true simulator, and the latent cost on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from envs.tabletop import TabletopEnv
+from planners.mpc import MPC
+from worldmodel.commands.bench import Job
+from worldmodel.commands.control import Control
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.errors import OptionError
+from worldmodel.evaluation.privileged import SimulatorPolicy
+from worldmodel.evaluation.results import Method
+from worldmodel.evaluation.shaped_cost import task_shape
+from worldmodel.evaluation.simulator_cost import RenderedLatentCost, ShapedCost
+from worldmodel.evaluation.simulator_pool import SimulatorPool, simulator_pool
+
+MOST_PROBLEMS = 50
+SHAPED = "simulator, shaped cost"
+LATENT = "simulator, latent cost"
+_CLIPS_AT_ONCE = 64
+
+
+def check_ceilings(config: DictConfig) -> None:
+    """Refuses bad ceiling options before anything has run."""
+    most = min(MOST_PROBLEMS, config.n)
+    if not 0 <= config.ceilings <= most:
+        raise OptionError(f"ceilings must be in [0, {most}], got {config.ceilings}")
+    if config.workers < 1:
+        raise OptionError(f"workers must be at least 1, got {config.workers}")
+    instantiate(config.shaped_ceiling)
+    instantiate(config.latent_ceiling)
+
+
+@contextmanager
+def ceiling_jobs(
+    config: DictConfig, control: Control, env: TabletopEnv
+) -> Iterator[list[Job]]:
+    """Gives the jobs of both ceilings, while their worker processes live."""
+    with simulator_pool(config.workers) as pool:
+        yield [
+            _shaped(config.shaped_ceiling, pool, env),
+            _latent(config.latent_ceiling, pool, env, control),
+        ]
+
+
+def _shaped(node: DictConfig, pool: SimulatorPool, env: TabletopEnv) -> Job:
+    mpc: MPC = instantiate(node)
+    cost = ShapedCost(pool, task_shape(env.task.name))
+
+    def policy() -> SimulatorPolicy:
+        return SimulatorPolicy(mpc, cost.cost, _action_size(env))
+
+    return Job("shaped", Method(SHAPED, "ceiling", _plain(node)), policy)
+
+
+def _latent(
+    node: DictConfig, pool: SimulatorPool, env: TabletopEnv, control: Control
+) -> Job:
+    mpc: MPC = instantiate(node)
+    model = control.model
+
+    def encode(frames: Tensor) -> Tensor:
+        parts = [
+            model.encode_newest(clips.to(control.device))
+            for clips in frames.split(_CLIPS_AT_ONCE)
+        ]
+        return torch.cat(parts)[:, None]  # (B, 1, P, D): only the last frame's
+
+    def distance(futures: Tensor, goals: Tensor) -> Tensor:
+        last = futures[:, :, -1]  # (B, N, P, D)
+        return model.spec.cost.distance(last, goals[:, None], model.distance)
+
+    def policy() -> SimulatorPolicy:
+        cost = RenderedLatentCost(
+            pool, env.render_goal, encode, distance, model.tubelet
+        )
+        return SimulatorPolicy(mpc, cost.cost, _action_size(env))
+
+    method = Method(LATENT, "ceiling", _plain(node), control.model_hash)
+    return Job("latent", method, policy)
+
+
+def _action_size(env: TabletopEnv) -> int:
+    assert env.action_space.shape is not None
+    return env.action_space.shape[0]
+
+
+def _plain(node: DictConfig) -> dict[str, Any]:
+    values = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}

@@ -1,0 +1,126 @@
+"""What evaluate, plan and demo share: a model, and a planner that controls with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from envs.tabletop import TabletopEnv
+from envs.tasks import TASKS, find_task
+from planners.mpc import MPC
+from worldmodel.action_spec import ActionSpec
+from worldmodel.checkpoint import weights_hash
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.training import choose_device
+from worldmodel.costs import GoalCost
+from worldmodel.errors import OptionError
+from worldmodel.evaluation.environment import make_env
+from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
+from worldmodel.evaluation.world_model_policy import WorldModelPolicy
+from worldmodel.model import WorldModel
+from worldmodel.resources import find_weights
+
+BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
+ALL_TASKS = "all"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A world model with planner, horizon and cost.
+
+    Attributes:
+        model: On its device, with the cost that is planned with.
+        mpc: Planner, horizon and steps executed per plan.
+        device: Where the model computes.
+        model_hash: Hash of the weights.
+        settings: Planner, horizon and cost as plain JSON.
+        bank: Real frames with their latents, None where none ship with the model.
+    """
+
+    model: WorldModel
+    mpc: MPC
+    device: torch.device
+    model_hash: str
+    settings: dict[str, Any]
+    bank: FrameBank | None
+
+    def make_env(self, task: str) -> TabletopEnv:
+        """Makes a task's environment at the image size of the model."""
+        return make_env(task, self.model.height, self.model.width)
+
+    def policy(self, env: TabletopEnv) -> WorldModelPolicy:
+        """Makes a policy; refuses an env whose actions mean something else."""
+        spec = ActionSpec.from_json(env.metadata["action_spec"])
+        return WorldModelPolicy(self.model, self.mpc, spec, self.device)
+
+
+def load_control(config: DictConfig) -> Control:
+    """Reads the model and makes the planner that a config names.
+
+    Raises:
+        WorldModelError: An option is refused, or the checkpoint is missing or damaged.
+    """
+    mpc = _mpc(config)
+    device = choose_device(config.device)
+    path = find_weights(config.model)
+    model = WorldModel.from_pretrained(path)
+    if "_target_" in config.cost:
+        model.with_cost(instantiate(config.cost))
+    cost = model.spec.cost
+    _check_cost(model, cost)
+    model_hash = weights_hash(model)
+    model.to(device)
+    return Control(
+        model=model,
+        mpc=mpc,
+        device=device,
+        model_hash=model_hash,
+        settings=_settings(config, cost),
+        bank=_bank(path, model, device),
+    )
+
+
+def chosen_tasks(name: str) -> list[str]:
+    """Gives the tasks that `task=` names, all of them for "all"."""
+    if name == ALL_TASKS:
+        return list(TASKS)
+    try:
+        return [find_task(name).name]
+    except ValueError as error:
+        raise OptionError(f"{error}; or {ALL_TASKS}") from error
+
+
+def _mpc(config: DictConfig) -> MPC:
+    instantiate(config.planner)  # alone first: its errors then name the option
+    node = {name: config[name] for name in ("horizon", "execute", "warm_std")}
+    node |= {"_target_": "planners.MPC", "planner": config.planner}
+    return instantiate(OmegaConf.create(node))
+
+
+def _check_cost(model: WorldModel, cost: GoalCost) -> None:
+    if cost.temporal and model.distance is None:
+        raise OptionError(
+            f"cost.temporal is {cost.temporal}, but the model has no learned distance; "
+            "take cost=latent"
+        )
+
+
+def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:
+    return {
+        "planner": OmegaConf.to_container(config.planner, resolve=True),
+        "horizon": config.horizon,
+        "execute": config.execute,
+        "warm_std": config.warm_std,
+        "cost": dict(vars(cost)),
+    }
+
+
+def _bank(path: Path, model: WorldModel, device: torch.device) -> FrameBank | None:
+    file = path / BANK_FILE
+    if not file.is_file():
+        return None
+    return encode_bank(load_bank(file), lambda frames: model.encode(frames.to(device)))

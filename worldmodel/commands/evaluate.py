@@ -1,0 +1,150 @@
+"""Evaluates a world model in closed loop, with a floor and, on demand, two ceilings.
+
+Problems run in lockstep. The run folder ends with results.json, table.md and films;
+killed, it goes on behind the last finished row when the same command is given the
+same `out`.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from envs.tabletop import TabletopEnv
+from worldmodel.atomic import new_file
+from worldmodel.commands.bench import Bench, Job, Place
+from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
+from worldmodel.commands.control import Control, chosen_tasks, load_control
+from worldmodel.commands.filming import FilmCutter, film_places
+from worldmodel.commands.progress import bar
+from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.errors import OptionError
+from worldmodel.evaluation.environment import gl_backend
+from worldmodel.evaluation.policy import RandomPolicy
+from worldmodel.evaluation.problem_files import prepare_problems
+from worldmodel.evaluation.protocol import SPLIT_SEEDS
+from worldmodel.evaluation.results import Method, Row, save_results
+from worldmodel.evaluation.tables import report
+from worldmodel.evaluation.timing import Timing, time_policy
+from worldmodel.hardware import hardware
+
+EXAMPLE = "worldmodel evaluate task=push split=validation n=50 planner.samples=256"
+STANDARD = "standard"  # names of the protocols
+CEILING = "ceiling"
+FLOOR = Method("random actions", "floor", {})
+CEILING_ROWS = 2
+
+
+def run(config: DictConfig) -> int:
+    """Evaluates and writes results, table and films."""
+    _check(config)
+    tasks = chosen_tasks(config.task)
+    control = load_control(config)
+    folder = open_run_folder("evaluate", config).path
+    place = Place(hardware(control.device), gl_backend())
+    rows: list[Row] = []
+    each = 2 * config.n + CEILING_ROWS * config.ceilings
+    with bar(each * len(tasks), "evaluate", "episode") as progress:
+        for task in tasks:
+            progress.set_postfix_str(task)
+            with closing(control.make_env(task)) as env:
+                problems = prepare_problems(
+                    env, config.split, config.n, _problem_folder(config, folder, task)
+                )
+                bench = Bench(
+                    env=env,
+                    problems=problems,
+                    folder=folder / "rows",
+                    group=config.group,
+                    place=place,
+                    advance=progress.update,
+                )
+                rows += _task_rows(config, control, bench, folder / "films")
+    results = place.results(rows)
+    table = report([results])
+    save_results(results, folder / "results.json")
+    with new_file(folder / "table.md") as staging:
+        staging.write_text(table, encoding="utf-8")
+    print(table)
+    print(f"results.json, table.md and films/ are in {folder}")
+    return 0
+
+
+def _check(config: DictConfig) -> None:
+    """Refuses bad options before anything has run."""
+    if config.split not in SPLIT_SEEDS:
+        raise OptionError(
+            f"split must be one of {', '.join(SPLIT_SEEDS)}, got {config.split}"
+        )
+    for name, least in (("n", 1), ("group", 1), ("timing", 0), ("ceilings", 0)):
+        value = config[name]
+        if not isinstance(value, int) or value < least:
+            raise OptionError(
+                f"{name} must be a whole number from {least}, got {value}"
+            )
+    film_places(config.film, config.n)
+    check_ceilings(config)
+
+
+def _problem_folder(config: DictConfig, folder: Path, task: str) -> Path:
+    root = (
+        Path(config.problems).expanduser() if config.problems else folder / "problems"
+    )
+    return root / f"{task.lower()}_{config.split}"
+
+
+def _task_rows(
+    config: DictConfig, control: Control, bench: Bench, films: Path
+) -> list[Row]:
+    action_size = control.model.action_spec.size
+    floor = bench.row(STANDARD, Job("floor", FLOOR, lambda: RandomPolicy(action_size)))
+    method = bench.row(STANDARD, _method_job(config, control, bench, films))
+    rows = [floor, method]
+    if config.ceilings:
+        head = bench.head(config.ceilings)
+        rows += [head.part(CEILING, floor), head.part(CEILING, method)]
+        with ceiling_jobs(config, control, bench.env) as jobs:
+            rows += [head.row(CEILING, job) for job in jobs]
+    return rows
+
+
+def _method_job(config: DictConfig, control: Control, bench: Bench, films: Path) -> Job:
+    cutter = FilmCutter(
+        task=bench.problems.task,
+        folder=films,
+        places=film_places(config.film, config.n),
+        bank=control.bank,
+    )
+    return Job(
+        key="method",
+        method=_method(config, control),
+        policy=lambda: control.policy(bench.env),
+        timing=lambda: _timing(config, control, bench),
+        watch=cutter,
+        finish=cutter.finish,
+    )
+
+
+def _timing(config: DictConfig, control: Control, bench: Bench) -> Timing | None:
+    count = min(config.timing, len(bench.problems))
+    if count == 0:
+        return None
+    env: TabletopEnv = bench.env
+    few = bench.problems.head(count)
+    return time_policy(control.policy(env), few, env, env.budget, control.device)
+
+
+def _method(config: DictConfig, control: Control) -> Method:
+    name = config.name or f"{config.model}, {type(control.mpc.planner).__name__}"
+    method = Method(name, "method", control.settings, control.model_hash)
+    return replace(method, training_seed=_training_seed(control.model.history))
+
+
+def _training_seed(history: dict[str, Any]) -> int | None:
+    """Gives the seed that `worldmodel train` noted, None where there is none."""
+    seed = history.get("recipe", {}).get("dynamics", {}).get("seed")
+    return seed if isinstance(seed, int) else None

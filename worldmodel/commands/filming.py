@@ -1,0 +1,93 @@
+"""Films of chosen problems, and of one success and one failure wherever they occur."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import ListConfig
+
+from worldmodel.errors import OptionError
+from worldmodel.evaluation.episode import Episode
+from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.frame_bank import FrameBank
+from worldmodel.evaluation.runner import Moment
+from worldmodel.evaluation.video import write_mp4
+
+FPS = 5.0  # [1/s], the control rate: films run as fast as the robot does
+# Pictures of so many problems of a group are kept until it is known how they ended.
+_CANDIDATES = 6
+
+
+def film_places(option: object, n: int) -> frozenset[int]:
+    """Gives the places of the problems that the option `film` names.
+
+    Args:
+        option: None, a count, or a list of places.
+        n: Number of problems.
+
+    Raises:
+        OptionError: It is something else, or a place is not in [0, n).
+    """
+    if option is None:
+        return frozenset()
+    if isinstance(option, int) and not isinstance(option, bool) and 0 <= option <= n:
+        return frozenset(range(option))
+    if isinstance(option, list | ListConfig) and all(
+        isinstance(place, int) and 0 <= place < n for place in option
+    ):
+        return frozenset(option)
+    raise OptionError(
+        f"film must be a count in [0, n={n}] or a list of places in [0, {n}), "
+        f"got {option}"
+    )
+
+
+@dataclass
+class FilmCutter:
+    """A watcher for `run` that keeps one group's pictures, and writes the films.
+
+    Attributes:
+        task: Name of the task.
+        folder: Where the films go.
+        places: Problems whose films are kept whatever comes.
+        bank: Real frames for the imagined future, None to leave it out.
+        written: Films in order.
+    """
+
+    task: str
+    folder: Path
+    places: Collection[int]
+    bank: FrameBank | None
+    written: list[Path] = field(default_factory=list)
+    _film: Film = field(init=False)
+    _missing: set[bool] = field(default_factory=lambda: {True, False}, init=False)
+
+    def __call__(self, moment: Moment) -> None:
+        """Takes pictures; with the first step of a group the last group is dropped."""
+        if moment.step == 0:
+            indices = [int(index) for index in moment.indices]
+            wanted = set(self.places).intersection(indices)
+            if self._missing:
+                wanted |= set(indices[:_CANDIDATES])
+            self._film = Film(wanted, self.bank)
+        self._film(moment)
+
+    def finish(self, episode: Episode) -> None:
+        """Writes the film of a finished episode if it is wanted."""
+        was_filmed = episode.index in self._film.indices
+        is_new_outcome = episode.success in self._missing
+        if not was_filmed or not (episode.index in self.places or is_new_outcome):
+            return
+        self._missing.discard(episode.success)
+        name = film_name(self.task, episode)
+        path = self.folder / f"{name}.mp4"
+        write_mp4(self._film.frames(episode.index), path, FPS)
+        self.written.append(path)
+
+
+def film_name(task: str, episode: Episode) -> str:
+    """Gives a file name that tells task, place and outcome."""
+    outcome = "success" if episode.success else "failure"
+    return f"{task.lower()}_{episode.index:03d}_{outcome}"

@@ -1,0 +1,39 @@
+"""Reads and writes goal pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from worldmodel.atomic import new_file
+from worldmodel.errors import OptionError
+
+
+def read_picture(path: Path, height: int, width: int) -> np.ndarray:
+    """Gives an RGB picture, uint8 (height, width, 3).
+
+    Raises:
+        OptionError: It is missing, no picture, cut off, not 8-bit RGB, or of another
+            size; nothing is converted silently.
+    """
+    if not path.is_file():
+        raise OptionError(f"no goal picture at {path}")
+    try:
+        with Image.open(path) as image:
+            mode, size = image.mode, image.size
+            if mode == "RGB" and size == (width, height):
+                return np.array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OptionError(f"{path} cannot be read as a picture: {error}") from error
+    raise OptionError(
+        f"goal picture {path} must be RGB with 8 bits and {width}x{height} pixels for "
+        f"this model, got {mode} and {size[0]}x{size[1]}"
+    )
+
+
+def write_picture(pixels: np.ndarray, path: Path) -> None:
+    """Writes uint8 (height, width, 3) as PNG."""
+    with new_file(path) as staging, staging.open("wb") as file:
+        Image.fromarray(pixels).save(file, format="PNG")

@@ -1,0 +1,153 @@
+"""Plans toward one goal picture in closed loop, and films it.
+
+Without `goal=` the seed's own goal is taken and saved as goal.png, to be used again.
+The run folder ends with plan.mp4, final.png and plan.json (actions and costs).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from envs.tabletop import TabletopEnv
+from envs.tasks import find_task
+from worldmodel.atomic import new_file
+from worldmodel.commands.control import Control, load_control
+from worldmodel.commands.filming import FPS
+from worldmodel.commands.pictures import read_picture, write_picture
+from worldmodel.commands.progress import bar
+from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.errors import OptionError
+from worldmodel.evaluation.environment import environment_fingerprint
+from worldmodel.evaluation.episode import Episode
+from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.problems import Problem, collect_problems, make_problem
+from worldmodel.evaluation.protocol import SPLIT_SEEDS
+from worldmodel.evaluation.runner import Moment
+from worldmodel.evaluation.runner import run as run_problems
+from worldmodel.evaluation.video import write_mp4
+
+EXAMPLE = "worldmodel plan task=push goal=picture.png"
+
+
+@dataclass
+class _Diary:
+    """A watcher that films, and notes every action and the last frame."""
+
+    film: Film
+    advance: Any
+    actions: list[list[float]] = field(default_factory=list)
+    last_frame: np.ndarray | None = None
+
+    def __call__(self, moment: Moment) -> None:
+        self.film(moment)
+        self.last_frame = moment.pixels[0]
+        if moment.decision is not None:
+            row = moment.decision.actions[0]
+            self.actions.append([round(float(value), 6) for value in row])
+            self.advance(1)
+
+
+def run(config: DictConfig) -> int:
+    """Plans and writes film, last frame and plan."""
+    task = find_task(str(config.task)).name
+    split = _split(config.seed)
+    control = load_control(config)
+    height, width = control.model.height, control.model.width
+    given = None
+    if config.goal is not None:
+        given = read_picture(Path(str(config.goal)).expanduser(), height, width)
+    folder = open_run_folder("plan", config).path
+    with closing(control.make_env(task)) as env:
+        problem = make_problem(env, config.seed)
+        if given is not None:
+            problem = replace(problem, goal_image=given)
+        episode, diary = _control(control, env, problem, split)
+    assert diary.last_frame is not None
+    write_picture(problem.goal_image, folder / "goal.png")
+    write_picture(diary.last_frame, folder / "final.png")
+    write_mp4(diary.film.frames(0), folder / "plan.mp4", FPS)
+    plan = _plan(config, control, episode, diary, is_own_goal=given is None)
+    with new_file(folder / "plan.json") as staging:
+        staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
+    print(_summary(plan))
+    print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
+    return 0
+
+
+def _split(seed: object) -> str:
+    """Gives the split that a seed belongs to."""
+    last = max(seeds.stop for seeds in SPLIT_SEEDS.values())
+    if isinstance(seed, int):
+        for name, seeds in SPLIT_SEEDS.items():
+            if seed in seeds:
+                return name
+    raise OptionError(f"seed must be a whole number in [0, {last}), got {seed}")
+
+
+def _control(
+    control: Control, env: TabletopEnv, problem: Problem, split: str
+) -> tuple[Episode, _Diary]:
+    """Runs one problem for the task's budget.
+
+    With a goal picture from a file the problem's goal state stays that of the seed:
+    the policy never sees it, and nothing that is measured by it is reported.
+    """
+    problems = collect_problems([problem], split, environment_fingerprint(env))
+    protocol = problems.protocol("plan", env.budget)
+    with bar(env.budget, "plan", "step") as progress:
+        diary = _Diary(Film([0], control.bank), progress.update)
+        policy = control.policy(env)
+        (episode,) = run_problems(problems, protocol, policy, env, 1, diary)
+    return episode, diary
+
+
+def _plan(
+    config: DictConfig,
+    control: Control,
+    episode: Episode,
+    diary: _Diary,
+    is_own_goal: bool,
+) -> dict[str, Any]:
+    measured = None
+    if is_own_goal:
+        measured = {
+            "success": episode.success,
+            "start_distance": episode.start_distance,
+            "final_distance": episode.final_distance,
+            "final": episode.final,
+        }
+    return {
+        "task": episode.task,
+        "seed": episode.seed,
+        "goal": "the seed's own" if is_own_goal else str(config.goal),
+        "model": str(config.model),
+        "model_hash": control.model_hash,
+        "settings": control.settings,
+        "action_spec": control.model.action_spec.to_json(),
+        "actions": diary.actions,
+        "costs": list(episode.costs),
+        "invalid": episode.invalid,
+        "measured": measured,
+    }
+
+
+def _summary(plan: dict[str, Any]) -> str:
+    costs = [cost for cost in plan["costs"] if cost is not None]
+    text = f"{plan['task']} from seed {plan['seed']}: {len(plan['actions'])} steps"
+    if costs:
+        text += f", cost of the plan {costs[0]:.3g} at first, {costs[-1]:.3g} at last"
+    measured = plan["measured"]
+    if measured is None:
+        return f"{text}; a picture does not tell the true distance, see final.png"
+    outcome = "solved" if measured["success"] else "not solved"
+    return (
+        f"{text}; {outcome}, {100 * measured['start_distance']:.1f} cm from the goal "
+        f"at first, {100 * measured['final_distance']:.1f} cm at last"
+    )
