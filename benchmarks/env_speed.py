@@ -45,13 +45,15 @@ def main() -> None:
     spent = {"env": 0.0, "bare": 0.0}
     for start in range(0, steps, BLOCK):
         block = actions[start : start + BLOCK]
-        spent["env"] += seconds(lambda: [env.step(action) for action in block])
+        spent["env"] += seconds(lambda block=block: [env.step(a) for a in block])
         bare.follow(env.simulation)
-        spent["bare"] += seconds(lambda: [bare.step() for _ in block])
+        spent["bare"] += seconds(lambda block=block: [bare.step() for _ in block])
     rates = {name: steps / value for name, value in spent.items()}
     ratio = rates["env"] / rates["bare"]
     print(f"{probe(backend, frames=1).driver}, {SIDE} x {SIDE} px, {steps} steps")
-    print(f"bare calls {rates['bare']:.1f} steps/s, env.step {rates['env']:.1f} steps/s")
+    print(
+        f"bare calls {rates['bare']:.1f} steps/s, env.step {rates['env']:.1f} steps/s"
+    )
     print(f"ratio {ratio:.3f} (target at least {TARGET})")
     bare.report()
 

@@ -1,6 +1,6 @@
 """Gates (b) to (d): the probe, open-loop imagination, the cost's ranking, the axes.
 
-    python -m benchmarks.gates --model weights/reference --data data/play
+python -m benchmarks.gates --model weights/reference --data data/play
 """
 
 from __future__ import annotations

@@ -34,10 +34,11 @@ class Camera:
 
     def render(self, data: mujoco.MjData) -> np.ndarray:
         """The image uint8 (height, width, 3) of the present state."""
-        if self._renderer is None:
-            self._renderer = self._open()
-        self._renderer.update_scene(data, _CAMERA)
-        return self._renderer.render().copy()
+        renderer = self._renderer
+        if renderer is None:
+            renderer = self._renderer = self._open()
+        renderer.update_scene(data, _CAMERA)
+        return renderer.render().copy()
 
     def close(self) -> None:
         """Frees the GL context."""

@@ -174,9 +174,7 @@ class PushExpert:
         gap = np.linalg.norm(self.goal[:2] - now.cube_pos_world[:2])
         return bool(gap < self.tolerance)
 
-    def _go_behind(
-        self, now: Quantities, along: np.ndarray, yaw: float
-    ) -> np.ndarray:
+    def _go_behind(self, now: Quantities, along: np.ndarray, yaw: float) -> np.ndarray:
         """Backs off and comes down at the far side of the cube."""
         cube = now.cube_pos_world[:2]
         spot = cube - along * (_TOUCH_M + 0.022)

@@ -32,9 +32,7 @@ class StartAndGoal:
     actions: np.ndarray
 
 
-def make_start_and_goal(
-    simulation: Simulation, task: Task, seed: int
-) -> StartAndGoal:
+def make_start_and_goal(simulation: Simulation, task: Task, seed: int) -> StartAndGoal:
     """Makes one problem of `task`, a function of the seed alone.
 
     Draws starts and goals until the expert solves one that is unsolved at the

@@ -221,9 +221,7 @@ _HEADER = f"""
 
 def arm_xml() -> str:
     """The arm alone, for inverse kinematics (no cube, no tray, no actuators)."""
-    return (
-        f'<mujoco model="arm">{_HEADER}<worldbody>{_arm()}</worldbody></mujoco>'
-    )
+    return f'<mujoco model="arm">{_HEADER}<worldbody>{_arm()}</worldbody></mujoco>'
 
 
 def scene_xml() -> str:

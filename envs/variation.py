@@ -86,17 +86,13 @@ def apply_scene_options(model: mujoco.MjModel, options: SceneOptions) -> None:
     if options.table_rgb is not None:
         model.geom_rgba[table, :3] = options.table_rgb
     model.light_diffuse[:] = nominal.diffuse * options.light
-    model.cam_pos[model.camera("front").id] = np.add(
-        CAMERA_POS_M, options.camera_shift
-    )
+    model.cam_pos[model.camera("front").id] = np.add(CAMERA_POS_M, options.camera_shift)
     model.geom_size[cube_geoms] = nominal.geom_size[cube_geoms] * options.cube_scale
     model.geom_pos[cube_geoms] = nominal.geom_pos[cube_geoms] * options.cube_scale
     model.geom_friction[:, 0] = nominal.friction * options.friction
     ratio = options.cube_mass / nominal.mass[cube]
     model.body_mass[cube] = options.cube_mass
-    model.body_inertia[cube] = (
-        nominal.inertia[cube] * ratio * options.cube_scale**2
-    )
+    model.body_inertia[cube] = nominal.inertia[cube] * ratio * options.cube_scale**2
     # Broad-phase bounds follow the geom sizes.
     reach = float(np.sqrt(3) * CUBE_HALF_SIDE_M * options.cube_scale)
     model.geom_rbound[model.geom("cube").id] = reach

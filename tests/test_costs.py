@@ -65,9 +65,9 @@ def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
     whole = LatentGoalCost(model, context(), GOALS, GoalCost(), None)(a)
     assert set(model.candidates) == {TILE}  # memory is bounded, shapes are fixed
     for b in range(B):
-        alone = LatentGoalCost(
-            Adds(), context(1), GOALS[b : b + 1], GoalCost(), None
-        )(a[b : b + 1].flip(1))
+        alone = LatentGoalCost(Adds(), context(1), GOALS[b : b + 1], GoalCost(), None)(
+            a[b : b + 1].flip(1)
+        )
         assert torch.equal(alone[0].flip(0), whole[b])
 
 

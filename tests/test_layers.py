@@ -98,6 +98,7 @@ def test_a_module_imports_only_what_its_layer_may(name):
         ("worldmodel.evaluation.runner", "worldmodel.commands.compose"),
         ("worldmodel.evaluation.runner", "hydra.utils"),
         ("worldmodel.model", "requests"),
+        ("worldmodel.evaluation.runner", "benchmarks.gates"),
     ],
 )
 def test_the_guard_sees_a_forbidden_import(name, other):

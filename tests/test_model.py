@@ -124,7 +124,9 @@ def test_the_model_names_the_cost_that_planning_uses():
     other = GoalCost(path=1.0)
     asked = made.goal_cost(context, goal, other)(candidates)
     assert not torch.allclose(default, asked)
-    assert torch.equal(made.with_cost(other).goal_cost(context, goal)(candidates), asked)
+    assert torch.equal(
+        made.with_cost(other).goal_cost(context, goal)(candidates), asked
+    )
 
 
 def test_gradients_reach_the_actions_through_imagination():

@@ -167,6 +167,9 @@ class WorldModel(nn.Module):
     def encode_newest(self, clip: Tensor) -> Tensor:
         """Planning latents of the last frame of each clip, at the cost of one frame.
 
+        On a CPU each clip is encoded alone, so that its latent is bitwise the same in
+        every batch (matrix products round differently with the number of rows).
+
         Args:
             clip: uint8 (B, T, height, width, 3), T at least 1. Only the last `tubelet`
                 frames count; where there are fewer, the first repeats.
@@ -179,7 +182,9 @@ class WorldModel(nn.Module):
         if missing:
             first = clip[:, :1].expand(-1, missing, -1, -1, -1)
             clip = torch.cat([first, clip], dim=1)
-        return self.compressor(self.encoder.encoder(clip))[:, None]
+        together = 1 if clip.device.type == "cpu" else len(clip)
+        tokens = [self.encoder.encoder(some) for some in clip.split(together)]
+        return torch.cat([self.compressor(some) for some in tokens])[:, None]
 
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
@@ -214,7 +219,9 @@ class WorldModel(nn.Module):
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
         wanted = (context.latents.shape[0], *context.latents.shape[2:])
         if goal.shape != wanted:
-            raise ValueError(f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}")
+            raise ValueError(
+                f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
+            )
         kind = self.spec.cost if kind is None else kind
         return LatentGoalCost(self, context, goal, kind, self.distance)
 

@@ -62,9 +62,7 @@ def test_toward_points_straight_at_its_target(reach_m):
     along = np.array([0.6, -0.48, 0.64])
     action = toward(now, now.gripper_pos_world + reach_m * along, 0.1, CLOSE)
     assert np.abs(action).max() <= 1.0
-    np.testing.assert_allclose(
-        np.cross(action[:3], along), np.zeros(3), atol=1e-12
-    )
+    np.testing.assert_allclose(np.cross(action[:3], along), np.zeros(3), atol=1e-12)
     step = np.linalg.norm(action[:3]) * ACTION_SCALES[0]
     assert step == pytest.approx(min(reach_m, 0.05 / 0.64))
 

@@ -16,7 +16,7 @@ def quantities(simulation: Simulation, state: np.ndarray) -> Quantities:
     return simulation.quantities()
 
 
-@pytest.fixture(params=TASKS.values(), ids=TASKS)
+@pytest.fixture(params=TASKS.values(), ids=list(TASKS))
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param
 

@@ -19,7 +19,7 @@ from worldmodel.training.tokens import TokenCache
 
 PLACES, WALK = 8, 40
 RECIPE = DistanceRecipe(
-    Schedule(250, learning_rate=5e-3, warmup=10, weight_decay=0.0),
+    Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0),
     TemporalDistanceSpec(latent_dim=1, hidden=32, discount=0.9),
     batch=256,
     momentum=0.9,

@@ -10,7 +10,7 @@ from worldmodel.training.loop import Schedule
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
-STEPS = 80
+STEPS = 60
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,9 @@ def test_the_module_ends_trained_and_in_eval_mode():
 def test_what_follows_a_step_is_called_after_each():
     counted = job()
     calls: list[int] = []
-    follow = Job(counted.module, counted.loss, counted.generator, lambda: calls.append(1))
+    follow = Job(
+        counted.module, counted.loss, counted.generator, lambda: calls.append(1)
+    )
     fit(follow, Schedule(steps=4))
     assert len(calls) == 4
 

@@ -12,14 +12,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from worldmodel.action_spec import ActionSpec
+from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
 from worldmodel.costs import GoalCost
-from worldmodel.data import FrameCache
+from worldmodel.data import FrameCache, Windows
 from worldmodel.distances import TemporalDistance
 from worldmodel.encoders import FrozenEncoder
+from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.model import WorldModel, WorldModelSpec, load_encoder
 from worldmodel.predictors.objective import LatentDynamics
 from worldmodel.training.distance import (
@@ -68,6 +70,10 @@ def run(config: DictConfig) -> int:
         frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
     )
     model.save_pretrained(path, card)
+    if config.bank:
+        windows = Windows(frames, "train", length=1)
+        some = windows.at(windows.spread(min(config.bank, len(windows)))).frames[:, 0]
+        save_bank(some.numpy(), path / BANK_FILE)
     print(f"the world model is in {path}")
     return 0
 
@@ -96,14 +102,13 @@ def _encode(
     device: torch.device,
 ) -> TokenCache:
     with bar(len(frames.episodes), "encode", "episode") as progress:
-        return encode_dataset(
-            encoder,
-            frames,
-            folder / "tokens",
-            still,
-            device,
-            lambda done, _: progress.update(done - progress.n) and None,
-        )
+
+        def advance(done: int, total: int) -> None:
+            del total
+            progress.update(done - progress.n)
+
+        path = folder / "tokens"
+        return encode_dataset(encoder, frames, path, still, device, advance)
 
 
 def _train_dynamics(

@@ -184,9 +184,7 @@ class ActionPredictor(nn.Module):
         change = self.leave(self.norm(x))
         return latents + change, Cache(tuple(keys), tuple(values))
 
-    def rollout(
-        self, latents: Tensor, past_actions: Tensor, actions: Tensor
-    ) -> Tensor:
+    def rollout(self, latents: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """Imagines what actions lead to; differentiable.
 
         Args:
