@@ -21,7 +21,8 @@ class SceneOptions:
         table_rgb: colour of the table in [0, 1], None for the nominal one.
         light: factor on the light's brightness.
         camera_shift: (3,) shift of the camera in the world [m].
-        cube_scale: factor on the cube's side; 0.7 to 1.2 fits the gripper.
+        cube_scale: factor on the cube's side; 0.7 to 1.08 fits the gripper
+            and what the scripted experts take for a held cube.
         cube_mass: mass of the cube [kg].
         friction: factor on the sliding friction of cube and table.
     """
@@ -36,7 +37,7 @@ class SceneOptions:
     def __post_init__(self) -> None:
         ranges = {
             "light": (0.1, 3.0),
-            "cube_scale": (0.7, 1.2),
+            "cube_scale": (0.7, 1.08),
             "cube_mass": (0.01, 1.0),
             "friction": (0.1, 3.0),
         }
@@ -52,7 +53,7 @@ class SceneOptions:
             table_rgb=tuple(rng.uniform(0.2, 0.8, 3)),
             light=float(rng.uniform(0.6, 1.3)),
             camera_shift=tuple(rng.uniform(-0.03, 0.03, 3)),
-            cube_scale=float(rng.uniform(0.8, 1.15)),
+            cube_scale=float(rng.uniform(0.8, 1.05)),
             cube_mass=float(rng.uniform(0.05, 0.3)),
             friction=float(rng.uniform(0.6, 1.4)),
         )

@@ -73,7 +73,7 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
     ("change", "message"),
     [
         ({"window": 1}, "window must be at least 2 frames, got 1"),
-        ({"pairs": 0}, "pairs and block must be at least 1, got 0 and 1"),
+        ({"pairs": 0}, "pairs must be at least 1, got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):

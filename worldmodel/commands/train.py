@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
@@ -135,12 +134,11 @@ def _spec(
     frames: FrameCache,
     cost: GoalCost,
 ) -> WorldModelSpec:
-    values = {**frames.spec.action_spec.to_json(), "block": dynamics.block}
     return WorldModelSpec(
         encoder=encoder.spec,
         compressor=dynamics.compressor,
         predictor=dynamics.predictor,
-        action_spec=ActionSpec.from_json(values),
+        action_spec=frames.spec.action_spec,
         distance=distance.spec,
         cost=cost,
     )

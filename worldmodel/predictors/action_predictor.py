@@ -86,11 +86,14 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(
-        self, x: Tensor, action: Tensor, keys: Tensor | None, values: Tensor | None
+        self, x: Tensor, modulation: Tensor, keys: Tensor | None, values: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """x (rows, T, width) with the cached past -> x, and the cache to keep."""
-        modulation = self.modulation(action).chunk(6, dim=-1)
-        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = modulation
+        """x (rows, T, width) with the cached past -> x, and the cache to keep.
+
+        `modulation` (rows, T, 6 width) is `self.modulation` of the actions.
+        """
+        parts = modulation.chunk(6, dim=-1)
+        shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = parts
         query, key, value = self._heads(_modulate(x, shift, scale))
         if keys is not None and values is not None:
             key = torch.cat((keys, key), dim=2)
@@ -111,9 +114,14 @@ class _Block(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         rows, heads, steps, head_width = query.shape
-        scores = (query * head_width**-0.5) @ key.transpose(-2, -1)
-        scores = scores + self._bias(steps, key.shape[2], query.device)
-        mixed = scores.softmax(dim=-1) @ value
+        bias = self._bias(steps, key.shape[2], query.device)
+        query = query * head_width**-0.5
+        if steps == 1:  # many tiny products: sums are faster than matrix calls
+            scores = (query * key).sum(-1)[..., None, :] + bias
+            mixed = (scores.softmax(dim=-1).transpose(-2, -1) * value).sum(2, True)
+        else:
+            scores = query @ key.transpose(-2, -1) + bias
+            mixed = scores.softmax(dim=-1) @ value
         return mixed.transpose(1, 2).reshape(rows, steps, heads * head_width)
 
     def _bias(self, steps: int, seen: int, device: torch.device) -> Tensor:
@@ -161,24 +169,37 @@ class ActionPredictor(nn.Module):
             actions: (B, T, A) in [-1, 1], the action taken at each latent.
 
         Returns:
-            (B, T, D): at t the prediction of the latent at t + 1. Each block looks
-            back on `window` steps, so depth * (window - 1) + 1 of them count in all.
+            (B, T, D): at t the prediction of the latent at t + 1, from the last
+            `window` latents and actions up to t.
         """
-        return self.advance(latents, actions, None)[0]
+        return self.advance(latents, self.modulate(actions), None)[0]
+
+    def modulate(self, actions: Tensor) -> list[Tensor]:
+        """What actions (..., A) do to each block, (..., 6 width) per block."""
+        embedded = self.action(actions)
+        return [block.modulation(embedded) for block in self.blocks]
 
     def advance(
-        self, latents: Tensor, actions: Tensor, cache: Cache | None
+        self, latents: Tensor, modulations: list[Tensor], cache: Cache | None
     ) -> tuple[Tensor, Cache]:
-        """Continues from a cache by T steps: next latents (rows, T, D) and cache."""
+        """Continues from a cache by T steps.
+
+        Args:
+            latents: (rows, T, D).
+            modulations: `modulate` of the actions (rows, T, A).
+            cache: what the steps before left, None at the start.
+
+        Returns:
+            The next latents (rows, T, D), and the cache to go on from.
+        """
         x = self.enter(latents)
-        action = self.action(actions)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             past = (None, None)
             if cache is not None:
                 past = (cache.keys[index], cache.values[index])
-            x, key, value = block(x, action, *past)
+            x, key, value = block(x, modulations[index], *past)
             keys.append(key)
             values.append(value)
         change = self.leave(self.norm(x))
@@ -199,9 +220,11 @@ class ActionPredictor(nn.Module):
         cache = self._history(latents, past_actions, candidates)
         now = latents[:, -1:].repeat_interleave(candidates, dim=0)  # (B N, 1, D)
         flat = actions.reshape(batch * candidates, horizon, size)
+        modulations = self.modulate(flat)  # for all steps at once
         imagined = []
         for step in range(horizon):
-            now, cache = self.advance(now, flat[:, step : step + 1], cache)
+            here = [part[:, step : step + 1] for part in modulations]
+            now, cache = self.advance(now, here, cache)
             imagined.append(now)
         future = torch.cat(imagined, dim=1)  # (B N, H, D)
         return future.view(batch, candidates, horizon, -1)
@@ -216,7 +239,8 @@ class ActionPredictor(nn.Module):
         # Depth times the window can matter; what is older can not.
         reach = self.spec.depth * (self.spec.window - 1)
         past, taken = past[:, -reach:], past_actions[:, -reach:]
-        return self.advance(past, taken, None)[1].repeat(candidates)
+        modulations = self.modulate(taken)
+        return self.advance(past, modulations, None)[1].repeat(candidates)
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -26,7 +26,6 @@ class DynamicsRecipe:
         weights: of the loss terms.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window; roll-outs reach T - 1 steps.
-        block: control steps that one model step covers.
         seed: decides weights and batches.
     """
 
@@ -36,16 +35,13 @@ class DynamicsRecipe:
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
     pairs: int = 64
     window: int = 8
-    block: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.window < 2:
             raise ValueError(f"window must be at least 2 frames, got {self.window}")
-        if min(self.pairs, self.block) < 1:
-            raise ValueError(
-                f"pairs and block must be at least 1, got {self.pairs} and {self.block}"
-            )
+        if self.pairs < 1:
+            raise ValueError(f"pairs must be at least 1, got {self.pairs}")
 
 
 def train_dynamics(
@@ -63,7 +59,7 @@ def train_dynamics(
     model = LatentDynamics(recipe.compressor, recipe.predictor, recipe.weights)
     model = model.to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
-    windows = Windows(cache.frames, "train", recipe.window, recipe.block)
+    windows = Windows(cache.frames, "train", recipe.window)
 
     def loss() -> dict[str, Tensor]:
         numbers = windows.draw_pairs(recipe.pairs, generator)
