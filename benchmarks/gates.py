@@ -148,12 +148,12 @@ def imagination_gate(
     batch = windows.at(windows.spread(count))
     known = model.context_frames
     latents = torch.cat([model.encode(f) for f in batch.frames.split(64)])
-    past, true = latents[:, :known], latents[:, known:].numpy()
+    past, true = latents[:, :known], latents[:, known:].flatten(-2).numpy()
     context = model.context(past, batch.actions[:, : known - 1])
     actions = batch.actions[:, known - 1 : -1]
     wrong = torch.from_numpy(shuffle_actions(actions.numpy(), seed=0))
-    imagined = model.imagine(context, actions[:, None])[:, 0].numpy()
-    shuffled = model.imagine(context, wrong[:, None])[:, 0].numpy()
+    imagined = model.imagine(context, actions[:, None])[:, 0].flatten(-2).numpy()
+    shuffled = model.imagine(context, wrong[:, None])[:, 0].flatten(-2).numpy()
     states = batch.sim_state[:, known:].flatten(0, 1).numpy()
     truth = Truth.of(quantities_of(states)).targets()[:, :6]
     positions = truth.reshape(len(true), -1, 6)
@@ -169,7 +169,7 @@ def imagination_gate(
         errors = open_loop(
             part,
             imagined,
-            past[:, -1].numpy(),
+            past[:, -1].flatten(-2).numpy(),
             shuffled,
             true,
             positions[..., columns],
@@ -211,8 +211,8 @@ def axis_gate(
     latents = torch.cat([model.encode(f) for f in batch.frames.split(64)])
     context = model.context(latents, batch.actions[:, :-1])
     unit = torch.eye(len(ACTION_NAMES))[None, :, None].expand(count, -1, 1, -1)
-    plus = model.imagine(context, unit)[:, :, 0].numpy()
-    minus = model.imagine(context, -unit)[:, :, 0].numpy()
+    plus = model.imagine(context, unit)[:, :, 0].flatten(-2).numpy()
+    minus = model.imagine(context, -unit)[:, :, 0].flatten(-2).numpy()
     response = axis_response(probe, plus, minus)[:, :3]
     return {
         "response_cm": np.round(response, 2).tolist(),
