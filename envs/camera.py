@@ -5,6 +5,8 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from envs.graphics import make_renderer
+
 _CAMERA = "front"
 
 
@@ -47,7 +49,7 @@ class Camera:
             self._renderer = None
 
     def _open(self) -> mujoco.Renderer:
-        renderer = mujoco.Renderer(self._model, self._height, self._width)
+        renderer = make_renderer(self._model, self._height, self._width)
         flags = renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
