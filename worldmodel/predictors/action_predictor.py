@@ -177,7 +177,11 @@ class ActionPredictor(nn.Module):
     def modulate(self, actions: Tensor) -> list[Tensor]:
         """What actions (..., A) do to each block, (..., 6 width) per block."""
         embedded = self.action(actions)
-        return [block.modulation(embedded) for block in self.blocks]
+        modulations: list[Tensor] = []
+        for block in self.blocks:
+            assert isinstance(block, _Block)
+            modulations.append(block.modulation(embedded))
+        return modulations
 
     def advance(
         self, latents: Tensor, modulations: list[Tensor], cache: Cache | None
