@@ -13,6 +13,9 @@ from envs.simulation import ACTION_SCALES, Quantities
 
 OPEN, CLOSE, KEEP = -1.0, 1.0, 0.0
 
+# `toward` scales all three displacements alike.
+assert ACTION_SCALES[0] == ACTION_SCALES[1] == ACTION_SCALES[2]
+
 _CARRY_HEIGHT_M = 0.12
 _PUSH_HEIGHT_M = 0.010
 _AT_M = 0.008

@@ -11,7 +11,7 @@ from envs.arm import POSE_HIGH, POSE_LOW
 from envs.experts import CLOSE, KEEP, OPEN, PickPlaceExpert, PushExpert, toward
 from envs.problems import GOAL_HIGH_M, GOAL_LOW_M
 from envs.scene import CUBE_HALF_SIDE_M
-from envs.simulation import ACTION_SCALES, Quantities, Simulation, random_start
+from envs.simulation import Quantities, Simulation, random_start
 
 Controller = Callable[[Quantities], np.ndarray]
 
@@ -185,5 +185,3 @@ _BEHAVIOURS = {
     "pick": _pick,
     "botch": _botch,
 }
-
-assert ACTION_SCALES[0] == ACTION_SCALES[1] == ACTION_SCALES[2]

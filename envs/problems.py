@@ -46,7 +46,7 @@ def make_start_and_goal(simulation: Simulation, task: Task, seed: int) -> StartA
         random_start(simulation, rng)
         start = simulation.get_state()
         begin = simulation.quantities()
-        expert, intended = _draw(task, begin, rng)
+        expert, intended = draw_expert(task.name, begin, rng)
         actions = run_expert(simulation, expert, task.budget)
         end = simulation.quantities()
         if _is_fair(task, begin, end, intended):
@@ -84,12 +84,7 @@ def draw_expert(
     name: str, now: Quantities, rng: np.random.Generator
 ) -> tuple[Expert, np.ndarray]:
     """An expert for a task with a random goal, and the intended position (3,)."""
-    return _draw(find_task(name), now, rng)
-
-
-def _draw(
-    task: Task, now: Quantities, rng: np.random.Generator
-) -> tuple[Expert, np.ndarray]:
+    task = find_task(name)
     if task.name == "Reach":
         position = rng.uniform((0.37, -0.22, 0.03), (0.65, 0.22, 0.26))
         yaw = rng.uniform(-1.2, 1.2)

@@ -98,7 +98,7 @@ class TabletopEnv(gym.Env):
         self.simulation.set_state(options["state"])
         self.simulation.steps = 0
         self.set_goal(options["goal"])
-        return self.observe(), self._info()
+        return self.observe(), self.info()
 
     def step(
         self, action: np.ndarray
@@ -112,7 +112,7 @@ class TabletopEnv(gym.Env):
         if action.shape != self.action_space.shape or not np.isfinite(action).all():
             raise ValueError(f"action must be 5 finite numbers, got {action!r}")
         self.simulation.step(action)
-        info = self._info()
+        info = self.info()
         truncated = self.simulation.steps >= self.budget
         return self.observe(), -info["distance"], False, truncated, info
 
@@ -157,9 +157,6 @@ class TabletopEnv(gym.Env):
 
     def info(self) -> dict[str, Any]:
         """Success, distances and named physical quantities of the present."""
-        return self._info()
-
-    def _info(self) -> dict[str, Any]:
         assert self._goal_quantities is not None
         now = self.simulation.quantities()
         distances = self.task.distances(now, self._goal_quantities)
