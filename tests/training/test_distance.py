@@ -10,6 +10,7 @@ from worldmodel.predictors import Compressor, CompressorSpec
 from worldmodel.training.distance import (
     DistanceRecipe,
     LatentEpisodes,
+    draw_later,
     draw_pairs,
     latent_episodes,
     train_distance,
@@ -22,6 +23,7 @@ RECIPE = DistanceRecipe(
     Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0),
     TemporalDistanceSpec(latent_dim=1, hidden=32, discount=0.9),
     batch=256,
+    ahead=2,
     momentum=0.9,
 )
 
@@ -67,6 +69,20 @@ def test_pairs_stay_within_their_episodes():
     assert (goal == now + 1).any()
 
 
+def test_targets_look_ahead_no_further_than_goal_and_episode():
+    data = chain(5)
+    recipe = dataclasses.replace(RECIPE, batch=4000, ahead=6)
+    generator = torch.Generator().manual_seed(0)
+    now, goal = draw_pairs(recipe, data, generator)
+    then = draw_later(recipe, data, now, goal, generator)
+    assert (then > now).all()
+    assert (then <= data.last[now]).all()
+    on_the_way = (goal > now) & (goal <= data.last[now])
+    assert (then <= goal)[on_the_way].all()
+    far = data.last[now] - now >= 6
+    assert set((then - now)[far & ~on_the_way].tolist()) == {1, 2, 3, 4, 5, 6}
+
+
 def test_goals_are_drawn_in_the_shares_that_were_asked_for():
     data, count = chain(40), 20_000
     recipe = dataclasses.replace(RECIPE, batch=count, later=0.5, here=0.2)
@@ -100,6 +116,7 @@ def test_latents_of_an_episode_are_its_own_and_only_training_rows_are_used():
     ("change", "message"),
     [
         ({"expectile": 0.0}, r"expectile must be in \(0, 1\), got 0.0"),
+        ({"ahead": 0}, "ahead must be at least 1, got 0"),
         ({"later": 0.8, "here": 0.3}, "sum to at most 1, got 0.8 and 0.3"),
     ],
 )

@@ -24,7 +24,7 @@ def cache() -> TokenCache:
 
 def recipe(steps: int) -> DynamicsRecipe:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
-    return DynamicsRecipe(schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4)
+    return DynamicsRecipe(schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2)
 
 
 @pytest.fixture(scope="module")

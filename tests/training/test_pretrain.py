@@ -12,7 +12,9 @@ from worldmodel.training.pretrain import PretrainRecipe, pretrain
 CPU = torch.device("cpu")
 FRAMES = toy_frames()
 RECIPE = PretrainRecipe(
-    JointSpec(encoder=ENCODER, compressor=COMPRESSOR, dynamics=PREDICTOR, targets=2),
+    JointSpec(
+        encoder=ENCODER, compressor=COMPRESSOR, dynamics=PREDICTOR, targets=2, proprio=2
+    ),
     Schedule(4, save_every=0.0),
     pairs=3,
     clips=2,
@@ -59,6 +61,7 @@ def test_single_clips_end_at_their_frame_and_some_stand_still():
     [
         ({"window": 1}, "window must be at least 2 frames, got 1"),
         ({"clips": 0}, "clips must be at least 1, got 0"),
+        ({"gap": 0}, "gap must be at least 1, got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):

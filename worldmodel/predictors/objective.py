@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,7 @@ class DynamicsWeights:
         forced: prediction of the next latent from true ones (teacher forcing).
         rolled: prediction of all later latents from the first ones.
         inverse: linear prediction of the motion commanded between two latents.
+        proprio: linear prediction of what the robot feels.
         contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
@@ -31,20 +33,49 @@ class DynamicsWeights:
     forced: float = 0.5
     rolled: float = 0.5
     inverse: float = 1.0
+    proprio: float = 0.5
     contrast: float = 0.3
     sigreg: float = 0.05
+
+
+@dataclass(frozen=True)
+class Experience:
+    """A batch of B windows of T frames.
+
+    Windows 2i and 2i + 1 are of one episode, all others of any.
+
+    Attributes:
+        tokens: (B, T, P, token_dim) of consecutive frames.
+        actions: (B, T, A), the action taken at each.
+        proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
+        episodes: (B,) int64 number of each window's episode.
+    """
+
+    tokens: Tensor
+    actions: Tensor
+    proprio: Tensor
+    episodes: Tensor
 
 
 class LatentDynamics(nn.Module):
     """A compressor and a predictor that learn together from tokens and actions.
 
     Targets are not detached: what keeps the latents from collapsing is SIGReg
-    (Balestriero & LeCun 2025), as in LeWorldModel. Two more terms make the latents
-    say what matters sooner. The motion commanded between two moments must be a linear
-    function of their latents' difference (inverse dynamics), which finds the gripper.
-    And two moments of an episode must be told from those of others by a few linear
-    features (InfoNCE, van den Oord et al. 2018; over time as in Sermanet et al. 2018),
-    which finds what the gripper rarely moves: the cube.
+    (Balestriero & LeCun 2025), as in LeWorldModel. More terms make the latents say
+    what matters sooner. What the robot feels must be a linear function of its latent,
+    and the motion commanded between two moments one of their latents' difference
+    (inverse dynamics): both find the gripper. And two moments of an episode must be
+    told from those of others by a few linear features (InfoNCE, van den Oord et al.
+    2018; over time as in Sermanet et al. 2018), which finds what the gripper rarely
+    moves: the cube.
+
+    Args:
+        compressor: architecture.
+        predictor: architecture.
+        weights: of the terms.
+        proprio_size: dimensions S of proprio; 0 leaves that term out.
+        huber: errors of prediction above it count linearly, below it squared (Huber
+            1964): what is hard to foresee, a tumbling cube, does not drown the rest.
     """
 
     def __init__(
@@ -52,38 +83,36 @@ class LatentDynamics(nn.Module):
         compressor: CompressorSpec,
         predictor: ActionPredictorSpec,
         weights: DynamicsWeights,
+        proprio_size: int = 0,
+        huber: float = math.inf,
     ) -> None:
         super().__init__()
+        if not huber > 0:
+            raise ValueError(f"huber must be above 0, got {huber}")
         if predictor.latent_dim != compressor.dim:
             raise ValueError(
                 f"predictor.latent_dim must be compressor.dim={compressor.dim}, "
                 f"got {predictor.latent_dim}"
             )
         self.weights = weights
+        self.huber = huber
         self.compressor = Compressor(compressor)
         self.predictor = ActionPredictor(predictor)
         self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
+        self.proprio = nn.Linear(compressor.dim, proprio_size) if proprio_size else None
         self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
-    def loss(
-        self, tokens: Tensor, actions: Tensor, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """The terms of a batch by name; `total` is the one to differentiate.
-
-        Args:
-            tokens: (B, T, P, token_dim) of consecutive frames; windows 2i and 2i + 1
-                are of one episode, all others of any.
-            actions: (B, T, A), the action taken at each.
-            generator: source of randomness.
-        """
-        latents = self.compressor(tokens).float()  # (B, T, D)
+    def loss(self, batch: Experience, generator: torch.Generator) -> dict[str, Tensor]:
+        """The terms of a batch by name; `total` is the one to differentiate."""
+        latents = self.compressor(batch.tokens).float()  # (B, T, D)
         known = self._known(latents.shape[1], generator)
         terms = {
-            "forced": self._forced_error(latents, actions),
-            "rolled": self._rolled_error(latents, actions, known),
-            "inverse": self._inverse_error(latents, actions),
-            "contrast": self._contrast(latents),
+            "forced": self._forced_error(latents, batch.actions),
+            "rolled": self._rolled_error(latents, batch.actions, known),
+            "inverse": self._inverse_error(latents, batch.actions),
+            "proprio": self._proprio_error(latents, batch.proprio),
+            "contrast": self._contrast(latents, batch.episodes),
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
@@ -97,12 +126,17 @@ class LatentDynamics(nn.Module):
 
     def _forced_error(self, latents: Tensor, actions: Tensor) -> Tensor:
         predicted = self.predictor(latents[:, :-1], actions[:, :-1])
-        return F.mse_loss(predicted, latents[:, 1:])
+        return self._error(predicted, latents[:, 1:])
 
     def _rolled_error(self, latents: Tensor, actions: Tensor, known: int) -> Tensor:
         past, taken = latents[:, :known], actions[:, : known - 1]
         future = self.predictor.rollout(past, taken, actions[:, None, known - 1 : -1])
-        return F.mse_loss(future[:, 0], latents[:, known:])
+        return self._error(future[:, 0], latents[:, known:])
+
+    def _error(self, predicted: Tensor, true: Tensor) -> Tensor:
+        if math.isinf(self.huber):
+            return F.mse_loss(predicted, true)
+        return 2 * F.huber_loss(predicted, true, delta=self.huber)
 
     def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Error of the summed motion between any two moments, averaged over lags."""
@@ -114,10 +148,22 @@ class LatentDynamics(nn.Module):
             errors.append(F.mse_loss(found, before[:, lag:] - before[:, :-lag]))
         return torch.stack(errors).mean()
 
-    def _contrast(self, latents: Tensor) -> Tensor:
-        """InfoNCE between the two windows of each episode, squared distances."""
+    def _proprio_error(self, latents: Tensor, proprio: Tensor) -> Tensor:
+        if self.proprio is None:
+            return latents.new_zeros(())
+        return F.mse_loss(self.proprio(latents).float(), proprio)
+
+    def _contrast(self, latents: Tensor, episodes: Tensor) -> Tensor:
+        """InfoNCE between the two windows of each episode, squared distances.
+
+        Other pairs of a window's own episode are no negatives: what is looked for may
+        not have changed.
+        """
         features = self.slow(latents).float().mean(dim=1)  # (B, SLOW_FEATURES)
         closeness = -torch.cdist(features[0::2], features[1::2]).square()
-        same = torch.arange(len(closeness), device=closeness.device)
+        who = episodes[0::2]
+        same = torch.arange(len(who), device=who.device)
+        left_out = (who[:, None] == who) & (same[:, None] != same)
+        closeness = closeness.masked_fill(left_out, float("-inf"))
         there = F.cross_entropy(closeness, same)
         return 0.5 * (there + F.cross_entropy(closeness.T, same))

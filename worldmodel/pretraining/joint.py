@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictorSpec
 from worldmodel.predictors.compressor import CompressorSpec
-from worldmodel.predictors.objective import DynamicsWeights, LatentDynamics
+from worldmodel.predictors.objective import (
+    DynamicsWeights,
+    Experience,
+    LatentDynamics,
+)
 from worldmodel.pretraining.masking import LaterMasks, MixedMasks, TubeMasks
 from worldmodel.pretraining.target_weights import motion
 from worldmodel.pretraining.vjepa import (
@@ -34,6 +38,7 @@ class JointSpec:
         hidden: fraction of the patches that is hidden there.
         targets: hidden tokens predicted per clip.
         still: fraction of the single clips that stand still, as goal images do.
+        proprio: leading dimensions of proprio that the latents shall tell.
     """
 
     encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
@@ -44,6 +49,7 @@ class JointSpec:
     hidden: float = 0.6
     targets: int = 16
     still: float = 0.3
+    proprio: int = 6
 
     def __post_init__(self) -> None:
         got = (self.compressor.patches, self.compressor.token_dim)
@@ -55,8 +61,27 @@ class JointSpec:
             )
         if not self.masked >= 0:
             raise ValueError(f"masked must be at least 0, got {self.masked}")
+        if self.proprio < 0:
+            raise ValueError(f"proprio must be at least 0, got {self.proprio}")
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
+
+
+@dataclass(frozen=True)
+class Video:
+    """B windows of T frames; windows 2i and 2i + 1 are of one episode.
+
+    Attributes:
+        frames: (B, T, height, width, 3) uint8, consecutive frames.
+        actions: (B, T, A), the action taken at each.
+        proprio: (B, T, S) standardised, what the robot felt at each.
+        episodes: (B,) int64 number of each window's episode.
+    """
+
+    frames: Tensor
+    actions: Tensor
+    proprio: Tensor
+    episodes: Tensor
 
 
 class JointPretraining(nn.Module):
@@ -83,7 +108,9 @@ class JointPretraining(nn.Module):
             LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
             Objective(masks=masks, weights=motion),
         )
-        self.dynamics = LatentDynamics(spec.compressor, spec.dynamics, spec.weights)
+        self.dynamics = LatentDynamics(
+            spec.compressor, spec.dynamics, spec.weights, spec.proprio
+        )
 
     @property
     def encoder(self) -> VideoViT:
@@ -91,19 +118,19 @@ class JointPretraining(nn.Module):
         return self.masked.online
 
     def loss(
-        self, frames: Tensor, actions: Tensor, clips: Tensor, generator: torch.Generator
+        self, video: Video, clips: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The terms of one batch by name; `total` is the one to differentiate.
 
         Args:
-            frames: (B, T, height, width, 3) uint8, consecutive frames.
-            actions: (B, T, A), the action taken at each frame.
+            video: windows with what was done and felt.
             clips: (C, F, height, width, 3) uint8 for masked prediction.
             generator: source of randomness, on the CPU.
         """
-        singles = single_clips(frames, self.spec.still, generator)
-        tokens = self.encoder.tokens(singles).unflatten(0, frames.shape[:2])
-        terms = self.dynamics.loss(tokens, actions, generator)
+        singles = single_clips(video.frames, self.spec.still, generator)
+        tokens = self.encoder.tokens(singles).unflatten(0, video.frames.shape[:2])
+        batch = Experience(tokens, video.actions, video.proprio, video.episodes)
+        terms = self.dynamics.loss(batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
             terms["total"] = terms["total"] + self.spec.masked * masked.total

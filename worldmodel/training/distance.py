@@ -27,8 +27,10 @@ class DistanceRecipe:
 
     Goals are drawn in hindsight, from what came later in the episode, or at random
     from other episodes; the distance is a value function of "one per step until
-    there", learned by expectile regression on one-step targets (IVL as in HIQL,
-    Park et al. 2023, after Kostrikov et al. 2022).
+    there", learned by expectile regression (IVL as in HIQL, Park et al. 2023, after
+    Kostrikov et al. 2022) on targets of one to `ahead` steps: what is known of the
+    goal travels that many times faster, and the low expectile passes over what the
+    play wasted between.
 
     Attributes:
         schedule: steps and learning rate.
@@ -37,6 +39,7 @@ class DistanceRecipe:
         batch: pairs per step.
         later: share of goals from the same episode's future.
         here: share of goals that are the state itself.
+        ahead: steps that a target looks ahead, at most; drawn anew for every pair.
         momentum: of the moving average that gives the targets.
         seed: decides weights and batches.
     """
@@ -47,12 +50,15 @@ class DistanceRecipe:
     batch: int = 1024
     later: float = 0.6
     here: float = 0.1
-    momentum: float = 0.995
+    ahead: int = 8
+    momentum: float = 0.98
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.expectile < 1.0:
             raise ValueError(f"expectile must be in (0, 1), got {self.expectile}")
+        if self.ahead < 1:
+            raise ValueError(f"ahead must be at least 1, got {self.ahead}")
         if not (self.later >= 0 and self.here >= 0 and self.later + self.here <= 1):
             raise ValueError(
                 f"later and here must be shares that sum to at most 1, got "
@@ -100,11 +106,13 @@ def train_distance(
 
     def loss() -> dict[str, Tensor]:
         now, goal = draw_pairs(recipe, data, generator)
+        then = draw_later(recipe, data, now, goal, generator)
         latents, goals = data.latents[now], data.latents[goal]
         with torch.no_grad():
-            ahead = learner.target(data.latents[now + 1], goals)
-            ahead = torch.where(now + 1 == goal, 0.0, ahead)
-            target = 1.0 + recipe.spec.discount * ahead
+            left = learner.target(data.latents[then], goals)
+            left = torch.where(then == goal, 0.0, left)
+            fade = recipe.spec.discount ** (then - now)
+            target = (1 - fade) * recipe.spec.farthest + fade * left
             target = torch.where(now == goal, 0.0, target)
         predicted = learner.online(latents, goals)
         total = expectile_loss(target - predicted, recipe.expectile)
@@ -132,6 +140,24 @@ def draw_pairs(
     goal = torch.where(kind < recipe.later, later, goal)
     goal = torch.where(kind > 1 - recipe.here, now, goal)
     return now, goal
+
+
+def draw_later(
+    recipe: DistanceRecipe,
+    data: LatentEpisodes,
+    now: Tensor,
+    goal: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Rows (batch,) that targets of states `now` look ahead to.
+
+    One to `recipe.ahead` steps later, not beyond the episode's end and not beyond a
+    goal that lies on the way.
+    """
+    steps = torch.randint(1, recipe.ahead + 1, now.shape, generator=generator)
+    end = data.last[now]
+    on_the_way = (goal > now) & (goal <= end)
+    return torch.minimum(now + steps, torch.where(on_the_way, goal, end))
 
 
 @torch.no_grad()

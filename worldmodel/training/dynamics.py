@@ -10,7 +10,12 @@ from torch import Tensor
 
 from worldmodel.data import Windows
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
-from worldmodel.predictors.objective import DynamicsWeights, LatentDynamics
+from worldmodel.predictors.objective import (
+    DynamicsWeights,
+    Experience,
+    LatentDynamics,
+)
+from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 from worldmodel.training.tokens import TokenCache
 
@@ -26,6 +31,9 @@ class DynamicsRecipe:
         weights: of the loss terms.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window; roll-outs reach T - 1 steps.
+        gap: control steps between the two windows of a pair, at most.
+        proprio: leading dimensions of proprio that the latents shall tell.
+        huber: error of prediction above which it counts linearly; inf for never.
         seed: decides weights and batches.
     """
 
@@ -35,6 +43,9 @@ class DynamicsRecipe:
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
     pairs: int = 64
     window: int = 8
+    gap: int = 16
+    proprio: int = 6
+    huber: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,17 +67,28 @@ def train_dynamics(
     Only the training split is used. Arguments as in `pretrain`.
     """
     torch.manual_seed(recipe.seed)
-    model = LatentDynamics(recipe.compressor, recipe.predictor, recipe.weights)
-    model = model.to(device)
+    model = LatentDynamics(
+        recipe.compressor,
+        recipe.predictor,
+        recipe.weights,
+        recipe.proprio,
+        recipe.huber,
+    ).to(device)
+    proprio = standardised_proprio(cache.frames, recipe.proprio)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache.frames, "train", recipe.window)
 
     def loss() -> dict[str, Tensor]:
-        numbers = windows.draw_pairs(recipe.pairs, generator)
-        rows, actions = windows.rows_at(numbers)
-        tokens = cache.at(rows).to(device)
+        numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
+        rows, actions, episodes = windows.rows_at(numbers)
+        batch = Experience(
+            cache.at(rows).to(device),
+            actions.to(device),
+            proprio[rows].to(device),
+            episodes.to(device),
+        )
         with autocast(device):
-            return model.loss(tokens, actions.to(device), generator)
+            return model.loss(batch, generator)
 
     fit(Job(model, loss, generator), recipe.schedule, state_path, on_step)
     return model

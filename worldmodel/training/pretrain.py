@@ -10,8 +10,9 @@ from torch import Tensor
 
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders.video_vit import VideoViT
-from worldmodel.pretraining.joint import JointPretraining, JointSpec
+from worldmodel.pretraining.joint import JointPretraining, JointSpec, Video
 from worldmodel.pretraining.vjepa import ema_update
+from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 
 
@@ -24,6 +25,7 @@ class PretrainRecipe:
         schedule: steps and learning rate.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window.
+        gap: control steps between the two windows of a pair, at most.
         clips: clips per step for masked prediction.
         clip_frames: frames of such a clip, drawn anew each step from these.
         momentum: of the moving average that gives the targets.
@@ -34,13 +36,14 @@ class PretrainRecipe:
     schedule: Schedule
     pairs: int = 26
     window: int = 3
+    gap: int = 16
     clips: int = 4
     clip_frames: tuple[int, ...] = (2, 4, 8)
     momentum: float = 0.996
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "clips"):
+        for name in ("pairs", "gap", "clips"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
@@ -72,20 +75,24 @@ def pretrain(
     model = JointPretraining(recipe.model).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache, "train", recipe.window)
+    proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
     def loss() -> dict[str, Tensor]:
-        batch = windows.at(windows.draw_pairs(recipe.pairs, generator))
+        numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
+        rows, actions, episodes = windows.rows_at(numbers)
+        frames = cache.frames_at(rows)
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]
         still = source.sample(recipe.clips, generator).frames
         with autocast(device):
-            return model.loss(
-                batch.frames.to(device),
-                batch.actions.to(device),
-                still.to(device),
-                generator,
+            video = Video(
+                frames.to(device),
+                actions.to(device),
+                proprio[rows].to(device),
+                episodes.to(device),
             )
+            return model.loss(video, still.to(device), generator)
 
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
