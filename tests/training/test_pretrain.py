@@ -61,7 +61,6 @@ def test_single_clips_end_at_their_frame_and_some_stand_still():
     [
         ({"window": 1}, "window must be at least 2 frames, got 1"),
         ({"clips": 0}, "clips must be at least 1, got 0"),
-        ({"gap": 0}, "gap must be at least 1, got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):

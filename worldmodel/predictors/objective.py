@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +74,8 @@ class LatentDynamics(nn.Module):
         weights: of the terms.
         proprio_size: dimensions S of proprio; 0 leaves that term out.
         huber: errors of prediction above it count linearly, below it squared (Huber
-            1964): what is hard to foresee, a tumbling cube, does not drown the rest.
+            1964), so that what is hard to foresee, a tumbling cube, does not drown
+            the rest. None: squared everywhere.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class LatentDynamics(nn.Module):
         predictor: ActionPredictorSpec,
         weights: DynamicsWeights,
         proprio_size: int = 0,
-        huber: float = math.inf,
+        huber: float | None = None,
     ) -> None:
         super().__init__()
-        if not huber > 0:
-            raise ValueError(f"huber must be above 0, got {huber}")
+        if huber is not None and not huber > 0:
+            raise ValueError(f"huber must be above 0 or None, got {huber}")
         if predictor.latent_dim != compressor.dim:
             raise ValueError(
                 f"predictor.latent_dim must be compressor.dim={compressor.dim}, "
@@ -134,7 +134,7 @@ class LatentDynamics(nn.Module):
         return self._error(future[:, 0], latents[:, known:])
 
     def _error(self, predicted: Tensor, true: Tensor) -> Tensor:
-        if math.isinf(self.huber):
+        if self.huber is None:
             return F.mse_loss(predicted, true)
         return 2 * F.huber_loss(predicted, true, delta=self.huber)
 

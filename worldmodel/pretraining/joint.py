@@ -49,7 +49,7 @@ class JointSpec:
     hidden: float = 0.6
     targets: int = 16
     still: float = 0.3
-    proprio: int = 6
+    proprio: int = 0
 
     def __post_init__(self) -> None:
         got = (self.compressor.patches, self.compressor.token_dim)

@@ -50,8 +50,8 @@ class DistanceRecipe:
     batch: int = 1024
     later: float = 0.6
     here: float = 0.1
-    ahead: int = 8
-    momentum: float = 0.98
+    ahead: int = 1
+    momentum: float = 0.995
     seed: int = 0
 
     def __post_init__(self) -> None:

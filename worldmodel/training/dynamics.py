@@ -31,9 +31,9 @@ class DynamicsRecipe:
         weights: of the loss terms.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window; roll-outs reach T - 1 steps.
-        gap: control steps between the two windows of a pair, at most.
+        gap: control steps between the two windows of a pair, at most; None for any.
         proprio: leading dimensions of proprio that the latents shall tell.
-        huber: error of prediction above which it counts linearly; inf for never.
+        huber: error of prediction above which it counts linearly; None for never.
         seed: decides weights and batches.
     """
 
@@ -43,9 +43,9 @@ class DynamicsRecipe:
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
     pairs: int = 64
     window: int = 8
-    gap: int = 16
-    proprio: int = 6
-    huber: float = 0.2
+    gap: int | None = None
+    proprio: int = 0
+    huber: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

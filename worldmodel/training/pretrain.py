@@ -25,7 +25,7 @@ class PretrainRecipe:
         schedule: steps and learning rate.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window.
-        gap: control steps between the two windows of a pair, at most.
+        gap: control steps between the two windows of a pair, at most; None for any.
         clips: clips per step for masked prediction.
         clip_frames: frames of such a clip, drawn anew each step from these.
         momentum: of the moving average that gives the targets.
@@ -36,14 +36,14 @@ class PretrainRecipe:
     schedule: Schedule
     pairs: int = 26
     window: int = 3
-    gap: int = 16
+    gap: int | None = None
     clips: int = 4
     clip_frames: tuple[int, ...] = (2, 4, 8)
     momentum: float = 0.996
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "gap", "clips"):
+        for name in ("pairs", "clips"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
