@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 from worldmodel.predictors.objective import (
@@ -25,9 +26,12 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def pictures() -> Tensor:
+    return torch.randn(8, 5, 4, 6, generator=seeded(1))
+
+
 def batch() -> Experience:
     return Experience(
-        tokens=torch.randn(8, 5, 4, 6, generator=seeded(1)),
         actions=torch.rand(8, 5, 5, generator=seeded(2)) * 2 - 1,
         proprio=torch.randn(8, 5, 3, generator=seeded(3)),
         episodes=torch.arange(4).repeat_interleave(2),
@@ -35,7 +39,7 @@ def batch() -> Experience:
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(dynamics):
-    terms = dynamics.loss(batch(), seeded())
+    terms = dynamics.loss(pictures(), batch(), seeded())
     weights = vars(dynamics.weights)
     expected = sum(weight * terms[name] for name, weight in weights.items())
     torch.testing.assert_close(terms["total"], expected)
@@ -43,29 +47,31 @@ def test_the_total_is_the_weighted_sum_of_the_terms(dynamics):
 
 
 def test_every_part_learns(dynamics):
-    dynamics.loss(batch(), seeded())["total"].backward()
+    dynamics.loss(pictures(), batch(), seeded())["total"].backward()
     for name, weight in dynamics.named_parameters():
         assert weight.grad is not None, name
 
 
 def test_the_loss_follows_from_the_generator(dynamics):
-    first, again, other = (dynamics.loss(batch(), seeded(s)) for s in (0, 0, 3))
+    first, again, other = (
+        dynamics.loss(pictures(), batch(), seeded(s)) for s in (0, 0, 3)
+    )
     assert first["total"] == again["total"]
     assert first["total"] != other["total"]
 
 
 def test_windows_of_one_episode_are_told_from_those_of_others(dynamics):
     places = torch.randn(4, 1, 4, 6, generator=seeded(4)).expand(-1, 5, -1, -1)
-    alike = replace(batch(), tokens=(3 * places).repeat_interleave(2, dim=0))
-    mixed = replace(alike, tokens=alike.tokens.roll(1, 0))
-    matched = dynamics.loss(alike, seeded())["contrast"]
-    assert matched < dynamics.loss(mixed, seeded())["contrast"]
+    alike = (3 * places).repeat_interleave(2, dim=0)
+    matched = dynamics.loss(alike, batch(), seeded())["contrast"]
+    mixed = dynamics.loss(alike.roll(1, 0), batch(), seeded())["contrast"]
+    assert matched < mixed
 
 
 def test_other_windows_of_an_episode_are_no_negatives(dynamics):
     one = replace(batch(), episodes=torch.zeros(8, dtype=torch.int64))
-    assert dynamics.loss(one, seeded())["contrast"] == 0
-    assert dynamics.loss(batch(), seeded())["contrast"] > 0
+    assert dynamics.loss(pictures(), one, seeded())["contrast"] == 0
+    assert dynamics.loss(pictures(), batch(), seeded())["contrast"] > 0
 
 
 def test_a_rare_large_error_weighs_less_with_huber(dynamics):
@@ -73,9 +79,11 @@ def test_a_rare_large_error_weighs_less_with_huber(dynamics):
         torch.manual_seed(0)
         robust = LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, huber=0.1)
     robust.load_state_dict(dynamics.state_dict())
-    calm, wild = batch(), replace(batch(), tokens=20 * batch().tokens)
-    squared = [dynamics.loss(some, seeded())["forced"] for some in (calm, wild)]
-    linear = [robust.loss(some, seeded())["forced"] for some in (calm, wild)]
+    calm, wild = pictures(), 20 * pictures()
+    squared, linear = (
+        [model.loss(some, batch(), seeded())["forced"] for some in (calm, wild)]
+        for model in (dynamics, robust)
+    )
     assert linear[1] / linear[0] < 0.5 * squared[1] / squared[0]
     with pytest.raises(ValueError, match="huber must be above 0 or None, got 0"):
         LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), huber=0)
@@ -85,7 +93,7 @@ def test_without_proprio_nothing_is_asked_of_it():
     with torch.random.fork_rng():
         model = LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights())
     silent = replace(batch(), proprio=torch.zeros(8, 5, 0))
-    assert model.loss(silent, seeded())["proprio"] == 0
+    assert model.loss(pictures(), silent, seeded())["proprio"] == 0
 
 
 def test_parts_that_do_not_fit_are_refused():

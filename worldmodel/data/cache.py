@@ -133,9 +133,8 @@ def _decode(
             for done, _ in enumerate(pool.map(fill, range(len(dataset))), start=1):
                 if progress is not None:
                     progress(done, len(dataset))
-        except BaseException:  # do not decode the rest before saying so
+        finally:  # after an error, do not decode the rest before saying so
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
     for values in arrays.values():
         values.flush()
 

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+
 from worldmodel.data.errors import DatasetError
 
 Split = Literal["train", "validation", "test"]
@@ -50,6 +52,11 @@ class SplitRule:
         if rank < self.validation:
             return "validation"
         return "test" if rank < self.validation + self.test else "train"
+
+    def holds(self, split: Split, episodes: np.ndarray) -> np.ndarray:
+        """Tells of each episode index int64 (E,) whether it is in a split, bool (E,)."""
+        names = [self.split_of(int(episode)) for episode in episodes]
+        return np.array([name == split for name in names], dtype=bool)
 
 
 def check_split(split: str) -> None:

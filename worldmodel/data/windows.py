@@ -67,16 +67,12 @@ class Windows:
                 raise DatasetError(f"{name} must be at least 1, got {value}")
         self.cache, self.split, self.length, self.stride = cache, split, length, stride
         rule = rule or SplitRule()
-        chosen = [
-            place
-            for place, index in enumerate(cache.episodes)
-            if rule.split_of(int(index)) == split
-        ]
+        chosen = np.flatnonzero(rule.holds(split, cache.episodes))
         lengths = cache.lengths[chosen]
         counts = np.maximum(lengths - length * stride + 1, 0)  # windows per episode
         if counts.sum() == 0:
             raise DatasetError(_why_empty(self, lengths))
-        self._places = torch.tensor(chosen)
+        self._places = torch.from_numpy(chosen)
         self._ends = torch.from_numpy(np.cumsum(counts))
         self._firsts = self._ends - torch.from_numpy(counts)
 

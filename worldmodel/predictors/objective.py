@@ -39,18 +39,16 @@ class DynamicsWeights:
 
 @dataclass(frozen=True)
 class Experience:
-    """A batch of B windows of T frames.
+    """What goes with the pictures of B windows of T consecutive frames.
 
     Windows 2i and 2i + 1 are of one episode, all others of any.
 
     Attributes:
-        tokens: (B, T, P, token_dim) of consecutive frames.
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
         episodes: (B,) int64 number of each window's episode.
     """
 
-    tokens: Tensor
     actions: Tensor
     proprio: Tensor
     episodes: Tensor
@@ -103,9 +101,17 @@ class LatentDynamics(nn.Module):
         self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
-    def loss(self, batch: Experience, generator: torch.Generator) -> dict[str, Tensor]:
-        """The terms of a batch by name; `total` is the one to differentiate."""
-        latents = self.compressor(batch.tokens).float()  # (B, T, D)
+    def loss(
+        self, tokens: Tensor, batch: Experience, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The terms of a batch by name; `total` is the one to differentiate.
+
+        Args:
+            tokens: (B, T, P, token_dim) of the frames.
+            batch: what goes with them.
+            generator: source of randomness.
+        """
+        latents = self.compressor(tokens).float()  # (B, T, D)
         known = self._known(latents.shape[1], generator)
         terms = {
             "forced": self._forced_error(latents, batch.actions),

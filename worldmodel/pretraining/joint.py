@@ -67,23 +67,6 @@ class JointSpec:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
 
 
-@dataclass(frozen=True)
-class Video:
-    """B windows of T frames; windows 2i and 2i + 1 are of one episode.
-
-    Attributes:
-        frames: (B, T, height, width, 3) uint8, consecutive frames.
-        actions: (B, T, A), the action taken at each.
-        proprio: (B, T, S) standardised, what the robot felt at each.
-        episodes: (B,) int64 number of each window's episode.
-    """
-
-    frames: Tensor
-    actions: Tensor
-    proprio: Tensor
-    episodes: Tensor
-
-
 class JointPretraining(nn.Module):
     """An encoder and what it is trained with; only `encoder` is kept afterwards.
 
@@ -118,19 +101,23 @@ class JointPretraining(nn.Module):
         return self.masked.online
 
     def loss(
-        self, video: Video, clips: Tensor, generator: torch.Generator
+        self,
+        frames: Tensor,
+        batch: Experience,
+        clips: Tensor,
+        generator: torch.Generator,
     ) -> dict[str, Tensor]:
         """The terms of one batch by name; `total` is the one to differentiate.
 
         Args:
-            video: windows with what was done and felt.
+            frames: (B, T, height, width, 3) uint8, consecutive frames.
+            batch: what goes with them.
             clips: (C, F, height, width, 3) uint8 for masked prediction.
             generator: source of randomness, on the CPU.
         """
-        singles = single_clips(video.frames, self.spec.still, generator)
-        tokens = self.encoder.tokens(singles).unflatten(0, video.frames.shape[:2])
-        batch = Experience(tokens, video.actions, video.proprio, video.episodes)
-        terms = self.dynamics.loss(batch, generator)
+        singles = single_clips(frames, self.spec.still, generator)
+        tokens = self.encoder.tokens(singles).unflatten(0, frames.shape[:2])
+        terms = self.dynamics.loss(tokens, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
             terms["total"] = terms["total"] + self.spec.masked * masked.total

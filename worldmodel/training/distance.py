@@ -174,10 +174,8 @@ def latent_episodes(
     lengths = offsets[1:] - offsets[:-1]
     first = offsets[:-1].repeat_interleave(lengths)
     last = (offsets[1:] - 1).repeat_interleave(lengths)
-    rule = SplitRule()
-    trains = torch.tensor(
-        [rule.split_of(int(index)) == "train" for index in cache.frames.episodes]
-    ).repeat_interleave(lengths)
+    trains = torch.from_numpy(SplitRule().holds("train", cache.frames.episodes))
+    trains = trains.repeat_interleave(lengths)
     rows = torch.arange(len(first))
     usable = rows[trains & (rows < last)]
     return LatentEpisodes(torch.cat(parts), first, last, usable)

@@ -81,14 +81,12 @@ def train_dynamics(
     def loss() -> dict[str, Tensor]:
         numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
         rows, actions, episodes = windows.rows_at(numbers)
+        tokens = cache.at(rows).to(device)
         batch = Experience(
-            cache.at(rows).to(device),
-            actions.to(device),
-            proprio[rows].to(device),
-            episodes.to(device),
+            actions.to(device), proprio[rows].to(device), episodes.to(device)
         )
         with autocast(device):
-            return model.loss(batch, generator)
+            return model.loss(tokens, batch, generator)
 
     fit(Job(model, loss, generator), recipe.schedule, state_path, on_step)
     return model

@@ -31,10 +31,7 @@ def standardised_proprio(cache: FrameCache, size: int) -> Tensor:
     felt = felt[:, :size].float()
     if size == 0:
         return felt
-    rule = SplitRule()
-    trains = torch.tensor(
-        [rule.split_of(int(index)) == "train" for index in cache.episodes]
-    )
-    seen = felt[trains.repeat_interleave(torch.from_numpy(cache.lengths))]
+    trains = SplitRule().holds("train", cache.episodes).repeat(cache.lengths)
+    seen = felt[torch.from_numpy(trains)]
     std = seen.std(dim=0, correction=0)
     return (felt - seen.mean(dim=0)) / torch.where(std > 1e-6, std, torch.inf)

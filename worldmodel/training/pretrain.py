@@ -10,7 +10,8 @@ from torch import Tensor
 
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders.video_vit import VideoViT
-from worldmodel.pretraining.joint import JointPretraining, JointSpec, Video
+from worldmodel.predictors.objective import Experience
+from worldmodel.pretraining.joint import JointPretraining, JointSpec
 from worldmodel.pretraining.vjepa import ema_update
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
@@ -82,17 +83,14 @@ def pretrain(
         numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
         rows, actions, episodes = windows.rows_at(numbers)
         frames = cache.frames_at(rows)
+        batch = Experience(
+            actions.to(device), proprio[rows].to(device), episodes.to(device)
+        )
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]
         still = source.sample(recipe.clips, generator).frames
         with autocast(device):
-            video = Video(
-                frames.to(device),
-                actions.to(device),
-                proprio[rows].to(device),
-                episodes.to(device),
-            )
-            return model.loss(video, still.to(device), generator)
+            return model.loss(frames.to(device), batch, still.to(device), generator)
 
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
