@@ -54,7 +54,7 @@ class SplitRule:
         return "test" if rank < self.validation + self.test else "train"
 
     def holds(self, split: Split, episodes: np.ndarray) -> np.ndarray:
-        """Tells of each episode index int64 (E,) whether it is in a split, bool (E,)."""
+        """Tells which episode indices int64 (E,) are in a split, bool (E,)."""
         names = [self.split_of(int(episode)) for episode in episodes]
         return np.array([name == split for name in names], dtype=bool)
 
