@@ -66,6 +66,13 @@ class GoalCost:
             total = total + self.temporal * share
         return total
 
+    def along(
+        self, futures: Tensor, goals: Tensor, temporal: TemporalDistance | None
+    ) -> Tensor:
+        """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort."""
+        steps = self.distance(futures, goals[:, None, None], temporal)
+        return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
+
 
 TILE = 64  # candidates
 
@@ -119,7 +126,5 @@ class LatentGoalCost:
 
     def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
         future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        steps = self.kind.distance(future, goals[:, None, None], self.temporal)
-        cost = (1 - self.kind.path) * steps[..., -1]
-        cost = cost + self.kind.path * steps.mean(-1)
+        cost = self.kind.along(future, goals, self.temporal)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

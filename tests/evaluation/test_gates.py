@@ -3,6 +3,7 @@ import pytest
 
 from worldmodel.evaluation.gates import (
     axis_response,
+    candidate_ranking,
     cost_ranking,
     open_loop,
     shuffle_actions,
@@ -84,3 +85,27 @@ def test_axis_response_has_the_size_and_sign_of_the_motion():
 
 def test_an_axis_that_moves_mostly_another_coordinate_is_wrong():
     assert wrong_axes(np.array([[1.0, 3.0], [0.0, 1.0]]), ("dx", "dy")) == ["dx"]
+
+
+def test_candidate_ranking_of_the_true_cost_is_perfect_and_of_noise_is_chance():
+    rng = np.random.default_rng(0)
+    true = rng.random((200, 20))
+    perfect = candidate_ranking(true**3, true, elites=1)
+    assert perfect.correlation == pytest.approx(1.0)
+    assert perfect.elites == 0.0
+    reverse = candidate_ranking(-true, true, elites=1)
+    assert (reverse.correlation, reverse.elites) == (pytest.approx(-1.0), 1.0)
+    noise = candidate_ranking(rng.random((200, 20)), true, elites=4)
+    assert abs(noise.correlation) < 4 * noise.standard_error
+    assert noise.elites == pytest.approx(0.5, abs=0.05)
+    assert noise.moments == 200
+
+
+def test_candidate_ranking_names_what_it_cannot_rank():
+    true = np.arange(12.0).reshape(3, 4)
+    with pytest.raises(ValueError, match=r"elites must be in \[1, 4\], got 5"):
+        candidate_ranking(true, true, elites=5)
+    with pytest.raises(ValueError, match="the same for all candidates"):
+        candidate_ranking(np.zeros((3, 4)), true, elites=1)
+    with pytest.raises(ValueError, match="M >= 2"):
+        candidate_ranking(true[:1], true[:1], elites=1)

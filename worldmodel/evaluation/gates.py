@@ -144,6 +144,54 @@ def cost_ranking(costs: np.ndarray, distances: np.ndarray) -> CostRanking:
     )
 
 
+@dataclass(frozen=True)
+class CandidateRanking:
+    """Whether a cost tells good candidates from bad ones, as a planner needs it to.
+
+    Attributes:
+        correlation: Mean over moments of the rank correlation with the true cost.
+        standard_error: Of that mean.
+        elites: Where the cost's cheapest candidates stand in the true order, mean
+            share of candidates that are truly cheaper: near 0 is right, 0.5 is chance.
+        moments: Moments M.
+    """
+
+    correlation: float
+    standard_error: float
+    elites: float
+    moments: int
+
+
+def candidate_ranking(
+    costs: np.ndarray, true: np.ndarray, elites: int
+) -> CandidateRanking:
+    """Compares a planning cost with the true cost of the same candidates.
+
+    Args:
+        costs: (M, N) of N candidates at each of M >= 2 moments.
+        true: (M, N) true costs.
+        elites: Cheapest candidates looked at, in [1, N].
+    """
+    if costs.shape != true.shape or costs.ndim != 2 or len(costs) < 2:
+        raise WorldModelError(
+            f"costs and true must both be (M >= 2, N), got {costs.shape} and "
+            f"{true.shape}"
+        )
+    if not 1 <= elites <= costs.shape[1]:
+        raise WorldModelError(f"elites must be in [1, {costs.shape[1]}], got {elites}")
+    each = np.array([spearman(c, t) for c, t in zip(costs, true, strict=True)])
+    if np.isnan(each).any():
+        raise WorldModelError("a cost is the same for all candidates of a moment")
+    chosen = np.argsort(costs, axis=1, kind="stable")[:, :elites]
+    places = np.stack([_ranks(row) - 1 for row in true]) / (true.shape[1] - 1)
+    return CandidateRanking(
+        correlation=float(each.mean()),
+        standard_error=float(each.std(ddof=1) / np.sqrt(len(each))),
+        elites=float(np.take_along_axis(places, chosen, axis=1).mean()),
+        moments=len(each),
+    )
+
+
 def axis_response(probe: Probe, plus: np.ndarray, minus: np.ndarray) -> np.ndarray:
     """Gives how far each action dimension moves the imagined gripper (A, K) [cm].
 
