@@ -6,7 +6,11 @@ from torch import Tensor
 
 from worldmodel.context import Context
 from worldmodel.costs import TILE, GoalCost, LatentGoalCost
-from worldmodel.distances import TemporalDistance, TemporalDistanceSpec
+from worldmodel.distances import (
+    FeltDistance,
+    TemporalDistance,
+    TemporalDistanceSpec,
+)
 
 B, N, H, A = 2, 5, 3, 2
 
@@ -59,6 +63,25 @@ def test_the_learned_distance_counts_in_shares_of_its_farthest():
     torch.testing.assert_close(sum_of_both, found + alone)
 
 
+def test_what_is_felt_counts_only_along_the_directions_that_are_read():
+    felt = FeltDistance(latent_dim=A, size=1)
+    with torch.no_grad():
+        felt.read.weight.copy_(torch.tensor([[2.0, 0.0]]))
+    kind = GoalCost(latent=0.0, felt=3.0, path=0.0)
+    a = actions()
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, None, felt)(a)
+    gap = a.sum(2)[..., 0] - GOALS[:, :, 0]
+    torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())
+
+
+def test_a_felt_cost_without_a_read_out_says_so():
+    cost = LatentGoalCost(Adds(), context(), GOALS, GoalCost(felt=1.0), None)
+    with pytest.raises(ValueError, match="does not tell what is felt"):
+        cost(actions())
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+        FeltDistance(latent_dim=A, size=0)
+
+
 def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
     a = actions(TILE + 9)
     model = Adds()
@@ -89,7 +112,7 @@ def test_a_temporal_cost_without_a_learned_distance_says_so():
     [
         ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
         ({"effort": float("nan")}, "effort must be at least 0, got nan"),
-        ({"latent": 0.0}, "latent or temporal must be above 0, both are 0"),
+        ({"latent": 0.0}, "latent, temporal or felt must be above 0, all are 0"),
         ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
     ],
 )

@@ -27,6 +27,7 @@ SPEC = WorldModelSpec(
     predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
     action_spec=ActionSpec.from_json(ACTION_SPEC),
     distance=TemporalDistanceSpec(latent_dim=6, hidden=8),
+    felt=2,
     cost=GoalCost(temporal=0.5, path=0.1),
 )
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.context import Context
-from worldmodel.distances.temporal import TemporalDistance
+from worldmodel.distances import FeltDistance, TemporalDistance
 
 
 class Imagines(Protocol):
@@ -28,6 +28,7 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
+        felt: weight of the difference in what the robot would feel.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -35,22 +36,27 @@ class GoalCost:
 
     latent: float = 1.0
     temporal: float = 0.0
+    felt: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("latent", "temporal", "effort"):
+        for name in ("latent", "temporal", "felt", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if not self.latent + self.temporal > 0:
-            raise ValueError("latent or temporal must be above 0, both are 0")
+        if not self.latent + self.temporal + self.felt > 0:
+            raise ValueError("latent, temporal or felt must be above 0, all are 0")
         if not 0.0 <= self.path <= 1.0:
             raise ValueError(f"path must be in [0, 1], got {self.path}")
 
     def distance(
-        self, latents: Tensor, goals: Tensor, temporal: TemporalDistance | None
+        self,
+        latents: Tensor,
+        goals: Tensor,
+        temporal: TemporalDistance | None,
+        felt: FeltDistance | None = None,
     ) -> Tensor:
         """Latents (..., P, D) and goals of a shape that broadcasts -> (...)."""
         total = latents.new_zeros(latents.shape[:-2])
@@ -64,13 +70,24 @@ class GoalCost:
             flat, ends = latents.flatten(-2), goals.flatten(-2)
             share = temporal(flat, ends) / temporal.spec.farthest
             total = total + self.temporal * share
+        if self.felt:
+            if felt is None:
+                raise ValueError(
+                    "cost.felt is above 0, but the model does not tell what is felt"
+                )
+            difference = felt(latents.flatten(-2), goals.flatten(-2))
+            total = total + self.felt * difference
         return total
 
     def along(
-        self, futures: Tensor, goals: Tensor, temporal: TemporalDistance | None
+        self,
+        futures: Tensor,
+        goals: Tensor,
+        temporal: TemporalDistance | None,
+        felt: FeltDistance | None = None,
     ) -> Tensor:
         """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort."""
-        steps = self.distance(futures, goals[:, None, None], temporal)
+        steps = self.distance(futures, goals[:, None, None], temporal, felt)
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
 
 
@@ -92,6 +109,7 @@ class LatentGoalCost:
         goals: (B, P, D).
         kind: which distance.
         temporal: the learned distance, if `kind` uses it.
+        felt: the read-out of what is felt, if `kind` uses it.
         chunk: candidates imagined at once over all problems off the CPU, which bounds
             memory.
     """
@@ -101,6 +119,7 @@ class LatentGoalCost:
     goals: Tensor
     kind: GoalCost
     temporal: TemporalDistance | None
+    felt: FeltDistance | None = None
     chunk: int = 16384
 
     def __call__(self, actions: Tensor) -> Tensor:
@@ -126,5 +145,5 @@ class LatentGoalCost:
 
     def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
         future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        cost = self.kind.along(future, goals, self.temporal)
+        cost = self.kind.along(future, goals, self.temporal, self.felt)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

@@ -19,7 +19,11 @@ from worldmodel.checkpoint import (
 )
 from worldmodel.context import Context
 from worldmodel.costs import GoalCost, LatentGoalCost
-from worldmodel.distances import TemporalDistance, TemporalDistanceSpec
+from worldmodel.distances import (
+    FeltDistance,
+    TemporalDistance,
+    TemporalDistanceSpec,
+)
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.predictors import (
@@ -29,7 +33,7 @@ from worldmodel.predictors import (
     CompressorSpec,
 )
 
-PARTS = ("encoder", "compressor", "predictor", "distance")
+PARTS = ("encoder", "compressor", "predictor", "distance", "felt")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class WorldModelSpec:
         predictor: the action-conditioned predictor.
         action_spec: what the actions mean.
         distance: the learned goal distance, or None.
+        felt: leading dimensions of proprio that latents tell; 0 for none.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -50,10 +55,13 @@ class WorldModelSpec:
     predictor: ActionPredictorSpec
     action_spec: ActionSpec
     distance: TemporalDistanceSpec | None = None
+    felt: int = 0
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
         self._check_latents()
+        if self.felt < 0:
+            raise ValueError(f"felt must be at least 0, got {self.felt}")
         wanted = self.action_spec.size * self.action_spec.block
         if self.predictor.action_size != wanted:
             raise ValueError(
@@ -87,6 +95,7 @@ class WorldModelSpec:
             "predictor": asdict(self.predictor),
             "action_spec": self.action_spec.to_json(),
             "distance": distance,
+            "felt": self.felt,
             "cost": asdict(self.cost),
         }
 
@@ -100,6 +109,7 @@ class WorldModelSpec:
             predictor=ActionPredictorSpec(**values["predictor"]),
             action_spec=ActionSpec.from_json(values["action_spec"]),
             distance=TemporalDistanceSpec(**distance) if distance else None,
+            felt=values.get("felt", 0),  # earlier checkpoints have none
             cost=GoalCost(**values["cost"]),
         )
 
@@ -124,6 +134,9 @@ class WorldModel(nn.Module):
         self.distance = None
         if spec.distance is not None:
             self.distance = TemporalDistance(spec.distance)
+        self.felt = None
+        if spec.felt:
+            self.felt = FeltDistance(spec.compressor.dim, spec.felt)
 
     @property
     def height(self) -> int:
@@ -223,7 +236,7 @@ class WorldModel(nn.Module):
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
         kind = self.spec.cost if kind is None else kind
-        return LatentGoalCost(self, context, goal, kind, self.distance)
+        return LatentGoalCost(self, context, goal, kind, self.distance, self.felt)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
@@ -56,6 +57,21 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert run("train", *options) == 0  # finished: nothing is trained anew
     assert (path / "config.json").stat().st_mtime_ns >= again
     assert WorldModel.from_pretrained(path).encoder.weights_hash == frozen.weights_hash
+
+
+def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    options = [f"data={data}", f"encoder={encoder}", *TRAIN]
+    felt = ["dynamics.proprio=6", "felt=3", "cost.felt=1.0", "cost.latent=0.1"]
+    out = folder / "felt"
+    assert run("train", *options, f"out={out}", *felt) == 0
+    model = WorldModel.from_pretrained(out / "model")
+    assert model.spec.cost.felt == 1.0
+    told = load_file(out / "dynamics.safetensors")["modules/module/proprio.weight"]
+    assert torch.equal(model.felt.read.weight, told[:3])
+    assert run("train", *options, f"out={folder / 'none'}", "felt=3") == 2
+    assert "felt must be in [0, dynamics.proprio=0], got 3" in capsys.readouterr().err
+    assert not (folder / "none").exists()
 
 
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):

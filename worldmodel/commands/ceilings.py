@@ -76,7 +76,9 @@ def _latent(
 
     def distance(futures: Tensor, goals: Tensor) -> Tensor:
         last = futures[:, :, -1]  # (B, N, P, D)
-        return model.spec.cost.distance(last, goals[:, None], model.distance)
+        return model.spec.cost.distance(
+            last, goals[:, None], model.distance, model.felt
+        )
 
     def policy() -> SimulatorPolicy:
         cost = RenderedLatentCost(

@@ -107,6 +107,11 @@ def _check_cost(model: WorldModel, cost: GoalCost) -> None:
             f"cost.temporal is {cost.temporal}, but the model has no learned distance; "
             "take cost=latent"
         )
+    if cost.felt and model.felt is None:
+        raise OptionError(
+            f"cost.felt is {cost.felt}, but the model does not tell what is felt; "
+            "take cost.felt=0 or a model trained with felt above 0"
+        )
 
 
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The run folder ends with `model/`, a checkpoint that plans.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from worldmodel.costs import GoalCost
 from worldmodel.data import FrameCache, Windows
 from worldmodel.distances import TemporalDistance
 from worldmodel.encoders import FrozenEncoder
+from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.model import WorldModel, WorldModelSpec, load_encoder
 from worldmodel.predictors.objective import LatentDynamics
@@ -49,6 +51,12 @@ def run(config: DictConfig) -> int:
     encoder, encoder_history = load_encoder(config.encoder)
     frames = open_frames(config.data)
     spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost)
+    if not 0 <= config.felt <= dynamics_recipe.proprio:
+        raise OptionError(
+            f"felt must be in [0, dynamics.proprio={dynamics_recipe.proprio}], got "
+            f"{config.felt}"
+        )
+    spec = replace(spec, felt=config.felt)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     dynamics = _train_dynamics(dynamics_recipe, cache, folder, device)
@@ -90,6 +98,10 @@ def assemble(
     model.compressor = dynamics.compressor.cpu()
     model.predictor = dynamics.predictor.cpu()
     model.distance = distance.cpu()
+    if model.felt is not None:
+        assert dynamics.proprio is not None
+        told = dynamics.proprio.weight[: spec.felt].detach().cpu()
+        model.felt.read.weight = torch.nn.Parameter(told)
     return model.requires_grad_(False).eval()
 
 

@@ -1,5 +1,6 @@
 """Learned goal distances between latents."""
 
+from worldmodel.distances.felt import FeltDistance
 from worldmodel.distances.temporal import TemporalDistance, TemporalDistanceSpec
 
-__all__ = ["TemporalDistance", "TemporalDistanceSpec"]
+__all__ = ["FeltDistance", "TemporalDistance", "TemporalDistanceSpec"]
