@@ -69,7 +69,7 @@ def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
     assert model.spec.cost.felt == 1.0
     told = load_file(out / "dynamics.safetensors")["modules/module/proprio.weight"]
     assert torch.equal(model.felt.read.weight, told[:3])
-    assert run("train", *options, f"out={folder / 'none'}", "felt=3") == 2
+    assert run("train", *options, f"out={folder / 'none'}", "dynamics.proprio=0") == 2
     assert "felt must be in [0, dynamics.proprio=0], got 3" in capsys.readouterr().err
     assert not (folder / "none").exists()
 
