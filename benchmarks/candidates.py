@@ -40,7 +40,7 @@ COSTS = {
 EXPERT_STEPS = (4, 8, 12)  # moments of the expert's run
 AROUND_EXPERT = 0.3  # standard deviation of the noise there
 NOISE, CORRELATION = 0.7, 0.7  # of the other candidates
-CLIPS_AT_ONCE = 64
+FUTURES_AT_ONCE = 8  # bounds memory
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,11 @@ def true_costs(
     """Shaped costs (N,), and rendered futures uint8 (N, H, height, width, 3)."""
     pool = SimulatorPool()
     states, goals = moment.state[None], moment.goal[None]
-    shaped = ShapedCost(pool, task_shape(env.task.name))
-    cost = shaped.cost(states, goals, moment.goal_image[None])
-    futures = pool.rollout(states, candidates[None].astype(np.float64))[0]
+    futures = pool.rollout(states, candidates[None].astype(np.float64))
+    costs = ShapedCost(pool, task_shape(env.task.name)).of_futures(futures, goals)
     images = [env.render_goal(state) for state in futures.reshape(-1, states.shape[1])]
-    frames = np.stack(images).reshape(*futures.shape[:2], *images[0].shape)
-    return cost(torch.from_numpy(candidates)[None])[0].numpy(), frames
+    frames = np.stack(images).reshape(*futures.shape[1:3], *images[0].shape)
+    return costs[0], frames
 
 
 @torch.no_grad()
@@ -126,7 +125,7 @@ def model_costs(
     model: WorldModel, moment: Moment, candidates: np.ndarray, futures: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Costs (N,) by name, on encoded and on imagined futures."""
-    goal = model.encode(_clip(moment.goal_image[None], model.tubelet))[:, -1]
+    goal = model.encode(torch.from_numpy(moment.goal_image)[None, None])[:, -1]
     past = model.encode(torch.from_numpy(moment.frames)[None])
     context = model.context(past, torch.from_numpy(moment.taken)[None].float())
     actions = torch.from_numpy(candidates)[None]
@@ -143,15 +142,10 @@ def model_costs(
 def _encode_futures(model: WorldModel, now: np.ndarray, futures: np.ndarray) -> Tensor:
     """Latents (N, H, P, D) of futures (N, H, ...), each frame with the one before."""
     first = np.broadcast_to(now, (len(futures), 1, *now.shape))
-    before = np.concatenate([first, futures[:, :-1]], axis=1)
-    clips = torch.from_numpy(np.stack([before, futures], axis=2)).flatten(0, 1)
-    parts = [model.encode(some)[:, -1] for some in clips.split(CLIPS_AT_ONCE)]
-    return torch.cat(parts).unflatten(0, futures.shape[:2])
-
-
-def _clip(frames: np.ndarray, length: int) -> Tensor:
-    """Frames (B, ...) standing still: (B, length, ...)."""
-    return torch.from_numpy(np.repeat(frames[:, None], length, axis=1))
+    frames = torch.from_numpy(np.concatenate([first, futures], axis=1))
+    return torch.cat(
+        [model.encode(some)[:, 1:] for some in frames.split(FUTURES_AT_ONCE)]
+    )
 
 
 def rank(model: WorldModel, task: str, options: argparse.Namespace) -> dict[str, str]:

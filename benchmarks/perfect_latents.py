@@ -23,7 +23,7 @@ from planners import CEM
 from planners.contract import CostFn
 from planners.mpc import MPC
 from worldmodel.costs import GoalCost
-from worldmodel.data import FrameCache, LeRobotDataset, SplitRule
+from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.distances.temporal import TemporalDistance, TemporalDistanceSpec
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of
@@ -78,15 +78,8 @@ class Play:
 def read_play(path: str) -> Play:
     """The training split of a dataset, seen through its recorded states."""
     cache = FrameCache.open(LeRobotDataset.open(path))
-    offsets = torch.from_numpy(cache.offsets)
-    lengths = offsets[1:] - offsets[:-1]
-    first = offsets[:-1].repeat_interleave(lengths)
-    last = (offsets[1:] - 1).repeat_interleave(lengths)
-    trains = torch.from_numpy(SplitRule().holds("train", cache.episodes))
-    rows = torch.arange(len(first))
-    usable = rows[trains.repeat_interleave(lengths) & (rows < last)]
     latents = latents_of(np.asarray(cache.sim_state))
-    episodes = LatentEpisodes(latents, first, last, usable)
+    episodes = LatentEpisodes.of(latents, cache)
     return Play(episodes, torch.from_numpy(np.asarray(cache.actions)))
 
 

@@ -33,8 +33,6 @@ from worldmodel.predictors import (
     CompressorSpec,
 )
 
-PARTS = ("encoder", "compressor", "predictor", "distance", "felt")
-
 
 @dataclass(frozen=True)
 class WorldModelSpec:

@@ -6,7 +6,6 @@ The run folder ends with `model/`, a checkpoint that plans.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -50,13 +49,12 @@ def run(config: DictConfig) -> int:
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
     frames = open_frames(config.data)
-    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost)
     if not 0 <= config.felt <= dynamics_recipe.proprio:
         raise OptionError(
             f"felt must be in [0, dynamics.proprio={dynamics_recipe.proprio}], got "
             f"{config.felt}"
         )
-    spec = replace(spec, felt=config.felt)
+    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost, config.felt)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     dynamics = _train_dynamics(dynamics_recipe, cache, folder, device)
@@ -145,6 +143,7 @@ def _spec(
     distance: DistanceRecipe,
     frames: FrameCache,
     cost: GoalCost,
+    felt: int,
 ) -> WorldModelSpec:
     return WorldModelSpec(
         encoder=encoder.spec,
@@ -152,5 +151,6 @@ def _spec(
         predictor=dynamics.predictor,
         action_spec=frames.spec.action_spec,
         distance=distance.spec,
+        felt=felt,
         cost=cost,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -69,11 +70,10 @@ class DatasetWriter:
             raise DatasetError(
                 f"another process is writing to {self._root}: wait for it or stop it"
             ) from error
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
             self._resume()
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.pop_all()
 
     @property
     def episodes(self) -> int:

@@ -44,17 +44,21 @@ class ShapedCost:
     ) -> CostFn:
         """Gives the cost of sequences from true states (B, n) to goals (B, n)."""
         del goal_images
-        targets = [self._quantities(goal) for goal in goals]
 
         def evaluate(actions: Tensor) -> Tensor:
             futures = self.pool.rollout(states, actions.double().cpu().numpy())
-            values = np.empty(futures.shape[:3])
-            for b, n, h in np.ndindex(values.shape):
-                now = self._quantities(futures[b, n, h])
-                values[b, n, h] = self.shape(now, targets[b])
-            return torch.from_numpy(values.mean(axis=2) + values[:, :, -1]).to(actions)
+            return torch.from_numpy(self.of_futures(futures, goals)).to(actions)
 
         return evaluate
+
+    def of_futures(self, futures: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """Gives the cost (B, N) of states (B, N, H, n) toward goals (B, n)."""
+        targets = [self._quantities(goal) for goal in goals]
+        values = np.empty(futures.shape[:3])
+        for b, n, h in np.ndindex(values.shape):
+            now = self._quantities(futures[b, n, h])
+            values[b, n, h] = self.shape(now, targets[b])
+        return values.mean(axis=2) + values[:, :, -1]
 
     def _quantities(self, state: np.ndarray) -> Quantities:
         self._simulation.set_state(state)

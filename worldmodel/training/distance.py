@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldmodel.data import SplitRule
+from worldmodel.data import FrameCache, SplitRule
 from worldmodel.distances.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
@@ -81,6 +81,18 @@ class LatentEpisodes:
     first: Tensor
     last: Tensor
     rows: Tensor
+
+    @classmethod
+    def of(cls, latents: Tensor, frames: FrameCache) -> LatentEpisodes:
+        """Latents (N, D) of all rows of a dataset, with its episodes and split."""
+        offsets = torch.from_numpy(frames.offsets)
+        lengths = offsets[1:] - offsets[:-1]
+        first = offsets[:-1].repeat_interleave(lengths)
+        last = (offsets[1:] - 1).repeat_interleave(lengths)
+        trains = torch.from_numpy(SplitRule().holds("train", frames.episodes))
+        trains = trains.repeat_interleave(lengths)
+        rows = torch.arange(len(first))
+        return cls(latents, first, last, rows[trains & (rows < last)])
 
 
 class _Learner(nn.Module):
@@ -170,15 +182,7 @@ def latent_episodes(
     for start in range(0, len(cache.tokens), chunk):
         rows = torch.arange(start, min(start + chunk, len(cache.tokens)))
         parts.append(compressor(cache.at(rows).to(device).float()))
-    offsets = torch.from_numpy(cache.frames.offsets)
-    lengths = offsets[1:] - offsets[:-1]
-    first = offsets[:-1].repeat_interleave(lengths)
-    last = (offsets[1:] - 1).repeat_interleave(lengths)
-    trains = torch.from_numpy(SplitRule().holds("train", cache.frames.episodes))
-    trains = trains.repeat_interleave(lengths)
-    rows = torch.arange(len(first))
-    usable = rows[trains & (rows < last)]
-    return LatentEpisodes(torch.cat(parts), first, last, usable)
+    return LatentEpisodes.of(torch.cat(parts), cache.frames)
 
 
 def _pick(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
