@@ -31,10 +31,10 @@ class PlayMix:
         botch: the pick expert with a grasp point that is off.
     """
 
-    noise: float = 0.2
-    sweep: float = 0.25
-    push: float = 0.25
-    pick: float = 0.2
+    noise: float = 0.25
+    sweep: float = 0.2
+    push: float = 0.2
+    pick: float = 0.25
     botch: float = 0.1
 
     def __post_init__(self) -> None:

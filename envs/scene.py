@@ -12,9 +12,10 @@ FINGER_TRAVEL_M = 0.04
 TRAY_LOW_M = (0.29, -0.31)
 TRAY_HIGH_M = (0.73, 0.31)
 
-CAMERA_POS_M = (1.20, -0.66, 0.80)
-CAMERA_TARGET_M = (0.49, 0.01, 0.06)
-CAMERA_FOVY_DEG = 33
+# From the front, high enough to tell depth from height; the tray fills the picture.
+CAMERA_POS_M = (1.25, -0.20, 0.92)
+CAMERA_TARGET_M = (0.505, 0.012, 0.075)
+CAMERA_FOVY_DEG = 36
 
 # Published joint limits of the Franka Emika Panda [rad].
 JOINT_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
@@ -32,15 +33,16 @@ _LINKS = (
     ((0.088, 0.0, 0.0), 1),
 )
 
-# Capsules drawn on each link: (from, to, radius) in the link's frame [m].
+# Capsules drawn on each link: (from, to, radius) in the link's frame [m]. Thinner
+# than the real arm's toward the hand, so that the cube is rarely hidden by it.
 _LINK_CAPSULES = (
-    (((0, 0, -0.16), (0, 0, -0.04), 0.058),),
-    (((0, 0, -0.05), (0, 0, 0.05), 0.058),),
-    (((0, 0, -0.16), (0, 0, -0.04), 0.054),),
-    (((0, 0, -0.05), (0, 0, 0.05), 0.054),),
-    (((0, 0, -0.24), (0, 0, -0.18), 0.052), ((0, 0.07, -0.16), (0, 0.08, 0), 0.03)),
-    (((0, 0, -0.05), (0, 0, 0.04), 0.048),),
-    (((0, 0, -0.02), (0, 0, 0.06), 0.046),),
+    (((0, 0, -0.16), (0, 0, -0.04), 0.046),),
+    (((0, 0, -0.05), (0, 0, 0.05), 0.046),),
+    (((0, 0, -0.16), (0, 0, -0.04), 0.043),),
+    (((0, 0, -0.05), (0, 0, 0.05), 0.03),),
+    (((0, 0, -0.24), (0, 0, -0.18), 0.029), ((0, 0.07, -0.16), (0, 0.08, 0), 0.017)),
+    (((0, 0, -0.05), (0, 0, 0.04), 0.026),),
+    (((0, 0, -0.02), (0, 0, 0.06), 0.025),),
 )
 
 _STIFFNESS = (9000, 9000, 7000, 7000, 4000, 4000, 4000)
@@ -49,14 +51,15 @@ _FORCE = (200, 200, 200, 200, 80, 80, 80)
 # Mass [kg] and a box-like diagonal inertia [kg m^2] for each link.
 _LINK_MASS = (3.0, 3.0, 2.5, 2.5, 2.5, 1.5, 0.6)
 
-# Six faces: (axis, sign, rgb). Warm colours on the sides, a pale top.
+# Six faces: (axis, sign, rgb). All warm, while everything else is cold or grey: no
+# face can be taken for a part of the arm or of the table.
 _FACES = (
-    (0, 1, "0.95 0.15 0.10"),
-    (0, -1, "0.10 0.75 0.20"),
-    (1, 1, "0.10 0.35 0.95"),
-    (1, -1, "0.95 0.80 0.05"),
-    (2, 1, "0.95 0.95 0.95"),
-    (2, -1, "0.60 0.10 0.70"),
+    (0, 1, "0.95 0.08 0.08"),
+    (0, -1, "1.00 0.85 0.05"),
+    (1, 1, "0.90 0.10 0.75"),
+    (1, -1, "1.00 0.50 0.05"),
+    (2, 1, "1.00 0.72 0.72"),
+    (2, -1, "0.55 0.05 0.15"),
 )
 
 
@@ -116,8 +119,8 @@ def _hand() -> str:
     return f"""
     <body name="hand" pos="0 0 0.107" quat="0.9238795 0 0 -0.3826834" gravcomp="1">
       <inertial pos="0 0 0.03" mass="0.6" diaginertia="2e-3 1e-3 2e-3"/>
-      <geom class="hand" pos="0 0 0.025" size="0.022 0.06 0.018"/>
-      <geom class="mark" pos="0.022 0 0.025" size="0.001 0.058 0.016"/>
+      <geom class="hand" pos="0 0 0.025" size="0.016 0.054 0.014"/>
+      <geom class="mark" pos="0.016 0 0.025" size="0.001 0.052 0.012"/>
       <site name="gripper" pos="0 0 0.1034" rgba="0 0 0 0"/>
       {_finger("left", 1)}
       {_finger("right", -1)}
@@ -199,14 +202,14 @@ _HEADER = f"""
   <default>
     <geom type="box"/>
     <default class="shell">
-      <geom contype="0" conaffinity="0" rgba="0.85 0.87 0.92 1"/>
+      <geom contype="0" conaffinity="0" rgba="0.17 0.2 0.3 1"/>
     </default>
     <default class="hand"><geom contype="2" conaffinity="1" rgba="0.2 0.2 0.25 1"/>
     </default>
     <default class="mark"><geom contype="0" conaffinity="0" rgba="0 0.85 0.9 1"/>
     </default>
     <default class="finger">
-      <geom contype="2" conaffinity="1" rgba="1 0.45 0 1" friction="1.5 0.05 0.001"
+      <geom contype="2" conaffinity="1" rgba="0.1 0.8 0.3 1" friction="1.5 0.05 0.001"
             condim="4" solref="0.01 1"/>
     </default>
     <default class="cube">
@@ -214,7 +217,7 @@ _HEADER = f"""
             friction="0.9 0.01 0.001" mass="0.1" solref="0.01 1"/>
     </default>
     <default class="face"><geom contype="0" conaffinity="0" mass="0"/></default>
-    <default class="rail"><geom contype="4" conaffinity="1" rgba="0.3 0.22 0.15 1"/>
+    <default class="rail"><geom contype="4" conaffinity="1" rgba="0.2 0.24 0.28 1"/>
     </default>
   </default>"""
 
@@ -233,7 +236,7 @@ def scene_xml() -> str:
     <camera name="front" pos="{_vector(CAMERA_POS_M)}" fovy="{CAMERA_FOVY_DEG}"
             xyaxes="{_camera_axes()}"/>
     <geom name="table" type="box" pos="0.4 0 -0.02" size="0.55 0.6 0.02"
-          contype="4" conaffinity="1" rgba="0.42 0.47 0.52 1"
+          contype="4" conaffinity="1" rgba="0.6 0.64 0.68 1"
           friction="0.9 0.01 0.001" condim="4"/>
     {_tray()}{_arm()}{_cube()}
   </worldbody>

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planners.contract import CostFn, Guess, Plan, Planner, require_positive
+from planners.contract import (
+    CostFn,
+    Guess,
+    Plan,
+    Planner,
+    require_at_least,
+    require_positive,
+)
 from planners.noise import fold
 
 
@@ -31,6 +38,10 @@ class MPC:
     The next search begins with the rest of this plan. The steps that come into view
     begin at zero, the action that changes nothing where actions are displacements.
 
+    A search finds the candidate whose cost is most underestimated. At the goal, where
+    nothing is left to gain, executing it undoes what was reached. So a plan must be
+    cheaper than doing nothing, by `reluctance`.
+
     Attributes:
         planner: searches.
         horizon: steps H of a plan.
@@ -38,12 +49,15 @@ class MPC:
         warm_std: standard deviation of the searches after the first, or None for the
             planner's own. A plan's own final std is not carried on: it has shrunk to
             the problem as it stood.
+        reluctance: least gain in cost, over doing nothing, for which a plan is
+            executed; otherwise zeros are, and the plan waits. 0 executes every plan.
     """
 
     planner: Planner
     horizon: int
     execute: int = 1
     warm_std: float | None = None
+    reluctance: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.execute <= self.horizon:
@@ -52,6 +66,7 @@ class MPC:
             )
         if self.warm_std is not None:
             require_positive("warm_std", self.warm_std)
+        require_at_least("reluctance", self.reluctance, 0.0)
 
     def start(
         self, seeds: Tensor, action_size: int, dtype: torch.dtype = torch.float32
@@ -77,7 +92,17 @@ class MPC:
         guess = shift(plan.next_guess, self.execute, self.warm_std)
         control_step = state.control_step + self.execute
         actions = plan.actions[:, : self.execute]
+        if self.reluctance:
+            waits = self._waits(cost, plan)
+            actions = torch.where(waits[:, None, None], 0.0, actions)
+            guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         return actions, plan, MPCState(guess, control_step, state.seeds)
+
+    @torch.no_grad()
+    def _waits(self, cost: CostFn, plan: Plan) -> Tensor:
+        """Bool (B,): whether a valid plan gains too little over doing nothing."""
+        idle = cost(torch.zeros_like(plan.actions)[:, None])[:, 0]
+        return (idle - plan.cost < self.reluctance) & ~plan.invalid
 
 
 def shift(guess: Guess, steps: int, std: float | None = None) -> Guess:
@@ -94,3 +119,14 @@ def _shifted(actions: Tensor, steps: int) -> Tensor:
     later = actions[..., steps:, :]
     tail = torch.zeros_like(actions[..., :steps, :])
     return torch.cat([later, tail], dim=-2)
+
+
+def _choose(first: Tensor, one: Guess, other: Guess) -> Guess:
+    """One guess where `first` (B,) holds, the other elsewhere."""
+    std, elites = None, None
+    if one.std is not None and other.std is not None:
+        std = torch.where(first[:, None, None], one.std, other.std)
+    if one.elites is not None and other.elites is not None:
+        elites = torch.where(first[:, None, None, None], one.elites, other.elites)
+    mean = torch.where(first[:, None, None], one.mean, other.mean)
+    return Guess(mean, std, elites)

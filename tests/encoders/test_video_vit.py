@@ -122,3 +122,24 @@ def test_bad_clips_and_indices_are_named(encoder: VideoViT):
         encoder.tokens(frames(1, 2), torch.zeros(2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="chunk must be at least 1, got 0"):
         encoder.encode(frames(1, 2), chunk=0)
+
+
+@torch.no_grad()
+def test_the_usual_picture_looks_the_same_whatever_it_is():
+    seeing = VideoViT(SPEC, torch.Generator().manual_seed(0)).eval()
+    grey = torch.full((1, 2, SPEC.height, SPEC.width, 3), 128, dtype=torch.uint8)
+    nothing = seeing.tokens(grey)
+    usual = frames(1, 1)[0, 0]
+    seeing.set_usual(usual)
+    assert torch.equal(seeing.tokens(usual.expand(1, 2, -1, -1, -1)), nothing)
+    assert not torch.equal(seeing.tokens(grey), nothing)
+    assert "usual" in seeing.state_dict()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [torch.zeros(48, 36, 3, dtype=torch.uint8), torch.zeros(36, 48, 3)],
+)
+def test_a_usual_picture_of_another_kind_is_refused(encoder: VideoViT, picture):
+    with pytest.raises(ValueError, match=r"must be uint8 \(36, 48, 3\), got"):
+        encoder.set_usual(picture)

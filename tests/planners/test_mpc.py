@@ -1,5 +1,7 @@
 """Receding horizon."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -142,3 +144,53 @@ def test_invalid_plans_go_on_with_the_rest_of_the_last_valid_one():
 def test_settings_outside_their_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         MPC(CEM(), **settings)
+
+
+def test_a_plan_that_gains_too_little_waits():
+    def gains(actions):  # what a plan asks for, of the second problem ten times less
+        return -torch.tensor([[1.0], [0.1]]) * actions.sum(dim=(-2, -1))
+
+    class _Fixed(_Recorder):
+        def plan(self, cost, guess, seeds):
+            plan = super().plan(cost, guess, seeds)
+            return replace(plan, cost=cost(plan.actions[:, None])[:, 0])
+
+    planner = _Fixed()
+    mpc = MPC(planner, horizon=3, warm_std=0.3, reluctance=0.2)
+    actions, _, state = mpc.step(gains, mpc.start(torch.arange(2), action_size=1))
+    torch.testing.assert_close(actions.flatten(), torch.tensor([0.1, 0.0]))
+    later, waiting = state.guess.mean[..., 0]
+    torch.testing.assert_close(later, torch.tensor([0.2, 0.3, 0.0]))
+    torch.testing.assert_close(waiting, torch.tensor([0.1, 0.2, 0.3]))
+    assert state.guess.elites is not None
+    torch.testing.assert_close(state.guess.elites[:, 0], state.guess.mean)
+
+
+def test_an_invalid_plan_does_not_wait():
+    class _Lost(_Recorder):
+        def plan(self, cost, guess, seeds):
+            plan = super().plan(cost, guess, seeds)
+            lost = torch.full_like(plan.cost, torch.inf)
+            return replace(plan, cost=lost, invalid=lost > 0)
+
+    mpc = MPC(_Lost(), horizon=3, reluctance=0.2)
+    state = mpc.start(torch.arange(2), action_size=1)
+    actions, _, _ = mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state)
+    assert (actions == 0.1).all()
+
+
+def test_at_the_goal_a_reluctant_controller_stands_still():
+    def bumpy(actions):  # flat but for small bumps: nothing to gain
+        return 1 + 0.01 * torch.sin(40 * actions).sum(dim=(-2, -1))
+
+    planner = CEM(samples=64, elites=8, iterations=3)
+    state = MPC(planner, 4).start(torch.arange(2), action_size=2)
+    eager, _, _ = MPC(planner, 4).step(bumpy, state)
+    still, _, _ = MPC(planner, 4, reluctance=0.2).step(bumpy, state)
+    assert eager.abs().max() > 0.01
+    assert (still == 0).all()
+
+
+def test_reluctance_must_not_be_negative():
+    with pytest.raises(ValueError, match="reluctance must be at least 0.*-1"):
+        MPC(CEM(), 4, reluctance=-1.0)

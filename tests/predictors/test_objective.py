@@ -19,7 +19,7 @@ PREDICTOR = ActionPredictorSpec(latent_dim=8, width=16, depth=1, heads=2)
 def dynamics() -> LatentDynamics:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3)
+        return LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -34,6 +34,7 @@ def batch() -> Experience:
     return Experience(
         actions=torch.rand(8, 5, 5, generator=seeded(2)) * 2 - 1,
         proprio=torch.randn(8, 5, 3, generator=seeded(3)),
+        words=torch.rand(8, 5, 2, 4, generator=seeded(5)),
         episodes=torch.arange(4).repeat_interleave(2),
     )
 
@@ -77,7 +78,9 @@ def test_other_windows_of_an_episode_are_no_negatives(dynamics):
 def test_a_rare_large_error_weighs_less_with_huber(dynamics):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        robust = LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, huber=0.1)
+        robust = LatentDynamics(
+            COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2, huber=0.1
+        )
     robust.load_state_dict(dynamics.state_dict())
     calm, wild = pictures(), 20 * pictures()
     squared, linear = (
@@ -89,11 +92,27 @@ def test_a_rare_large_error_weighs_less_with_huber(dynamics):
         LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), huber=0)
 
 
-def test_without_proprio_nothing_is_asked_of_it():
+def test_a_words_place_counts_as_far_as_it_is_trusted(dynamics):
+    def error(trust: float, amount: float = 0.0, place: float = 9.0) -> Tensor:
+        words = torch.tensor([0.0, place, amount, trust]).expand(8, 5, 2, 4)
+        with torch.no_grad():
+            return dynamics.loss(pictures(), replace(batch(), words=words), seeded())[
+                "words"
+            ]
+
+    assert error(0.0) == error(0.0, place=-9.0)
+    assert error(1.0) > error(0.5) > error(0.0)
+    assert error(0.0, amount=9.0) > error(0.0)
+
+
+def test_without_proprio_or_words_nothing_is_asked_of_them():
     with torch.random.fork_rng():
         model = LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights())
-    silent = replace(batch(), proprio=torch.zeros(8, 5, 0))
-    assert model.loss(pictures(), silent, seeded())["proprio"] == 0
+    silent = replace(
+        batch(), proprio=torch.zeros(8, 5, 0), words=torch.zeros(8, 5, 0, 4)
+    )
+    terms = model.loss(pictures(), silent, seeded())
+    assert terms["proprio"] == terms["words"] == 0
 
 
 def test_parts_that_do_not_fit_are_refused():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, PREDICTOR, toy_frames
+from tests.training.toy import COMPRESSOR, PREDICTOR, SIDE, toy_frames
 from worldmodel.checkpoint import weights_hash
 from worldmodel.predictors.objective import LatentDynamics
 from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
@@ -10,6 +10,7 @@ from worldmodel.training.loop import Schedule
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
+USUAL = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
 STEPS = 60
 
 
@@ -24,14 +25,20 @@ def cache() -> TokenCache:
 
 def recipe(steps: int) -> DynamicsRecipe:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
-    return DynamicsRecipe(schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2)
+    return DynamicsRecipe(
+        schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2, words=2
+    )
 
 
 @pytest.fixture(scope="module")
 def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
     seen: list[float] = []
     model = train_dynamics(
-        recipe(STEPS), cache, CPU, on_step=lambda _, terms: seen.append(terms["total"])
+        recipe(STEPS),
+        cache,
+        USUAL,
+        CPU,
+        on_step=lambda _, terms: seen.append(terms["total"]),
     )
     return model, seen
 
@@ -63,9 +70,9 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_dynamics(recipe(5), cache, CPU, path, kill)
-    resumed = train_dynamics(recipe(5), cache, CPU, path)
-    whole = train_dynamics(recipe(5), cache, CPU)
+        train_dynamics(recipe(5), cache, USUAL, CPU, path, kill)
+    resumed = train_dynamics(recipe(5), cache, USUAL, CPU, path)
+    whole = train_dynamics(recipe(5), cache, USUAL, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
 
 

@@ -13,7 +13,12 @@ CPU = torch.device("cpu")
 FRAMES = toy_frames()
 RECIPE = PretrainRecipe(
     JointSpec(
-        encoder=ENCODER, compressor=COMPRESSOR, dynamics=PREDICTOR, targets=2, proprio=2
+        encoder=ENCODER,
+        compressor=COMPRESSOR,
+        dynamics=PREDICTOR,
+        targets=2,
+        proprio=2,
+        words=3,
     ),
     Schedule(4, save_every=0.0),
     pairs=3,

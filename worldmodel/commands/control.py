@@ -26,6 +26,7 @@ from worldmodel.resources import find_weights
 
 BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
 ALL_TASKS = "all"
+_MPC_OPTIONS = ("horizon", "execute", "warm_std", "reluctance")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def chosen_tasks(name: str) -> list[str]:
 
 def _mpc(config: DictConfig) -> MPC:
     instantiate(config.planner)  # alone first: its errors then name the option
-    node = {name: config[name] for name in ("horizon", "execute", "warm_std")}
+    node = {name: config[name] for name in _MPC_OPTIONS}
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     return instantiate(OmegaConf.create(node))
 
@@ -117,9 +118,7 @@ def _check_cost(model: WorldModel, cost: GoalCost) -> None:
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:
     return {
         "planner": OmegaConf.to_container(config.planner, resolve=True),
-        "horizon": config.horizon,
-        "execute": config.execute,
-        "warm_std": config.warm_std,
+        **{name: config[name] for name in _MPC_OPTIONS},
         "cost": dict(vars(cost)),
     }
 

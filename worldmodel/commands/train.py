@@ -57,7 +57,8 @@ def run(config: DictConfig) -> int:
     spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost, config.felt)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
-    dynamics = _train_dynamics(dynamics_recipe, cache, folder, device)
+    usual = encoder.encoder.usual.cpu()
+    dynamics = _train_dynamics(dynamics_recipe, cache, usual, folder, device)
     distance = _train_distance(distance_recipe, dynamics, cache, folder)
     history = {
         "dataset": frames.fingerprint,
@@ -121,11 +122,15 @@ def _encode(
 
 
 def _train_dynamics(
-    recipe: DynamicsRecipe, cache: TokenCache, folder: Path, device: torch.device
+    recipe: DynamicsRecipe,
+    cache: TokenCache,
+    usual: torch.Tensor,
+    folder: Path,
+    device: torch.device,
 ) -> LatentDynamics:
     log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
     with followed("dynamics", recipe.schedule.steps, log) as on_step:
-        return train_dynamics(recipe, cache, device, state, on_step)
+        return train_dynamics(recipe, cache, usual, device, state, on_step)
 
 
 def _train_distance(

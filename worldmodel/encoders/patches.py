@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 CELL = 4  # pixels per side of a stem cell
 CHANNELS = 3
-PIXEL_MEAN = 127.5
-PIXEL_STD = 64.0  # a power of two: normalised uint8 values are exact in bfloat16
+MID_GREY = 128
+# A power of two: differences of uint8 values, divided by it, are exact in bfloat16.
+PIXEL_STD = 64.0
 
 
 def check_frames(frames: Tensor, height: int, width: int) -> None:
@@ -83,20 +84,37 @@ class ConvStem(nn.Module):
         self.leave = nn.Conv2d(cell_dim, cell_dim, 1)
         self.patch = nn.Conv2d(cell_dim, dim, patch // CELL, patch // CELL)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, T, h, w, 3) in [0, 255] -> tokens (B, T / tubelet * P, D)."""
+    def forward(self, frames: Tensor, usual: Tensor) -> Tensor:
+        """Frames (B, T, h, w, 3) in [0, 255] -> tokens (B, T / tubelet * P, D).
+
+        What counts is how they differ from the usual picture (h, w, 3).
+        """
         batch, time, height, width, channels = frames.shape
-        tubelets = time // self.tubelet
-        pixels = (frames.to(self.cell.weight.dtype) - PIXEL_MEAN) / PIXEL_STD
-        pixels = pixels.permute(0, 1, 4, 2, 3)
-        stacked = pixels.reshape(
-            batch * tubelets, self.tubelet * channels, height, width
+        dtype = self.cell.weight.dtype
+        if torch.is_autocast_enabled(frames.device.type):
+            dtype = torch.get_autocast_dtype(frames.device.type)
+        pixels = (frames.to(dtype) - usual.to(dtype)) / PIXEL_STD
+        rows, columns = height // CELL, width // CELL
+        # Squares that do not overlap are convolved faster as one matrix product.
+        squares = pixels.view(
+            *(batch * time // self.tubelet, self.tubelet),
+            *(rows, CELL, columns, CELL, channels),
+        ).permute(0, 2, 4, 1, 6, 3, 5)
+        cells = F.gelu(_product(squares.flatten(3), self.cell))
+        mixed = F.gelu(self.mix(self.norm(cells.permute(0, 3, 1, 2))))
+        cells = cells + _product(mixed.permute(0, 2, 3, 1), self.leave)
+        side = self.patch.kernel_size[0]
+        squares = cells.view(
+            len(cells), rows // side, side, columns // side, side, -1
+        ).permute(0, 1, 3, 5, 2, 4)
+        return _product(squares.flatten(3), self.patch).view(
+            batch, -1, self.patch.out_channels
         )
-        stacked = stacked.contiguous(memory_format=torch.channels_last)
-        cells = F.gelu(self.cell(stacked))
-        cells = cells + self.leave(F.gelu(self.mix(self.norm(cells))))
-        patches = self.patch(cells).flatten(2)  # (B tubelets, D, P)
-        return patches.transpose(1, 2).reshape(batch, -1, patches.shape[1])
+
+
+def _product(squares: Tensor, layer: nn.Conv2d) -> Tensor:
+    """What a convolution makes of each of its squares (..., channels h w)."""
+    return F.linear(squares, layer.weight.flatten(1), layer.bias)
 
 
 @torch.no_grad()
@@ -109,12 +127,15 @@ def redraw(stem: ConvStem, generator: torch.Generator) -> None:
                 weight.uniform_(-limit, limit, generator=generator)
 
 
-def blank(frames: Tensor, hidden: Tensor, patch: int, tubelet: int) -> Tensor:
-    """Frames (B, T, h, w, 3) with the pixels of hidden tokens set to mid-grey.
+def blank(
+    frames: Tensor, hidden: Tensor, usual: Tensor, patch: int, tubelet: int
+) -> Tensor:
+    """Frames (B, T, h, w, 3) that look as usual where tokens are hidden.
 
     Args:
         frames: in [0, 255].
         hidden: bool (B, tokens), ordered (time, height, width).
+        usual: the usual picture (h, w, 3).
         patch: pixels per side of a patch.
         tubelet: frames per tubelet.
     """
@@ -123,4 +144,4 @@ def blank(frames: Tensor, hidden: Tensor, patch: int, tubelet: int) -> Tensor:
     grid = hidden.view(batch, time // tubelet, rows, columns)
     pixels = grid.repeat_interleave(tubelet, 1)
     pixels = pixels.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
-    return frames.masked_fill(pixels[..., None], round(PIXEL_MEAN))
+    return torch.where(pixels[..., None], usual.to(frames.dtype), frames)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from worldmodel.encoders.patches import (
     CELL,
+    CHANNELS,
+    MID_GREY,
     ConvStem,
     blank,
     check_frames,
@@ -71,7 +73,13 @@ class VideoViTSpec:
 
 
 class VideoViT(nn.Module):
-    """Encodes clips into tokens; every token of a clip attends to every other."""
+    """Encodes clips into tokens; every token of a clip attends to every other.
+
+    It sees how pictures differ from `usual` (height, width, 3) uint8, which is mid-grey
+    until `set_usual` says what the camera usually shows.
+    """
+
+    usual: Tensor
 
     def __init__(
         self, spec: VideoViTSpec, generator: torch.Generator | None = None
@@ -80,9 +88,27 @@ class VideoViT(nn.Module):
         self.spec = spec
         self.stem = ConvStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
+        grey = torch.full((spec.height, spec.width, CHANNELS), MID_GREY)
+        self.register_buffer("usual", grey.to(torch.uint8))
         initialise(self, generator)
         if generator is not None:
             redraw(self.stem, generator)
+
+    def set_usual(self, picture: Tensor) -> None:
+        """Sets what is seen as nothing new, e.g. the median of many frames.
+
+        Args:
+            picture: (height, width, 3) uint8.
+
+        Raises:
+            ValueError: it has another shape or type.
+        """
+        if picture.shape != self.usual.shape or picture.dtype != torch.uint8:
+            raise ValueError(
+                f"the usual picture must be uint8 {tuple(self.usual.shape)}, got "
+                f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
+            )
+        self.usual.copy_(picture)
 
     def tokens(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
         """Encodes clips, or only some of their tokens, which then see nothing else.
@@ -100,13 +126,14 @@ class VideoViT(nn.Module):
         check_frames(frames, spec.height, spec.width)
         grid = spec.grid(frames.shape[1])
         if keep is None:
-            return self._transform(self.stem(frames), grid, None)
+            return self._transform(self.stem(frames, self.usual), grid, None)
         _check_keep(keep, frames.shape[0])
         hidden = torch.ones(
             (len(keep), grid.tokens), dtype=torch.bool, device=frames.device
         )
         hidden.scatter_(1, keep, False)
-        seen = self.stem(blank(frames, hidden, spec.patch, spec.tubelet))
+        shown = blank(frames, hidden, self.usual, spec.patch, spec.tubelet)
+        seen = self.stem(shown, self.usual)
         return self._transform(_take(seen, keep), grid, keep)
 
     def forward(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -133,7 +160,7 @@ class VideoViT(nn.Module):
         flat = frames.flatten(0, 1)  # (B T, height, width, 3)
         window = clip_windows(batch, time, spec.tubelet, frames.device)
         latents = [
-            self._transform(self.stem(flat[rows]), grid, None)
+            self._transform(self.stem(flat[rows], self.usual), grid, None)
             for rows in window.split(chunk)
         ]
         return torch.cat(latents).unflatten(0, (batch, time))

@@ -14,6 +14,7 @@ from worldmodel.pretraining.regularizers import SIGReg
 
 MOVES = 4  # action dimensions that move the gripper; the others are latches
 SLOW_FEATURES = 16
+AMOUNT = 0.2  # weight of a word's amount beside its place
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class DynamicsWeights:
         rolled: prediction of all later latents from the first ones.
         inverse: linear prediction of the motion commanded between two latents.
         proprio: linear prediction of what the robot feels.
+        words: linear prediction of where each visual word is.
         contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
@@ -33,6 +35,7 @@ class DynamicsWeights:
     rolled: float = 0.5
     inverse: float = 1.0
     proprio: float = 0.5
+    words: float = 2.0
     contrast: float = 0.3
     sigreg: float = 0.05
 
@@ -46,11 +49,14 @@ class Experience:
     Attributes:
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
+        words: (B, T, K, 4) row, column and amount of each visual word, standardised,
+            and the trust in its place; K may be 0. See `training.words.word_targets`.
         episodes: (B,) int64 number of each window's episode.
     """
 
     actions: Tensor
     proprio: Tensor
+    words: Tensor
     episodes: Tensor
 
 
@@ -71,6 +77,7 @@ class LatentDynamics(nn.Module):
         predictor: architecture.
         weights: of the terms.
         proprio_size: dimensions S of proprio; 0 leaves that term out.
+        words: visual words K; 0 leaves that term out.
         huber: errors of prediction above it count linearly, below it squared (Huber
             1964), so that what is hard to foresee, a tumbling cube, does not drown
             the rest. None: squared everywhere.
@@ -82,6 +89,7 @@ class LatentDynamics(nn.Module):
         predictor: ActionPredictorSpec,
         weights: DynamicsWeights,
         proprio_size: int = 0,
+        words: int = 0,
         huber: float | None = None,
     ) -> None:
         super().__init__()
@@ -98,6 +106,7 @@ class LatentDynamics(nn.Module):
         self.predictor = ActionPredictor(predictor)
         self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
         self.proprio = nn.Linear(compressor.dim, proprio_size) if proprio_size else None
+        self.words = nn.Linear(compressor.dim, 3 * words) if words else None
         self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
@@ -118,6 +127,7 @@ class LatentDynamics(nn.Module):
             "rolled": self._rolled_error(latents, batch.actions, known),
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
+            "words": self._words_error(latents, batch.words),
             "contrast": self._contrast(latents, batch.episodes),
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
@@ -158,6 +168,15 @@ class LatentDynamics(nn.Module):
         if self.proprio is None:
             return latents.new_zeros(())
         return F.mse_loss(self.proprio(latents).float(), proprio)
+
+    def _words_error(self, latents: Tensor, words: Tensor) -> Tensor:
+        """Huber error of places, each as far as it is to be trusted, and of amounts."""
+        if self.words is None:
+            return latents.new_zeros(())
+        told = self.words(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
+        errors = F.smooth_l1_loss(told, words[..., :3], beta=0.3, reduction="none")
+        places = (words[..., 3:] * errors[..., :2]).mean()
+        return places + AMOUNT * errors[..., 2].mean()
 
     def _contrast(self, latents: Tensor, episodes: Tensor) -> Tensor:
         """InfoNCE between the two windows of each episode, squared distances.

@@ -39,6 +39,7 @@ class JointSpec:
         targets: hidden tokens predicted per clip.
         still: fraction of the single clips that stand still, as goal images do.
         proprio: leading dimensions of proprio that the latents shall tell.
+        words: visual words whose places the latents shall tell; 0 for none.
     """
 
     encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
@@ -50,6 +51,7 @@ class JointSpec:
     targets: int = 16
     still: float = 0.3
     proprio: int = 0
+    words: int = 0
 
     def __post_init__(self) -> None:
         got = (self.compressor.patches, self.compressor.token_dim)
@@ -61,8 +63,11 @@ class JointSpec:
             )
         if not self.masked >= 0:
             raise ValueError(f"masked must be at least 0, got {self.masked}")
-        if self.proprio < 0:
-            raise ValueError(f"proprio must be at least 0, got {self.proprio}")
+        for name in ("proprio", "words"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
+                )
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
 
@@ -92,13 +97,18 @@ class JointPretraining(nn.Module):
             Objective(masks=masks, weights=motion),
         )
         self.dynamics = LatentDynamics(
-            spec.compressor, spec.dynamics, spec.weights, spec.proprio
+            spec.compressor, spec.dynamics, spec.weights, spec.proprio, spec.words
         )
 
     @property
     def encoder(self) -> VideoViT:
         """The encoder in training."""
         return self.masked.online
+
+    def set_usual(self, picture: Tensor) -> None:
+        """Sets what the encoder, and its moving average, see as nothing new."""
+        self.masked.online.set_usual(picture)
+        self.masked.target.set_usual(picture)
 
     def loss(
         self,

@@ -15,6 +15,7 @@ from worldmodel.pretraining.joint import JointPretraining, JointSpec
 from worldmodel.pretraining.vjepa import ema_update
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.words import usual_picture, word_targets
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ def pretrain(
     model = JointPretraining(recipe.model).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache, "train", recipe.window)
+    usual = usual_picture(cache, generator)
+    model.set_usual(usual)
+    words = word_targets(cache, recipe.model.words, usual, generator)
     proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
@@ -84,7 +88,10 @@ def pretrain(
         rows, actions, episodes = windows.rows_at(numbers)
         frames = cache.frames_at(rows)
         batch = Experience(
-            actions.to(device), proprio[rows].to(device), episodes.to(device)
+            actions.to(device),
+            proprio[rows].to(device),
+            words[rows].to(device),
+            episodes.to(device),
         )
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]

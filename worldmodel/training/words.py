@@ -1,0 +1,170 @@
+"""Visual words: the colours that things have, and where in a picture they are.
+
+What moves over a still scene can be told by colour long before a network has learned
+to see. Colours are clustered without labels, k-means as in bags of visual words
+(Sivic & Zisserman 2003), where pictures differ from the usual one. That a latent must
+tell where each word is, linearly, finds a small thing as soon as a large one: every
+word counts alike, however few its pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodel.data import FrameCache, SplitRule
+from worldmodel.errors import WorldModelError
+
+_SAMPLE = 300  # frames that the usual picture is the median of
+_COLOURS = 60_000  # pixels that are clustered
+_ROUNDS = 12
+_UNUSUAL = 32  # least difference of a channel
+_LEVELS = 32  # per channel, in the table from colour to word
+_SURE = 3.0  # pixels at which a word's place is half trusted
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class VisualWords:
+    """Words of one dataset.
+
+    Attributes:
+        usual: uint8 (height, width, 3), what the camera usually shows.
+        colours: float32 (K, 3) in [0, 255], the words.
+    """
+
+    usual: Tensor
+    colours: Tensor
+
+    def places(self, frames: Tensor) -> Tensor:
+        """Where each word is in frames (N, height, width, 3) uint8.
+
+        Returns:
+            (N, K, 3) float32: the number of its pixels, and their mean row and column,
+            each in [-1, 1] over the picture; 0 where there are none.
+        """
+        count, (height, width) = len(self.colours) + 1, frames.shape[1:3]
+        found = self._words_of(frames)  # (N, h, w), the last one where as usual
+        cells = torch.arange(len(frames))[:, None, None] * count + found
+        rows, columns = torch.meshgrid(
+            torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
+        )
+        sums = [
+            torch.bincount(
+                cells.flatten(),
+                part.expand(cells.shape).flatten(),
+                minlength=len(frames) * count,
+            ).view(len(frames), count)[:, :-1]
+            for part in (torch.ones(height, width), rows, columns)
+        ]
+        pixels = sums[0].clamp(min=1.0)
+        return torch.stack((sums[0], sums[1] / pixels, sums[2] / pixels), dim=-1)
+
+    def _words_of(self, frames: Tensor) -> Tensor:
+        level = 256 // _LEVELS
+        axis = torch.arange(_LEVELS) * level + level / 2
+        grid = torch.cartesian_prod(axis, axis, axis)
+        nearest = torch.cdist(grid, self.colours).argmin(dim=1)
+        red, green, blue = (frames // level).long().unbind(-1)
+        words = nearest[(red * _LEVELS + green) * _LEVELS + blue]
+        return torch.where(_unusual(frames, self.usual), words, len(self.colours))
+
+
+def usual_picture(cache: FrameCache, generator: torch.Generator) -> Tensor:
+    """Median (height, width, 3) uint8 of some frames of the training split."""
+    rows = _training_rows(cache, _SAMPLE, generator)
+    frames = np.asarray(cache.frames[rows.numpy()])
+    return torch.from_numpy(np.median(frames, axis=0).astype(np.uint8))
+
+
+def find_words(
+    cache: FrameCache, count: int, usual: Tensor, generator: torch.Generator
+) -> VisualWords:
+    """Clusters the colours of what differs from the usual picture.
+
+    Args:
+        cache: the decoded dataset; only its training split is looked at.
+        count: words K.
+        usual: uint8 (height, width, 3), see `usual_picture`.
+        generator: decides the frames and pixels that are clustered.
+
+    Raises:
+        WorldModelError: there are fewer differing pixels than words.
+    """
+    frames = cache.frames_at(_training_rows(cache, 4 * _SAMPLE, generator))
+    pixels = frames[_unusual(frames, usual)].float()
+    if not 1 <= count <= len(pixels):
+        raise WorldModelError(
+            f"words must be in [1, {len(pixels)}], the pixels seen that differ from "
+            f"the usual picture, got {count}"
+        )
+    pixels = pixels[torch.randperm(len(pixels), generator=generator)[:_COLOURS]]
+    colours = _spread(pixels[: _COLOURS // 3], count)
+    for _ in range(_ROUNDS):
+        nearest = torch.cdist(pixels, colours).argmin(dim=1)
+        members = torch.bincount(nearest, minlength=count)[:, None]
+        sums = torch.zeros_like(colours).index_add_(0, nearest, pixels)
+        colours = torch.where(members > 0, sums / members.clamp(min=1), colours)
+    return VisualWords(usual, colours)
+
+
+def word_targets(
+    cache: FrameCache, count: int, usual: Tensor, generator: torch.Generator
+) -> Tensor:
+    """What latents shall tell of every frame: where words are. See `find_words`.
+
+    Returns:
+        (N, K, 4) float32: row, column and amount (root of pixels) of each word,
+        standardised on the training split, and how far its place is to be trusted:
+        grows with its pixels, 1 on average.
+    """
+    if count == 0:
+        return torch.zeros(len(cache.frames), 0, 4)
+    words = find_words(cache, count, usual, generator)
+    parts = [
+        words.places(torch.from_numpy(np.array(cache.frames[start : start + _CHUNK])))
+        for start in range(0, len(cache.frames), _CHUNK)
+    ]
+    found = torch.cat(parts)  # (N, K, 3)
+    trains = _trains(cache)
+    pixels, places, amount = found[..., 0], found[..., 1:], found[..., 0].sqrt()
+    trust = pixels / (pixels + _SURE)
+    trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
+    weight = trust[trains][..., None]
+    mean = (weight * places[trains]).mean(dim=0)
+    spread = (weight * (places[trains] - mean).square()).mean(dim=0).sqrt()
+    level, scale = amount[trains].mean(dim=0), amount[trains].std(dim=0)
+    where = (places - mean) / spread.clamp(min=1e-3)
+    much = (amount - level) / scale.clamp(min=1e-3)
+    return torch.cat((where, much[..., None], trust[..., None]), dim=-1)
+
+
+def _trains(cache: FrameCache) -> Tensor:
+    """Bool (N,): rows of the training split."""
+    holds = SplitRule().holds("train", cache.episodes)
+    return torch.from_numpy(holds.repeat(cache.lengths))
+
+
+def _training_rows(cache: FrameCache, most: int, generator: torch.Generator) -> Tensor:
+    """At most so many rows of the training split, drawn, in order."""
+    rows = _trains(cache).nonzero().flatten()
+    drawn = torch.randperm(len(rows), generator=generator)[:most]
+    return rows[drawn.sort().values]
+
+
+def _unusual(frames: Tensor, usual: Tensor) -> Tensor:
+    """Bool (...): where pixels (..., 3) differ from the usual ones."""
+    gap = frames.to(torch.int16) - usual.to(torch.int16)
+    return gap.abs().amax(dim=-1) > _UNUSUAL
+
+
+def _spread(pixels: Tensor, count: int) -> Tensor:
+    """Pixels far from one another, each the farthest from those before."""
+    chosen = pixels[:1]
+    for _ in range(count - 1):
+        gap = torch.cdist(pixels, chosen).amin(dim=1)
+        chosen = torch.cat((chosen, pixels[gap.argmax()][None]))
+    return chosen
