@@ -134,7 +134,7 @@ def model_costs(
     costs = {}
     for name, kind in COSTS.items():
         for stage, latents in (("encoded", encoded), ("imagined", imagined)):
-            cost = kind.along(latents[None], goal, model.distance)
+            cost = kind.along(latents[None], goal, model.distances)
             costs[f"{name}, {stage}"] = cost[0].numpy()
     return costs
 

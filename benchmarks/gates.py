@@ -189,7 +189,7 @@ def ranking_gate(model: WorldModel, windows: Windows, count: int) -> dict[str, o
     shape = batch.frames.shape[:2]
     figures: dict[str, object] = {}
     for name, cost in COSTS.items():
-        values = cost.distance(latents, latents[:, -1:], model.distance).numpy()
+        values = cost.distance(latents, latents[:, -1:], model.distances).numpy()
         for body in ("gripper", "cube"):
             places = getattr(truth, body).reshape(*shape, 3)
             gaps = np.linalg.norm(places - places[:, -1:], axis=-1)

@@ -24,7 +24,7 @@ from planners.contract import CostFn
 from planners.mpc import MPC
 from worldmodel.costs import GoalCost
 from worldmodel.data import FrameCache, LeRobotDataset
-from worldmodel.distances.temporal import TemporalDistance, TemporalDistanceSpec
+from worldmodel.distances import LearnedDistances, TemporalDistanceSpec
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of
 from worldmodel.evaluation.privileged import SimulatorPolicy
@@ -120,7 +120,7 @@ class PerfectLatentCost:
     """The planning cost on true states, imagined by the learned predictor."""
 
     predictor: ActionPredictor
-    distance: TemporalDistance
+    learned: LearnedDistances
     kind: GoalCost
     noise_cm: float
     generator: torch.Generator = field(default_factory=torch.Generator)
@@ -135,7 +135,7 @@ class PerfectLatentCost:
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
             future = self.predictor.rollout(now[:, None], actions[:, 0, :0], actions)
-            cost = self.kind.along(future[..., None, :], goal[:, None], self.distance)
+            cost = self.kind.along(future[..., None, :], goal[:, None], self.learned)
             return cost + self.kind.effort * actions.square().mean((-2, -1))
 
         return evaluate
@@ -176,7 +176,7 @@ def main() -> None:
     made = task_problems(env, "validation", options.n)
     problems = collect_problems(made, "validation", environment_fingerprint(env))
     kind = GoalCost(latent=0.0, temporal=1.0, path=options.path)
-    cost = PerfectLatentCost(predictor, distance, kind, options.noise)
+    cost = PerfectLatentCost(predictor, LearnedDistances(distance), kind, options.noise)
     planner = CEM(samples=64, elites=8, iterations=3, std=0.6, correlation=0.5)
     mpc = MPC(planner, options.horizon, reluctance=options.reluctance)
     policy = SimulatorPolicy(mpc, cost.cost, len(ACTION_NAMES))

@@ -7,12 +7,15 @@ from torch import Tensor
 from worldmodel.context import Context
 from worldmodel.costs import TILE, GoalCost, LatentGoalCost
 from worldmodel.distances import (
-    FeltDistance,
+    LearnedDistances,
+    LearnedSpec,
+    ReadDistance,
     TemporalDistance,
     TemporalDistanceSpec,
 )
 
 B, N, H, A = 2, 5, 3, 2
+NOTHING = LearnedDistances()
 
 
 @dataclass
@@ -42,7 +45,7 @@ GOALS = torch.tensor([[[0.5, -0.5]], [[-1.0, 0.0]]])  # (B, 1, A)
 def test_the_cost_is_its_formula():
     kind = GoalCost(latent=2.0, path=0.25, effort=0.1)
     a = actions()
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, None)(a)
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, NOTHING)(a)
     gaps = (a.cumsum(2) - GOALS[:, None]).square().mean(-1)  # (B, N, H)
     expected = 2.0 * (0.75 * gaps[..., -1] + 0.25 * gaps.mean(-1))
     expected = expected + 0.1 * a.square().mean((-2, -1))
@@ -52,59 +55,70 @@ def test_the_cost_is_its_formula():
 
 def test_the_learned_distance_counts_in_shares_of_its_farthest():
     temporal = TemporalDistance(TemporalDistanceSpec(latent_dim=A, hidden=8))
+    learned = LearnedDistances(temporal)
     kind = GoalCost(latent=0.0, temporal=3.0, path=0.0)
     a = actions()
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, temporal)(a)
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, learned)(a)
     share = temporal(a.sum(2), GOALS) / temporal.spec.farthest
     torch.testing.assert_close(found, 3.0 * share)
     both = GoalCost(latent=1.0, temporal=3.0, path=0.0)
-    sum_of_both = LatentGoalCost(Adds(), context(), GOALS, both, temporal)(a)
-    alone = LatentGoalCost(Adds(), context(), GOALS, GoalCost(path=0.0), None)(a)
+    sum_of_both = LatentGoalCost(Adds(), context(), GOALS, both, learned)(a)
+    alone = LatentGoalCost(Adds(), context(), GOALS, GoalCost(path=0.0), NOTHING)(a)
     torch.testing.assert_close(sum_of_both, found + alone)
 
 
-def test_what_is_felt_counts_only_along_the_directions_that_are_read():
-    felt = FeltDistance(latent_dim=A, size=1)
+@pytest.mark.parametrize("name", ["felt", "seen"])
+def test_what_is_read_counts_only_along_the_directions_that_are_read(name):
+    read = ReadDistance(latent_dim=A, size=1)
     with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[2.0, 0.0]]))
-    kind = GoalCost(latent=0.0, felt=3.0, path=0.0)
+        read.read.weight.copy_(torch.tensor([[2.0, 0.0]]))
+    kind = GoalCost(latent=0.0, path=0.0, **{name: 3.0})
     a = actions()
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, None, felt)(a)
+    learned = LearnedDistances(**{name: read})
+    found = LatentGoalCost(Adds(), context(), GOALS, kind, learned)(a)
     gap = a.sum(2)[..., 0] - GOALS[:, :, 0]
     torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())
 
 
-def test_a_felt_cost_without_a_read_out_says_so():
-    cost = LatentGoalCost(Adds(), context(), GOALS, GoalCost(felt=1.0), None)
-    with pytest.raises(ValueError, match="does not tell what is felt"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("temporal", "the model has no learned distance"),
+        ("felt", "does not tell what is felt"),
+        ("seen", "does not tell what is seen"),
+    ],
+)
+def test_a_cost_of_what_was_not_learned_says_so(name, message):
+    kind = GoalCost(**{name: 1.0})
+    cost = LatentGoalCost(Adds(), context(), GOALS, kind, NOTHING)
+    with pytest.raises(ValueError, match=message):
         cost(actions())
+
+
+def test_to_read_nothing_is_refused():
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
-        FeltDistance(latent_dim=A, size=0)
+        ReadDistance(latent_dim=A, size=0)
+    with pytest.raises(ValueError, match="felt must be at least 0, got -1"):
+        LearnedSpec(felt=-1)
 
 
 def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
     a = actions(TILE + 9)
     model = Adds()
-    whole = LatentGoalCost(model, context(), GOALS, GoalCost(), None)(a)
+    whole = LatentGoalCost(model, context(), GOALS, GoalCost(), NOTHING)(a)
     assert set(model.candidates) == {TILE}  # memory is bounded, shapes are fixed
     for b in range(B):
-        alone = LatentGoalCost(Adds(), context(1), GOALS[b : b + 1], GoalCost(), None)(
-            a[b : b + 1].flip(1)
-        )
+        alone = LatentGoalCost(
+            Adds(), context(1), GOALS[b : b + 1], GoalCost(), NOTHING
+        )(a[b : b + 1].flip(1))
         assert torch.equal(alone[0].flip(0), whole[b])
 
 
 def test_the_cost_can_be_differentiated():
     a = actions().requires_grad_()
-    LatentGoalCost(Adds(), context(), GOALS, GoalCost(), None)(a).sum().backward()
+    LatentGoalCost(Adds(), context(), GOALS, GoalCost(), NOTHING)(a).sum().backward()
     assert a.grad is not None
     assert (a.grad.abs().sum(-1) > 0).all()
-
-
-def test_a_temporal_cost_without_a_learned_distance_says_so():
-    cost = LatentGoalCost(Adds(), context(), GOALS, GoalCost(temporal=1.0), None)
-    with pytest.raises(ValueError, match="the model has no learned distance"):
-        cost(actions())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +126,7 @@ def test_a_temporal_cost_without_a_learned_distance_says_so():
     [
         ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
         ({"effort": float("nan")}, "effort must be at least 0, got nan"),
-        ({"latent": 0.0}, "latent, temporal or felt must be above 0, all are 0"),
+        ({"latent": 0.0}, r"one of \[.*\] must be above 0, all are 0"),
         ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
     ],
 )

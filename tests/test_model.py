@@ -10,7 +10,7 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.costs import GoalCost
-from worldmodel.distances import TemporalDistanceSpec
+from worldmodel.distances import LearnedSpec, TemporalDistanceSpec
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
 from worldmodel.model import (
@@ -26,8 +26,7 @@ SPEC = WorldModelSpec(
     compressor=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
     predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
     action_spec=ActionSpec.from_json(ACTION_SPEC),
-    distance=TemporalDistanceSpec(latent_dim=6, hidden=8),
-    felt=2,
+    distances=LearnedSpec(TemporalDistanceSpec(latent_dim=6, hidden=8), felt=2, seen=4),
     cost=GoalCost(temporal=0.5, path=0.1),
 )
 
@@ -229,7 +228,10 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
     [
         ({"predictor": replace(SPEC.predictor, action_size=4)}, "must be 5 as the"),
         ({"predictor": replace(SPEC.predictor, latent_dim=7)}, "dim=6, got 7"),
-        ({"distance": TemporalDistanceSpec(latent_dim=9)}, "distance.latent_dim"),
+        (
+            {"distances": LearnedSpec(TemporalDistanceSpec(latent_dim=9))},
+            "distances.temporal.latent_dim",
+        ),
         ({"compressor": replace(SPEC.compressor, patches=9)}, r"\(4, 12\), got \(9,"),
     ],
 )

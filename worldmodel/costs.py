@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.context import Context
-from worldmodel.distances import FeltDistance, TemporalDistance
+from worldmodel.distances import LearnedDistances
 
 
 class Imagines(Protocol):
@@ -21,6 +21,14 @@ class Imagines(Protocol):
         ...
 
 
+_LACKS = {
+    "temporal": "has no learned distance; take cost=latent",
+    "felt": "does not tell what is felt; train it with felt above 0",
+    "seen": "does not tell what is seen; train it with dynamics.words above 0",
+}
+_DISTANCES = ("latent", *_LACKS)
+
+
 @dataclass(frozen=True)
 class GoalCost:
     """Which distances to the goal are summed, and when along the plan.
@@ -29,6 +37,7 @@ class GoalCost:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
         felt: weight of the difference in what the robot would feel.
+        seen: weight of the difference in where things are that the robot is not.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -37,57 +46,52 @@ class GoalCost:
     latent: float = 1.0
     temporal: float = 0.0
     felt: float = 0.0
+    seen: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("latent", "temporal", "felt", "effort"):
+        for name in (*_DISTANCES, "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if not self.latent + self.temporal + self.felt > 0:
-            raise ValueError("latent, temporal or felt must be above 0, all are 0")
+        if not any(getattr(self, name) for name in _DISTANCES):
+            raise ValueError(f"one of {[*_DISTANCES]} must be above 0, all are 0")
         if not 0.0 <= self.path <= 1.0:
             raise ValueError(f"path must be in [0, 1], got {self.path}")
 
+    def require(self, learned: LearnedDistances) -> None:
+        """Raises ValueError if a weight is above 0 whose distance is not there."""
+        for name, lack in _LACKS.items():
+            if getattr(self, name) and getattr(learned, name) is None:
+                raise ValueError(
+                    f"cost.{name} is {getattr(self, name)}, but the model {lack}"
+                )
+
     def distance(
-        self,
-        latents: Tensor,
-        goals: Tensor,
-        temporal: TemporalDistance | None,
-        felt: FeltDistance | None = None,
+        self, latents: Tensor, goals: Tensor, learned: LearnedDistances
     ) -> Tensor:
         """Latents (..., P, D) and goals of a shape that broadcasts -> (...)."""
+        self.require(learned)
         total = latents.new_zeros(latents.shape[:-2])
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
-        if self.temporal:
-            if temporal is None:
-                raise ValueError(
-                    "cost.temporal is above 0, but the model has no learned distance"
-                )
-            flat, ends = latents.flatten(-2), goals.flatten(-2)
-            share = temporal(flat, ends) / temporal.spec.farthest
+        flat, ends = latents.flatten(-2), goals.flatten(-2)
+        if self.temporal and learned.temporal is not None:
+            share = learned.temporal(flat, ends) / learned.temporal.spec.farthest
             total = total + self.temporal * share
-        if self.felt:
-            if felt is None:
-                raise ValueError(
-                    "cost.felt is above 0, but the model does not tell what is felt"
-                )
-            difference = felt(latents.flatten(-2), goals.flatten(-2))
-            total = total + self.felt * difference
+        if self.felt and learned.felt is not None:
+            total = total + self.felt * learned.felt(flat, ends)
+        if self.seen and learned.seen is not None:
+            total = total + self.seen * learned.seen(flat, ends)
         return total
 
     def along(
-        self,
-        futures: Tensor,
-        goals: Tensor,
-        temporal: TemporalDistance | None,
-        felt: FeltDistance | None = None,
+        self, futures: Tensor, goals: Tensor, learned: LearnedDistances
     ) -> Tensor:
         """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort."""
-        steps = self.distance(futures, goals[:, None, None], temporal, felt)
+        steps = self.distance(futures, goals[:, None, None], learned)
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
 
 
@@ -108,8 +112,7 @@ class LatentGoalCost:
         context: the past of B problems.
         goals: (B, P, D).
         kind: which distance.
-        temporal: the learned distance, if `kind` uses it.
-        felt: the read-out of what is felt, if `kind` uses it.
+        learned: the distances that `kind` may use.
         chunk: candidates imagined at once over all problems off the CPU, which bounds
             memory.
     """
@@ -118,8 +121,7 @@ class LatentGoalCost:
     context: Context
     goals: Tensor
     kind: GoalCost
-    temporal: TemporalDistance | None
-    felt: FeltDistance | None = None
+    learned: LearnedDistances
     chunk: int = 16384
 
     def __call__(self, actions: Tensor) -> Tensor:
@@ -145,5 +147,5 @@ class LatentGoalCost:
 
     def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
         future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        cost = self.kind.along(future, goals, self.temporal, self.felt)
+        cost = self.kind.along(future, goals, self.learned)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

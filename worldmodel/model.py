@@ -20,8 +20,8 @@ from worldmodel.checkpoint import (
 from worldmodel.context import Context
 from worldmodel.costs import GoalCost, LatentGoalCost
 from worldmodel.distances import (
-    FeltDistance,
-    TemporalDistance,
+    LearnedDistances,
+    LearnedSpec,
     TemporalDistanceSpec,
 )
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
@@ -43,8 +43,7 @@ class WorldModelSpec:
         compressor: its tokens to planning latents.
         predictor: the action-conditioned predictor.
         action_spec: what the actions mean.
-        distance: the learned goal distance, or None.
-        felt: leading dimensions of proprio that latents tell; 0 for none.
+        distances: the learned goal distances.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -52,14 +51,11 @@ class WorldModelSpec:
     compressor: CompressorSpec
     predictor: ActionPredictorSpec
     action_spec: ActionSpec
-    distance: TemporalDistanceSpec | None = None
-    felt: int = 0
+    distances: LearnedSpec = field(default_factory=LearnedSpec)
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
         self._check_latents()
-        if self.felt < 0:
-            raise ValueError(f"felt must be at least 0, got {self.felt}")
         wanted = self.action_spec.size * self.action_spec.block
         if self.predictor.action_size != wanted:
             raise ValueError(
@@ -76,7 +72,10 @@ class WorldModelSpec:
                 "compressor.patches and compressor.token_dim must be those of the "
                 f"encoder, {wanted}, got {got}"
             )
-        parts = {"predictor": self.predictor, "distance": self.distance}
+        parts = {
+            "predictor": self.predictor,
+            "distances.temporal": self.distances.temporal,
+        }
         for name, part in parts.items():
             if part is not None and part.latent_dim != self.compressor.dim:
                 raise ValueError(
@@ -86,28 +85,27 @@ class WorldModelSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values."""
-        distance = None if self.distance is None else asdict(self.distance)
         return {
             "encoder": asdict(self.encoder),
             "compressor": asdict(self.compressor),
             "predictor": asdict(self.predictor),
             "action_spec": self.action_spec.to_json(),
-            "distance": distance,
-            "felt": self.felt,
+            "distances": asdict(self.distances),
             "cost": asdict(self.cost),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WorldModelSpec:
         """The spec from what `to_json` gave."""
-        distance = values["distance"]
+        distances = dict(values["distances"])
+        if distances["temporal"] is not None:
+            distances["temporal"] = TemporalDistanceSpec(**distances["temporal"])
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
             compressor=CompressorSpec(**values["compressor"]),
             predictor=ActionPredictorSpec(**values["predictor"]),
             action_spec=ActionSpec.from_json(values["action_spec"]),
-            distance=TemporalDistanceSpec(**distance) if distance else None,
-            felt=values.get("felt", 0),  # earlier checkpoints have none
+            distances=LearnedSpec(**distances),
             cost=GoalCost(**values["cost"]),
         )
 
@@ -129,12 +127,7 @@ class WorldModel(nn.Module):
         self.encoder = FrozenEncoder(VideoViT(spec.encoder))
         self.compressor = Compressor(spec.compressor)
         self.predictor = ActionPredictor(spec.predictor)
-        self.distance = None
-        if spec.distance is not None:
-            self.distance = TemporalDistance(spec.distance)
-        self.felt = None
-        if spec.felt:
-            self.felt = FeltDistance(spec.compressor.dim, spec.felt)
+        self.distances = LearnedDistances.of(spec.distances, spec.compressor.dim)
 
     @property
     def height(self) -> int:
@@ -234,7 +227,7 @@ class WorldModel(nn.Module):
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
         kind = self.spec.cost if kind is None else kind
-        return LatentGoalCost(self, context, goal, kind, self.distance, self.felt)
+        return LatentGoalCost(self, context, goal, kind, self.distances)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:

@@ -68,7 +68,8 @@ def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
     model = WorldModel.from_pretrained(out / "model")
     assert model.spec.cost.felt == 1.0
     told = load_file(out / "dynamics.safetensors")["modules/module/proprio.weight"]
-    assert torch.equal(model.felt.read.weight, told[:3])
+    assert torch.equal(model.distances.felt.read.weight, told[:3])
+    assert model.distances.seen.read.weight.shape == (2 * 16, 64)
     assert run("train", *options, f"out={folder / 'none'}", "dynamics.proprio=0") == 2
     assert "felt must be in [0, dynamics.proprio=0], got 3" in capsys.readouterr().err
     assert not (folder / "none").exists()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, PREDICTOR, SIDE, toy_frames
+from tests.training.toy import COMPRESSOR, EPISODES, PREDICTOR, toy_frames
+from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoint import weights_hash
 from worldmodel.predictors.objective import LatentDynamics
 from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
@@ -10,7 +11,7 @@ from worldmodel.training.loop import Schedule
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
-USUAL = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
+WORDS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
 STEPS = 60
 
 
@@ -25,9 +26,7 @@ def cache() -> TokenCache:
 
 def recipe(steps: int) -> DynamicsRecipe:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
-    return DynamicsRecipe(
-        schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2, words=2
-    )
+    return DynamicsRecipe(schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
     model = train_dynamics(
         recipe(STEPS),
         cache,
-        USUAL,
+        WORDS,
         CPU,
         on_step=lambda _, terms: seen.append(terms["total"]),
     )
@@ -70,9 +69,9 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_dynamics(recipe(5), cache, USUAL, CPU, path, kill)
-    resumed = train_dynamics(recipe(5), cache, USUAL, CPU, path)
-    whole = train_dynamics(recipe(5), cache, USUAL, CPU)
+        train_dynamics(recipe(5), cache, WORDS, CPU, path, kill)
+    resumed = train_dynamics(recipe(5), cache, WORDS, CPU, path)
+    whole = train_dynamics(recipe(5), cache, WORDS, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
 
 

@@ -7,6 +7,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.training.words import (
     VisualWords,
     find_words,
+    unexplained,
     usual_picture,
     word_targets,
 )
@@ -50,6 +51,18 @@ def test_words_tell_where_the_square_is():
     trains = torch.from_numpy(SplitRule().holds("train", cache.episodes).repeat(STEPS))
     torch.testing.assert_close(targets[trains, 0, 3].mean(), torch.tensor(1.0))
     assert targets[trains, 0, 2].std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_words_of_the_robot_are_told_from_others_by_proprio():
+    cache = toy_frames()  # proprio is the place of the square
+    targets = word_targets(cache, 1, usual_picture(cache, seeded()), seeded())
+    generator = torch.Generator().manual_seed(1)
+    other = torch.randn(targets.shape, generator=generator)
+    other[..., 3] = 1.0
+    shares = unexplained(torch.cat((targets, other), dim=1), cache)
+    assert shares.shape == (2, 2)
+    assert (shares[0] < 0.05).all()
+    assert (shares[1] > 0.9).all()
 
 
 def test_no_words_are_no_targets():

@@ -76,9 +76,7 @@ def _latent(
 
     def distance(futures: Tensor, goals: Tensor) -> Tensor:
         last = futures[:, :, -1]  # (B, N, P, D)
-        return model.spec.cost.distance(
-            last, goals[:, None], model.distance, model.felt
-        )
+        return model.spec.cost.distance(last, goals[:, None], model.distances)
 
     def policy() -> SimulatorPolicy:
         cost = RenderedLatentCost(

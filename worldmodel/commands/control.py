@@ -72,7 +72,10 @@ def load_control(config: DictConfig) -> Control:
     if "_target_" in config.cost:
         model.with_cost(instantiate(config.cost))
     cost = model.spec.cost
-    _check_cost(model, cost)
+    try:
+        cost.require(model.distances)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
     model_hash = weights_hash(model)
     model.to(device)
     return Control(
@@ -100,19 +103,6 @@ def _mpc(config: DictConfig) -> MPC:
     node = {name: config[name] for name in _MPC_OPTIONS}
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     return instantiate(OmegaConf.create(node))
-
-
-def _check_cost(model: WorldModel, cost: GoalCost) -> None:
-    if cost.temporal and model.distance is None:
-        raise OptionError(
-            f"cost.temporal is {cost.temporal}, but the model has no learned distance; "
-            "take cost=latent"
-        )
-    if cost.felt and model.felt is None:
-        raise OptionError(
-            f"cost.felt is {cost.felt}, but the model does not tell what is felt; "
-            "take cost.felt=0 or a model trained with felt above 0"
-        )
 
 
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:

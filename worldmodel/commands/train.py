@@ -18,7 +18,12 @@ from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
 from worldmodel.costs import GoalCost
 from worldmodel.data import FrameCache, Windows
-from worldmodel.distances import TemporalDistance
+from worldmodel.distances import (
+    LearnedDistances,
+    LearnedSpec,
+    ReadDistance,
+    TemporalDistance,
+)
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
@@ -31,6 +36,7 @@ from worldmodel.training.distance import (
 )
 from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
 from worldmodel.training.tokens import TokenCache, encode_dataset
+from worldmodel.training.words import unexplained, word_targets
 
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
 CARD = """# World model
@@ -54,11 +60,12 @@ def run(config: DictConfig) -> int:
             f"felt must be in [0, dynamics.proprio={dynamics_recipe.proprio}], got "
             f"{config.felt}"
         )
-    spec = _spec(encoder, dynamics_recipe, distance_recipe, frames, cost, config.felt)
+    learned = LearnedSpec(distance_recipe.spec, config.felt, 2 * config.words)
+    spec = _spec(encoder, dynamics_recipe, frames, cost, learned)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
-    usual = encoder.encoder.usual.cpu()
-    dynamics = _train_dynamics(dynamics_recipe, cache, usual, folder, device)
+    words = _word_targets(encoder, frames, config.words, dynamics_recipe.seed)
+    dynamics = _train_dynamics(dynamics_recipe, cache, words, folder, device)
     distance = _train_distance(distance_recipe, dynamics, cache, folder)
     history = {
         "dataset": frames.fingerprint,
@@ -70,7 +77,10 @@ def run(config: DictConfig) -> int:
         },
         "encoder": encoder_history,
     }
-    model = assemble(spec, encoder, dynamics, distance, history)
+    learned_distances = LearnedDistances(
+        distance, _felt(dynamics, config.felt), _seen(dynamics, words, frames)
+    )
+    model = assemble(spec, encoder, dynamics, learned_distances, history)
     path = folder / "model"
     card = CARD.format(
         frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
@@ -88,7 +98,7 @@ def assemble(
     spec: WorldModelSpec,
     encoder: FrozenEncoder,
     dynamics: LatentDynamics,
-    distance: TemporalDistance,
+    distances: LearnedDistances,
     history: dict[str, object],
 ) -> WorldModel:
     """Puts separately trained parts into one model, on the CPU."""
@@ -96,12 +106,40 @@ def assemble(
     model.encoder = encoder.cpu()
     model.compressor = dynamics.compressor.cpu()
     model.predictor = dynamics.predictor.cpu()
-    model.distance = distance.cpu()
-    if model.felt is not None:
-        assert dynamics.proprio is not None
-        told = dynamics.proprio.weight[: spec.felt].detach().cpu()
-        model.felt.read.weight = torch.nn.Parameter(told)
+    model.distances = distances.cpu()
     return model.requires_grad_(False).eval()
+
+
+def _felt(dynamics: LatentDynamics, size: int) -> ReadDistance | None:
+    """Reads the first dimensions of proprio as the latents were trained to tell."""
+    if dynamics.proprio is None or size == 0:
+        return None
+    return _reading(dynamics.proprio.weight[:size])
+
+
+def _seen(
+    dynamics: LatentDynamics, words: torch.Tensor, frames: FrameCache
+) -> ReadDistance | None:
+    """Reads rows and columns of words, the less the more proprio explains them."""
+    if dynamics.words is None:
+        return None
+    shares = unexplained(words, frames)  # (K, 2)
+    scale = (shares / shares.mean()).sqrt().to(dynamics.words.weight)
+    rows = dynamics.words.weight.unflatten(0, (-1, 3))[:, :2]  # (K, 2, D)
+    return _reading((scale[..., None] * rows).flatten(0, 1))
+
+
+def _reading(weight: torch.Tensor) -> ReadDistance:
+    read = ReadDistance(weight.shape[1], weight.shape[0])
+    read.read.weight = torch.nn.Parameter(weight.detach().cpu())
+    return read
+
+
+def _word_targets(
+    encoder: FrozenEncoder, frames: FrameCache, count: int, seed: int
+) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return word_targets(frames, count, encoder.encoder.usual.cpu(), generator)
 
 
 def _encode(
@@ -124,13 +162,13 @@ def _encode(
 def _train_dynamics(
     recipe: DynamicsRecipe,
     cache: TokenCache,
-    usual: torch.Tensor,
+    words: torch.Tensor,
     folder: Path,
     device: torch.device,
 ) -> LatentDynamics:
     log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
     with followed("dynamics", recipe.schedule.steps, log) as on_step:
-        return train_dynamics(recipe, cache, usual, device, state, on_step)
+        return train_dynamics(recipe, cache, words, device, state, on_step)
 
 
 def _train_distance(
@@ -145,17 +183,15 @@ def _train_distance(
 def _spec(
     encoder: FrozenEncoder,
     dynamics: DynamicsRecipe,
-    distance: DistanceRecipe,
     frames: FrameCache,
     cost: GoalCost,
-    felt: int,
+    distances: LearnedSpec,
 ) -> WorldModelSpec:
     return WorldModelSpec(
         encoder=encoder.spec,
         compressor=dynamics.compressor,
         predictor=dynamics.predictor,
         action_spec=frames.spec.action_spec,
-        distance=distance.spec,
-        felt=felt,
+        distances=distances,
         cost=cost,
     )

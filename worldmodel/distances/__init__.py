@@ -1,6 +1,13 @@
 """Learned goal distances between latents."""
 
-from worldmodel.distances.felt import FeltDistance
+from worldmodel.distances.learned import LearnedDistances, LearnedSpec
+from worldmodel.distances.read import ReadDistance
 from worldmodel.distances.temporal import TemporalDistance, TemporalDistanceSpec
 
-__all__ = ["FeltDistance", "TemporalDistance", "TemporalDistanceSpec"]
+__all__ = [
+    "LearnedDistances",
+    "LearnedSpec",
+    "ReadDistance",
+    "TemporalDistance",
+    "TemporalDistanceSpec",
+]

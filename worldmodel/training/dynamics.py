@@ -18,7 +18,6 @@ from worldmodel.predictors.objective import (
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 from worldmodel.training.tokens import TokenCache
-from worldmodel.training.words import word_targets
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class DynamicsRecipe:
         window: frames T of a window; roll-outs reach T - 1 steps.
         gap: control steps between the two windows of a pair, at most; None for any.
         proprio: leading dimensions of proprio that the latents shall tell.
-        words: visual words whose places the latents shall tell; 0 for none.
         huber: error of prediction above which it counts linearly; None for never.
         seed: decides weights and batches.
     """
@@ -47,7 +45,6 @@ class DynamicsRecipe:
     window: int = 8
     gap: int | None = None
     proprio: int = 0
-    words: int = 0
     huber: float | None = None
     seed: int = 0
 
@@ -61,15 +58,15 @@ class DynamicsRecipe:
 def train_dynamics(
     recipe: DynamicsRecipe,
     cache: TokenCache,
-    usual: Tensor,
+    words: Tensor,
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
 ) -> LatentDynamics:
     """Trains compressor and predictor; resumes from `state_path` where it exists.
 
-    Only the training split is used. Arguments as in `pretrain`, but for `usual`, the
-    picture that the encoder sees as nothing new.
+    Only the training split is used. Arguments as in `pretrain`, but for `words`, the
+    (N, K, 4) of `word_targets`.
     """
     torch.manual_seed(recipe.seed)
     model = LatentDynamics(
@@ -77,12 +74,11 @@ def train_dynamics(
         recipe.predictor,
         recipe.weights,
         recipe.proprio,
-        recipe.words,
+        words.shape[1],
         recipe.huber,
     ).to(device)
     proprio = standardised_proprio(cache.frames, recipe.proprio)
     generator = torch.Generator().manual_seed(recipe.seed)
-    words = word_targets(cache.frames, recipe.words, usual, generator)
     windows = Windows(cache.frames, "train", recipe.window)
 
     def loss() -> dict[str, Tensor]:

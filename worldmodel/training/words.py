@@ -142,6 +142,35 @@ def word_targets(
     return torch.cat((where, much[..., None], trust[..., None]), dim=-1)
 
 
+def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
+    """How little of each word's place follows from proprio: what is not the robot.
+
+    Args:
+        targets: (N, K, 4) of `word_targets`.
+        cache: the dataset that they are of.
+
+    Returns:
+        (K, 2) shares of the variance of row and column, in [0, 1], that a weighted
+        regression on proprio and its squares leaves on the training split.
+    """
+    trains = _trains(cache)
+    felt = torch.from_numpy(cache.proprio)[trains].double()
+    felt = (felt - felt.mean(dim=0)) / felt.std(dim=0).clamp(min=1e-6)
+    inputs = torch.cat((torch.ones(len(felt), 1), felt, felt.square()), dim=1)
+    shares = []
+    for places, trust in zip(
+        targets[trains, :, :2].double().unbind(1),
+        targets[trains, :, 3:].double().unbind(1),
+        strict=True,
+    ):
+        x, y = inputs * trust.sqrt(), places * trust.sqrt()
+        gram = x.T @ x + 1e-6 * len(x) * torch.eye(x.shape[1], dtype=x.dtype)
+        left = y - x @ torch.linalg.solve(gram, x.T @ y)
+        whole = y.square().sum(dim=0).clamp(min=1e-9)
+        shares.append(left.square().sum(dim=0) / whole)
+    return torch.stack(shares).clamp(0.0, 1.0).float()
+
+
 def _trains(cache: FrameCache) -> Tensor:
     """Bool (N,): rows of the training split."""
     holds = SplitRule().holds("train", cache.episodes)
