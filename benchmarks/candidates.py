@@ -23,7 +23,7 @@ from torch import Tensor
 from envs.problems import make_start_and_goal
 from envs.simulation import ACTION_NAMES
 from envs.tabletop import TabletopEnv
-from worldmodel.costs import GoalCost
+from worldmodel.costs import single_costs
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.gates import CandidateRanking, candidate_ranking
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
@@ -33,10 +33,6 @@ from worldmodel.evaluation.simulator_pool import SimulatorPool
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
-COSTS = {
-    "latent": GoalCost(),
-    "temporal": GoalCost(latent=0.0, temporal=1.0),
-}
 EXPERT_STEPS = (4, 8, 12)  # moments of the expert's run
 AROUND_EXPERT = 0.3  # standard deviation of the noise there
 NOISE, CORRELATION = 0.7, 0.7  # of the other candidates
@@ -132,7 +128,7 @@ def model_costs(
     imagined = model.imagine(context, actions)[0]  # (N, H, P, D)
     encoded = _encode_futures(model, moment.frames[-1], futures)
     costs = {}
-    for name, kind in COSTS.items():
+    for name, kind in single_costs(model.distances).items():
         for stage, latents in (("encoded", encoded), ("imagined", imagined)):
             cost = kind.along(latents[None], goal, model.distances)
             costs[f"{name}, {stage}"] = cost[0].numpy()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from envs.simulation import ACTION_NAMES, Quantities
-from worldmodel.costs import GoalCost
+from worldmodel.costs import single_costs
 from worldmodel.data import FrameCache, LeRobotDataset, Windows
 from worldmodel.encoders import VideoViT
 from worldmodel.evaluation.gates import (
@@ -43,11 +43,6 @@ Encode = Callable[[Tensor], Tensor]
 OCCLUDING_M = 0.07
 UPRIGHT = 0.98
 HORIZON = 8
-COSTS = {
-    "latent": GoalCost(),
-    "temporal": GoalCost(latent=0.0, temporal=1.0),
-    "both": GoalCost(latent=1.0, temporal=1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -188,7 +183,7 @@ def ranking_gate(model: WorldModel, windows: Windows, count: int) -> dict[str, o
     truth = Truth.of(quantities_of(states))
     shape = batch.frames.shape[:2]
     figures: dict[str, object] = {}
-    for name, cost in COSTS.items():
+    for name, cost in single_costs(model.distances).items():
         values = cost.distance(latents, latents[:, -1:], model.distances).numpy()
         for body in ("gripper", "cube"):
             places = getattr(truth, body).reshape(*shape, 3)

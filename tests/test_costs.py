@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.context import Context
-from worldmodel.costs import TILE, GoalCost, LatentGoalCost
+from worldmodel.costs import TILE, GoalCost, LatentGoalCost, single_costs
 from worldmodel.distances import (
     LearnedDistances,
     LearnedSpec,
@@ -93,6 +93,12 @@ def test_a_cost_of_what_was_not_learned_says_so(name, message):
     cost = LatentGoalCost(Adds(), context(), GOALS, kind, NOTHING)
     with pytest.raises(ValueError, match=message):
         cost(actions())
+
+
+def test_single_costs_are_those_that_were_learned():
+    assert [*single_costs(NOTHING)] == ["latent"]
+    costs = single_costs(LearnedDistances(felt=ReadDistance(A, 1)))
+    assert costs == {"latent": GoalCost(), "felt": GoalCost(latent=0.0, felt=1.0)}
 
 
 def test_to_read_nothing_is_refused():

@@ -95,6 +95,15 @@ class GoalCost:
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
 
 
+def single_costs(learned: LearnedDistances) -> dict[str, GoalCost]:
+    """A cost of each distance alone, by name, of those that a model has learned."""
+    there = {"latent": GoalCost()}
+    for name in _LACKS:
+        if getattr(learned, name) is not None:
+            there[name] = GoalCost(latent=0.0, **{name: 1.0})
+    return there
+
+
 TILE = 64  # candidates
 
 
