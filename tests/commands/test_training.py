@@ -69,9 +69,15 @@ def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
     assert model.spec.cost.felt == 1.0
     told = load_file(out / "dynamics.safetensors")["modules/module/proprio.weight"]
     assert torch.equal(model.distances.felt.read.weight, told[:3])
+    reads = model.distances.temporal.read.weight
+    assert torch.equal(reads[:6], told)
+    assert reads.shape == (12, 64)
     assert model.distances.seen.read.weight.shape == (2 * 16, 64)
     assert run("train", *options, f"out={folder / 'none'}", "dynamics.proprio=0") == 2
     assert "felt must be in [0, dynamics.proprio=0], got 3" in capsys.readouterr().err
+    wide = ["distance.spec.read=99", f"out={folder / 'none'}"]
+    assert run("train", *options, *wide) == 2
+    assert "must be 0 or in [7, 38]" in capsys.readouterr().err
     assert not (folder / "none").exists()
 
 

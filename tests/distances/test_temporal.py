@@ -31,9 +31,25 @@ def test_a_distance_is_between_zero_and_its_farthest_value():
     torch.testing.assert_close(steps[2, 3], distance(latents[2, 3], goals[2, 0]))
 
 
+def test_a_distance_that_reads_looks_only_along_its_directions():
+    distance = TemporalDistance(TemporalDistanceSpec(latent_dim=3, hidden=8, read=2))
+    distance.look_at(torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
+    latents, goals = torch.randn(4, 3), torch.randn(4, 3)
+    unseen = latents + torch.tensor([0.0, 0.0, 5.0])
+    assert torch.equal(distance(unseen, goals), distance(latents, goals))
+    turned = latents + torch.tensor([0.0, 5.0, 0.0])
+    assert not torch.equal(distance(turned, goals), distance(latents, goals))
+    assert not any(
+        "read" in n for n, p in distance.named_parameters() if p.requires_grad
+    )
+    with pytest.raises(ValueError, match=r"must be .*\(2, 3\).*got \(3, 3\)"):
+        distance.look_at(torch.eye(3))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"read": -1}, "read must be at least 0, got -1"),
         ({"discount": 1.0}, r"discount must be in \(0, 1\), got 1.0"),
         ({"hidden": 0}, "must be at least 1, got 64 and 0"),
     ],

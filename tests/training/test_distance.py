@@ -13,6 +13,7 @@ from worldmodel.training.distance import (
     draw_later,
     draw_pairs,
     latent_episodes,
+    principal_directions,
     train_distance,
 )
 from worldmodel.training.loop import Schedule
@@ -56,6 +57,18 @@ def test_the_distance_along_a_chain_grows_with_the_steps_between():
     assert to_middle.argmin() == 4
     assert to_middle[1] > to_middle[3]
     assert to_middle[7] > to_middle[5]
+
+
+def test_principal_directions_are_where_the_reading_varies_most():
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(500, 4, generator=generator) * torch.tensor([1, 3, 1, 0.1])
+    weight = torch.eye(4)[[0, 1, 3]]  # the third dimension is not read
+    found = principal_directions(latents, weight, 2)
+    assert found.shape == (2, 4)
+    assert found[0].abs().argmax() == 1
+    assert found[1].abs().argmax() == 0
+    assert (found[:, 2] == 0).all()
+    torch.testing.assert_close((latents @ found.T).std(dim=0), torch.ones(2))
 
 
 def test_pairs_stay_within_their_episodes():

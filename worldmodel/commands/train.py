@@ -32,6 +32,7 @@ from worldmodel.predictors.objective import LatentDynamics
 from worldmodel.training.distance import (
     DistanceRecipe,
     latent_episodes,
+    principal_directions,
     train_distance,
 )
 from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
@@ -61,12 +62,14 @@ def run(config: DictConfig) -> int:
             f"{config.felt}"
         )
     learned = LearnedSpec(distance_recipe.spec, config.felt, 2 * config.words)
+    _check_read(distance_recipe.spec.read, dynamics_recipe.proprio, config.words)
     spec = _spec(encoder, dynamics_recipe, frames, cost, learned)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     words = _word_targets(encoder, frames, config.words, dynamics_recipe.seed)
     dynamics = _train_dynamics(dynamics_recipe, cache, words, folder, device)
-    distance = _train_distance(distance_recipe, dynamics, cache, folder)
+    seen = _seen(dynamics, words, frames)
+    distance = _train_distance(distance_recipe, dynamics, seen, cache, folder)
     history = {
         "dataset": frames.fingerprint,
         "frames": len(frames.frames),
@@ -77,10 +80,8 @@ def run(config: DictConfig) -> int:
         },
         "encoder": encoder_history,
     }
-    learned_distances = LearnedDistances(
-        distance, _felt(dynamics, config.felt), _seen(dynamics, words, frames)
-    )
-    model = assemble(spec, encoder, dynamics, learned_distances, history)
+    distances = LearnedDistances(distance, _felt(dynamics, config.felt), seen)
+    model = assemble(spec, encoder, dynamics, distances, history)
     path = folder / "model"
     card = CARD.format(
         frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
@@ -108,6 +109,16 @@ def assemble(
     model.predictor = dynamics.predictor.cpu()
     model.distances = distances.cpu()
     return model.requires_grad_(False).eval()
+
+
+def _check_read(read: int, proprio: int, words: int) -> None:
+    most = proprio + 2 * words
+    if read and not proprio < read <= most:
+        raise OptionError(
+            f"distance.spec.read must be 0 or in [{proprio + 1}, {most}]: all of "
+            f"dynamics.proprio={proprio}, and some of the 2 words={2 * words} "
+            f"coordinates; got {read}"
+        )
 
 
 def _felt(dynamics: LatentDynamics, size: int) -> ReadDistance | None:
@@ -172,12 +183,26 @@ def _train_dynamics(
 
 
 def _train_distance(
-    recipe: DistanceRecipe, dynamics: LatentDynamics, cache: TokenCache, folder: Path
+    recipe: DistanceRecipe,
+    dynamics: LatentDynamics,
+    seen: ReadDistance | None,
+    cache: TokenCache,
+    folder: Path,
 ) -> TemporalDistance:
+    """On proprio and on where things are, as latents tell them, if it shall read."""
     data = latent_episodes(dynamics.compressor, cache)
+    directions = None
+    if recipe.spec.read:
+        assert dynamics.proprio is not None
+        assert seen is not None
+        felt = dynamics.proprio.weight.detach().to(data.latents)
+        things = seen.read.weight.detach().to(data.latents)
+        count = recipe.spec.read - len(felt)
+        directions = principal_directions(data.latents, things, count)
+        directions = torch.cat((felt, directions))
     log, state = folder / "distance.txt", folder / "distance.safetensors"
     with followed("distance", recipe.schedule.steps, log) as on_step:
-        return train_distance(recipe, data, state, on_step)
+        return train_distance(recipe, data, state, on_step, directions)
 
 
 def _spec(

@@ -98,9 +98,11 @@ class LatentEpisodes:
 class _Learner(nn.Module):
     """The distance and its moving average."""
 
-    def __init__(self, spec: TemporalDistanceSpec) -> None:
+    def __init__(self, spec: TemporalDistanceSpec, directions: Tensor | None) -> None:
         super().__init__()
         self.online = TemporalDistance(spec)
+        if directions is not None:
+            self.online.look_at(directions)
         self.target = deepcopy(self.online).requires_grad_(False)
 
 
@@ -109,11 +111,20 @@ def train_distance(
     data: LatentEpisodes,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
+    directions: Tensor | None = None,
 ) -> TemporalDistance:
-    """Learns the distance; resumes from `state_path` where it exists."""
+    """Learns the distance; resumes from `state_path` where it exists.
+
+    Args:
+        recipe: architecture and schedule.
+        data: latents of the training episodes.
+        state_path: where the state of the training is kept.
+        on_step: called with the steps done and the smoothed loss terms.
+        directions: (spec.read, D) of the latents that it shall look at.
+    """
     torch.manual_seed(recipe.seed)
     device = data.latents.device
-    learner = _Learner(recipe.spec).to(device)
+    learner = _Learner(recipe.spec, directions).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
 
     def loss() -> dict[str, Tensor]:
@@ -183,6 +194,23 @@ def latent_episodes(
         rows = torch.arange(start, min(start + chunk, len(cache.tokens)))
         parts.append(compressor(cache.at(rows).to(device).float()))
     return LatentEpisodes.of(torch.cat(parts), cache.frames)
+
+
+def principal_directions(latents: Tensor, weight: Tensor, count: int) -> Tensor:
+    """Directions (count, D) along which what is read from latents varies most.
+
+    Args:
+        latents: (N, D).
+        weight: (S, D) of the read-out.
+        count: at most S.
+
+    Returns:
+        Rows of the span of `weight`, scaled so that latents have variance 1 along them.
+    """
+    told = (latents - latents.mean(dim=0)) @ weight.T
+    _, axes = torch.linalg.eigh(told.T @ told)  # by growing variance
+    rows = axes.T.flip(0)[:count] @ weight
+    return rows / (latents @ rows.T).std(dim=0)[:, None].clamp(min=1e-6)
 
 
 def _pick(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
