@@ -80,9 +80,23 @@ def test_what_is_read_counts_only_along_the_directions_that_are_read(name):
     torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())
 
 
+def test_a_funnel_is_deep_at_the_goal_and_flat_far_away():
+    felt, seen = ReadDistance(A, 1), ReadDistance(A, 1)
+    with torch.no_grad():
+        felt.read.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        seen.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    learned = LearnedDistances(felt=felt, seen=seen)
+    kind = GoalCost(latent=0.0, near=2.0, radius=0.5)
+    latents = torch.tensor([[[0.0, 0.0]], [[0.3, 0.4]], [[50.0, 0.0]]])
+    found = kind.distance(latents, torch.zeros(1, A), learned)
+    at_gap = 2 * (1 - torch.exp(torch.tensor(-0.25 / 0.5)))
+    torch.testing.assert_close(found, torch.stack((at_gap * 0, at_gap, at_gap * 0 + 2)))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("near", "does not tell what is felt"),
         ("temporal", "the model has no learned distance"),
         ("felt", "does not tell what is felt"),
         ("seen", "does not tell what is seen"),
@@ -133,6 +147,7 @@ def test_the_cost_can_be_differentiated():
         ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
         ({"effort": float("nan")}, "effort must be at least 0, got nan"),
         ({"latent": 0.0}, r"one of \[.*\] must be above 0, all are 0"),
+        ({"radius": 0.0}, "radius must be above 0, got 0.0"),
         ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
     ],
 )

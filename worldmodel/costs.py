@@ -24,9 +24,16 @@ class Imagines(Protocol):
 _LACKS = {
     "temporal": "has no learned distance; take cost=latent",
     "felt": "does not tell what is felt; train it with felt above 0",
-    "seen": "does not tell what is seen; train it with dynamics.words above 0",
+    "seen": "does not tell what is seen; train it with words above 0",
 }
-_DISTANCES = ("latent", *_LACKS)
+# What is weighed, and the learned distances that each needs.
+_TERMS = {
+    "latent": (),
+    "temporal": ("temporal",),
+    "felt": ("felt",),
+    "seen": ("seen",),
+    "near": ("felt", "seen"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,10 @@ class GoalCost:
         temporal: weight of the learned distance, in units of its farthest value.
         felt: weight of the difference in what the robot would feel.
         seen: weight of the difference in where things are that the robot is not.
+        near: weight of a funnel around the goal: 1 - exp(-(felt + seen) / radius). Far
+            away it is flat and leaves the way to the temporal distance, which is
+            coarse at the end, where the funnel is not.
+        radius: of the funnel, in units of felt + seen.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -47,26 +58,32 @@ class GoalCost:
     temporal: float = 0.0
     felt: float = 0.0
     seen: float = 0.0
+    near: float = 0.0
+    radius: float = 0.15
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_DISTANCES, "effort"):
+        for name in (*_TERMS, "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if not any(getattr(self, name) for name in _DISTANCES):
-            raise ValueError(f"one of {[*_DISTANCES]} must be above 0, all are 0")
+        if not any(getattr(self, name) for name in _TERMS):
+            raise ValueError(f"one of {[*_TERMS]} must be above 0, all are 0")
+        if not self.radius > 0:
+            raise ValueError(f"radius must be above 0, got {self.radius}")
         if not 0.0 <= self.path <= 1.0:
             raise ValueError(f"path must be in [0, 1], got {self.path}")
 
     def require(self, learned: LearnedDistances) -> None:
         """Raises ValueError if a weight is above 0 whose distance is not there."""
-        for name, lack in _LACKS.items():
-            if getattr(self, name) and getattr(learned, name) is None:
+        for name, needed in _TERMS.items():
+            missing = [part for part in needed if getattr(learned, part) is None]
+            if getattr(self, name) and missing:
                 raise ValueError(
-                    f"cost.{name} is {getattr(self, name)}, but the model {lack}"
+                    f"cost.{name} is {getattr(self, name)}, but the model "
+                    f"{_LACKS[missing[0]]}"
                 )
 
     def distance(
@@ -81,10 +98,14 @@ class GoalCost:
         if self.temporal and learned.temporal is not None:
             share = learned.temporal(flat, ends) / learned.temporal.spec.farthest
             total = total + self.temporal * share
-        if self.felt and learned.felt is not None:
-            total = total + self.felt * learned.felt(flat, ends)
-        if self.seen and learned.seen is not None:
-            total = total + self.seen * learned.seen(flat, ends)
+        gap = torch.zeros_like(total)
+        for name, read in (("felt", learned.felt), ("seen", learned.seen)):
+            if (getattr(self, name) or self.near) and read is not None:
+                difference = read(flat, ends)
+                total = total + getattr(self, name) * difference
+                gap = gap + difference
+        if self.near:
+            total = total + self.near * (1 - torch.exp(-gap / self.radius))
         return total
 
     def along(
