@@ -11,15 +11,16 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.costs import GoalCost
 from worldmodel.distances import LearnedSpec, TemporalDistanceSpec
-from worldmodel.encoders import VideoViT, VideoViTSpec
+from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
-from worldmodel.model import (
-    WorldModel,
-    WorldModelSpec,
-    encoder_checkpoint,
+from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.parts import (
+    load_compressor,
     load_encoder,
+    save_compressor,
+    save_encoder,
 )
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.predictors import ActionPredictorSpec, Compressor, CompressorSpec
 
 SPEC = WorldModelSpec(
     encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),
@@ -200,7 +201,7 @@ def test_another_encoder_than_the_one_trained_on_is_refused(saved: Path):
 
 
 def test_a_checkpoint_of_another_kind_or_of_nonsense_is_refused(saved: Path):
-    encoder_checkpoint(saved.parent / "encoder", VideoViT(SPEC.encoder), {}, "# E\n")
+    save_encoder(saved.parent / "encoder", VideoViT(SPEC.encoder), {}, "# E\n")
     with pytest.raises(CheckpointError, match="an? 'encoder', not a 'world_model'"):
         WorldModel.from_pretrained(saved.parent / "encoder")
     with pytest.raises(CheckpointError, match="a 'world_model', not an 'encoder'"):
@@ -217,7 +218,7 @@ def test_a_checkpoint_of_another_kind_or_of_nonsense_is_refused(saved: Path):
 
 def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
     encoder = VideoViT(SPEC.encoder, torch.Generator().manual_seed(0))
-    encoder_checkpoint(tmp_path / "encoder", encoder, {"frames": 7}, "# E\n")
+    save_encoder(tmp_path / "encoder", encoder, {"frames": 7}, "# E\n")
     frozen, history = load_encoder(tmp_path / "encoder")
     assert frozen.weights_hash == weights_hash(encoder)
     assert history == {"frames": 7}
@@ -238,3 +239,15 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
 def test_parts_that_do_not_fit_together_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(SPEC, **change)
+
+
+def test_a_compressor_is_saved_with_its_encoder_and_refused_with_another(tmp_path):
+    encoder, other = VideoViT(SPEC.encoder), VideoViT(SPEC.encoder)
+    compressor = Compressor(SPEC.compressor)
+    save_compressor(tmp_path / "compressor", compressor, encoder, "# C\n")
+    again = load_compressor(tmp_path / "compressor", FrozenEncoder(encoder))
+    assert weights_hash(again) == weights_hash(compressor)
+    with pytest.raises(CheckpointError, match="was trained with encoder"):
+        load_compressor(tmp_path / "compressor", FrozenEncoder(other))
+    with pytest.raises(CheckpointError, match="holds a 'compressor', not a 'encoder'"):
+        load_encoder(tmp_path / "compressor")

@@ -13,6 +13,7 @@ say "stage 1 of 3: play"
 say "stage 2 of 3: encoder"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
 say "stage 3 of 3: compressor, predictor, goal distance"
-"$worldmodel" train data="$folder/play" encoder="$folder/pretrain/encoder" out="$folder/train"
+"$worldmodel" train data="$folder/play" encoder="$folder/pretrain/encoder" \
+  compressor="$folder/pretrain/compressor" out="$folder/train"
 say "the model is in $folder/train/model; evaluate it with"
 say "  $worldmodel evaluate model=$folder/train/model"

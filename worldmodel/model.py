@@ -15,7 +15,6 @@ from worldmodel.checkpoint import (
     load_checkpoint,
     load_strict,
     save_checkpoint,
-    weights_hash,
 )
 from worldmodel.context import Context
 from worldmodel.costs import GoalCost, LatentGoalCost
@@ -311,39 +310,3 @@ class WorldModel(nn.Module):
                 "use the encoder of that hash or train again"
             )
         return model.requires_grad_(False).eval()
-
-
-def encoder_checkpoint(
-    path: str | Path, encoder: VideoViT, history: Mapping[str, Any], card: str
-) -> None:
-    """Writes a pretrained encoder as a checkpoint folder."""
-    config = {
-        "kind": "encoder",
-        "spec": asdict(encoder.spec),
-        "encoder_hash": weights_hash(encoder),
-        "history": dict(history),
-    }
-    save_checkpoint(path, config, encoder.state_dict(), card)
-
-
-def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
-    """Reads an encoder folder: the frozen encoder and its history.
-
-    Raises:
-        CheckpointError: missing, damaged, or no encoder.
-    """
-    checkpoint = load_checkpoint(path)
-    if checkpoint.config.get("kind") != "encoder":
-        raise CheckpointError(
-            f"{path} holds a {checkpoint.config.get('kind')!r}, not an 'encoder'"
-        )
-    try:
-        spec = VideoViTSpec(**checkpoint.config["spec"])
-        history = checkpoint.config["history"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: config.json is not understood: {error}"
-        ) from error
-    encoder = VideoViT(spec)
-    load_strict(encoder, checkpoint.tensors)
-    return FrozenEncoder(encoder), history

@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
-from worldmodel.model import WorldModel, load_encoder
+from worldmodel.model import WorldModel
+from worldmodel.parts import load_compressor, load_encoder
 
 SIDE = 32
 COLLECT = ["episodes=3", "steps=8", "workers=1", f"height={SIDE}", f"width={SIDE}"]
@@ -79,6 +80,22 @@ def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
     assert run("train", *options, *wide) == 2
     assert "must be 0 or in [7, 38]" in capsys.readouterr().err
     assert not (folder / "none").exists()
+
+
+def test_training_goes_on_from_the_pretrained_compressor(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    options = [f"data={data}", f"encoder={encoder}", *TRAIN]
+    start = [f"compressor={folder / 'pre' / 'compressor'}", "dynamics.schedule.steps=1"]
+    slow = "dynamics.schedule.learning_rate=1e-9"
+    out = folder / "started"
+    assert run("train", *options, f"out={out}", *start, slow) == 0
+    model = WorldModel.from_pretrained(out / "model")
+    begun = load_compressor(folder / "pre" / "compressor", model.encoder)
+    for name, weight in model.compressor.state_dict().items():
+        torch.testing.assert_close(weight, begun.state_dict()[name])
+    small = ["dynamics.compressor.hidden=8", f"out={folder / 'none'}"]
+    assert run("train", *options, *start, *small) == 2
+    assert "dynamics.compressor says" in capsys.readouterr().err
 
 
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):

@@ -1,7 +1,8 @@
 """Pretrains the video-JEPA encoder on a dataset of play, without labels or rewards.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `encoder/`, a checkpoint of the encoder alone.
+The run folder ends with `encoder/`, a checkpoint of the encoder alone, and with
+`compressor/`, which `worldmodel train` may go on from.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
-from worldmodel.model import encoder_checkpoint
+from worldmodel.parts import save_compressor, save_encoder
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
@@ -22,6 +23,13 @@ play ({data}). Its recipe stands in `config.json`.
 """
 
 
+COMPRESSOR_CARD = """# Compressor
+
+What the encoder beside it was pretrained with: tokens to one latent. `worldmodel train
+compressor=...` goes on from it.
+"""
+
+
 def run(config: DictConfig) -> int:
     """Pretrains and writes the encoder."""
     recipe: PretrainRecipe = instantiate(config.recipe)
@@ -29,7 +37,7 @@ def run(config: DictConfig) -> int:
     frames = open_frames(config.data)
     folder = open_run_folder("pretrain", config).path
     with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
-        encoder = pretrain(
+        trained = pretrain(
             recipe, frames, device, folder / "state.safetensors", on_step
         )
     history = {
@@ -40,6 +48,9 @@ def run(config: DictConfig) -> int:
         "recipe": OmegaConf.to_container(config.recipe, resolve=True),
     }
     card = CARD.format(frames=len(frames.frames), data=frames.fingerprint[:12])
-    encoder_checkpoint(folder / "encoder", encoder, history, card)
+    encoder = trained.encoder.cpu()
+    save_encoder(folder / "encoder", encoder, history, card)
+    compressor = trained.dynamics.compressor.cpu()
+    save_compressor(folder / "compressor", compressor, encoder, COMPRESSOR_CARD)
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

@@ -27,7 +27,9 @@ from worldmodel.distances import (
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
-from worldmodel.model import WorldModel, WorldModelSpec, load_encoder
+from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.parts import load_compressor, load_encoder
+from worldmodel.predictors import Compressor
 from worldmodel.predictors.objective import LatentDynamics
 from worldmodel.training.distance import (
     DistanceRecipe,
@@ -55,6 +57,7 @@ def run(config: DictConfig) -> int:
     cost: GoalCost = instantiate(config.cost)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
+    start = _start(config.compressor, encoder, dynamics_recipe)
     frames = open_frames(config.data)
     if not 0 <= config.felt <= dynamics_recipe.proprio:
         raise OptionError(
@@ -67,7 +70,7 @@ def run(config: DictConfig) -> int:
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     words = _word_targets(encoder, frames, config.words, dynamics_recipe.seed)
-    dynamics = _train_dynamics(dynamics_recipe, cache, words, folder, device)
+    dynamics = _train_dynamics(dynamics_recipe, cache, words, folder, device, start)
     seen = _seen(dynamics, words, frames)
     distance = _train_distance(distance_recipe, dynamics, seen, cache, folder)
     history = {
@@ -109,6 +112,20 @@ def assemble(
     model.predictor = dynamics.predictor.cpu()
     model.distances = distances.cpu()
     return model.requires_grad_(False).eval()
+
+
+def _start(
+    path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
+) -> Compressor | None:
+    if path is None:
+        return None
+    start = load_compressor(path, encoder)
+    if start.spec != recipe.compressor:
+        raise OptionError(
+            f"{path} is a compressor {start.spec}, dynamics.compressor says "
+            f"{recipe.compressor}"
+        )
+    return start
 
 
 def _check_read(read: int, proprio: int, words: int) -> None:
@@ -176,10 +193,11 @@ def _train_dynamics(
     words: torch.Tensor,
     folder: Path,
     device: torch.device,
+    start: Compressor | None,
 ) -> LatentDynamics:
     log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
     with followed("dynamics", recipe.schedule.steps, log) as on_step:
-        return train_dynamics(recipe, cache, words, device, state, on_step)
+        return train_dynamics(recipe, cache, words, device, state, on_step, start)
 
 
 def _train_distance(

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache, Windows
-from worldmodel.encoders.video_vit import VideoViT
 from worldmodel.predictors.objective import Experience
 from worldmodel.pretraining.joint import JointPretraining, JointSpec
 from worldmodel.pretraining.vjepa import ema_update
@@ -60,8 +59,8 @@ def pretrain(
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
-) -> VideoViT:
-    """Pretrains an encoder; resumes from `state_path` where it exists.
+) -> JointPretraining:
+    """Pretrains an encoder and a compressor; resumes from `state_path` where it exists.
 
     Args:
         recipe: Model and schedule.
@@ -71,7 +70,7 @@ def pretrain(
         on_step: Called with the steps done and the smoothed loss terms.
 
     Returns:
-        The encoder, trained.
+        Encoder and compressor, trained, among what they were trained with.
     """
     torch.manual_seed(recipe.seed)
     model = JointPretraining(recipe.model).to(device)
@@ -103,4 +102,4 @@ def pretrain(
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
 
     fit(Job(model, loss, generator, follow), recipe.schedule, state_path, on_step)
-    return model.encoder
+    return model
