@@ -249,5 +249,5 @@ def test_a_compressor_is_saved_with_its_encoder_and_refused_with_another(tmp_pat
     assert weights_hash(again) == weights_hash(compressor)
     with pytest.raises(CheckpointError, match="was trained with encoder"):
         load_compressor(tmp_path / "compressor", FrozenEncoder(other))
-    with pytest.raises(CheckpointError, match="holds a 'compressor', not a 'encoder'"):
+    with pytest.raises(CheckpointError, match="holds a 'compressor', not an 'encoder'"):
         load_encoder(tmp_path / "compressor")

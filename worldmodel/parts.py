@@ -87,7 +87,8 @@ def _load(path: str | Path, kind: str) -> Checkpoint:
     checkpoint = load_checkpoint(path)
     found = checkpoint.config.get("kind")
     if found != kind:
-        raise CheckpointError(f"{path} holds a {found!r}, not a {kind!r}")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise CheckpointError(f"{path} holds a {found!r}, not {article} {kind!r}")
     return checkpoint
 
 
