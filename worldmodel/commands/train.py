@@ -78,6 +78,9 @@ def run(config: DictConfig) -> int:
         "frames": len(frames.frames),
         "device": device.type,
         "recipe": {
+            "still": config.still,
+            "words": config.words,
+            "goes_on_from_compressor": start is not None,
             "dynamics": OmegaConf.to_container(config.dynamics, resolve=True),
             "distance": OmegaConf.to_container(config.distance, resolve=True),
         },
