@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldmodel.data import FrameCache, SplitRule
+from worldmodel.data import FrameCache
 from worldmodel.distances.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
@@ -17,6 +17,7 @@ from worldmodel.distances.temporal import (
 )
 from worldmodel.predictors import Compressor
 from worldmodel.pretraining.vjepa import ema_update
+from worldmodel.training.felt import training_rows
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
 from worldmodel.training.tokens import TokenCache
 
@@ -89,10 +90,9 @@ class LatentEpisodes:
         lengths = offsets[1:] - offsets[:-1]
         first = offsets[:-1].repeat_interleave(lengths)
         last = (offsets[1:] - 1).repeat_interleave(lengths)
-        trains = torch.from_numpy(SplitRule().holds("train", frames.episodes))
-        trains = trains.repeat_interleave(lengths)
         rows = torch.arange(len(first))
-        return cls(latents, first, last, rows[trains & (rows < last)])
+        usable = training_rows(frames) & (rows < last)
+        return cls(latents, first, last, rows[usable])
 
 
 class _Learner(nn.Module):

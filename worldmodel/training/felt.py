@@ -31,7 +31,12 @@ def standardised_proprio(cache: FrameCache, size: int) -> Tensor:
     felt = felt[:, :size].float()
     if size == 0:
         return felt
-    trains = SplitRule().holds("train", cache.episodes).repeat(cache.lengths)
-    seen = felt[torch.from_numpy(trains)]
+    seen = felt[training_rows(cache)]
     std = seen.std(dim=0, correction=0)
     return (felt - seen.mean(dim=0)) / torch.where(std > 1e-6, std, torch.inf)
+
+
+def training_rows(cache: FrameCache) -> Tensor:
+    """Bool (N,): the rows of the training split."""
+    holds = SplitRule().holds("train", cache.episodes)
+    return torch.from_numpy(holds.repeat(cache.lengths))

@@ -10,19 +10,22 @@ word counts alike, however few its pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.data import FrameCache, SplitRule
+from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
+from worldmodel.training.felt import training_rows
 
 _SAMPLE = 300  # frames that the usual picture is the median of
 _COLOURS = 60_000  # pixels that are clustered
 _ROUNDS = 12
 _UNUSUAL = 32  # least difference of a channel
 _LEVELS = 32  # per channel, in the table from colour to word
+_STEP = 256 // _LEVELS
 _SURE = 3.0  # pixels at which a word's place is half trusted
 _CHUNK = 256
 
@@ -63,19 +66,22 @@ class VisualWords:
         pixels = sums[0].clamp(min=1.0)
         return torch.stack((sums[0], sums[1] / pixels, sums[2] / pixels), dim=-1)
 
-    def _words_of(self, frames: Tensor) -> Tensor:
-        level = 256 // _LEVELS
-        axis = torch.arange(_LEVELS) * level + level / 2
+    @cached_property
+    def _table(self) -> Tensor:
+        """The nearest word of each of _LEVELS ** 3 colours."""
+        axis = torch.arange(_LEVELS) * _STEP + _STEP / 2
         grid = torch.cartesian_prod(axis, axis, axis)
-        nearest = torch.cdist(grid, self.colours).argmin(dim=1)
-        red, green, blue = (frames // level).long().unbind(-1)
-        words = nearest[(red * _LEVELS + green) * _LEVELS + blue]
+        return torch.cdist(grid, self.colours).argmin(dim=1)
+
+    def _words_of(self, frames: Tensor) -> Tensor:
+        red, green, blue = (frames // _STEP).long().unbind(-1)
+        words = self._table[(red * _LEVELS + green) * _LEVELS + blue]
         return torch.where(_unusual(frames, self.usual), words, len(self.colours))
 
 
 def usual_picture(cache: FrameCache, generator: torch.Generator) -> Tensor:
     """Median (height, width, 3) uint8 of some frames of the training split."""
-    rows = _training_rows(cache, _SAMPLE, generator)
+    rows = _some_rows(cache, _SAMPLE, generator)
     frames = np.asarray(cache.frames[rows.numpy()])
     return torch.from_numpy(np.median(frames, axis=0).astype(np.uint8))
 
@@ -94,7 +100,7 @@ def find_words(
     Raises:
         WorldModelError: there are fewer differing pixels than words.
     """
-    frames = cache.frames_at(_training_rows(cache, 4 * _SAMPLE, generator))
+    frames = cache.frames_at(_some_rows(cache, 4 * _SAMPLE, generator))
     pixels = frames[_unusual(frames, usual)].float()
     if not 1 <= count <= len(pixels):
         raise WorldModelError(
@@ -129,7 +135,7 @@ def word_targets(
         for start in range(0, len(cache.frames), _CHUNK)
     ]
     found = torch.cat(parts)  # (N, K, 3)
-    trains = _trains(cache)
+    trains = training_rows(cache)
     pixels, places, amount = found[..., 0], found[..., 1:], found[..., 0].sqrt()
     trust = pixels / (pixels + _SURE)
     trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
@@ -153,7 +159,7 @@ def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
         (K, 2) shares of the variance of row and column, in [0, 1], that a weighted
         regression on proprio and its squares leaves on the training split.
     """
-    trains = _trains(cache)
+    trains = training_rows(cache)
     felt = torch.from_numpy(cache.proprio)[trains].double()
     felt = (felt - felt.mean(dim=0)) / felt.std(dim=0).clamp(min=1e-6)
     inputs = torch.cat((torch.ones(len(felt), 1), felt, felt.square()), dim=1)
@@ -171,15 +177,9 @@ def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
     return torch.stack(shares).clamp(0.0, 1.0).float()
 
 
-def _trains(cache: FrameCache) -> Tensor:
-    """Bool (N,): rows of the training split."""
-    holds = SplitRule().holds("train", cache.episodes)
-    return torch.from_numpy(holds.repeat(cache.lengths))
-
-
-def _training_rows(cache: FrameCache, most: int, generator: torch.Generator) -> Tensor:
+def _some_rows(cache: FrameCache, most: int, generator: torch.Generator) -> Tensor:
     """At most so many rows of the training split, drawn, in order."""
-    rows = _trains(cache).nonzero().flatten()
+    rows = training_rows(cache).nonzero().flatten()
     drawn = torch.randperm(len(rows), generator=generator)[:most]
     return rows[drawn.sort().values]
 
