@@ -143,8 +143,12 @@ def imagination_gate(
     batch = windows.at(windows.spread(count))
     known = model.context_frames
     latents = torch.cat([model.encode(f) for f in batch.frames.split(64)])
-    past, true = latents[:, :known], latents[:, known:].flatten(-2).numpy()
-    context = model.context(past, batch.actions[:, : known - 1])
+    felt = batch.proprio
+    whole = model.context(latents, batch.actions[:, :-1], felt)  # corrected by proprio
+    past, true = whole.latents[:, :known], whole.latents[:, known:]
+    true = true.flatten(-2).numpy()
+    taken = batch.actions[:, : known - 1]
+    context = model.context(latents[:, :known], taken, felt[:, :known])
     actions = batch.actions[:, known - 1 : -1]
     wrong = torch.from_numpy(shuffle_actions(actions.numpy(), seed=0))
     imagined = model.imagine(context, actions[:, None])[:, 0].flatten(-2).numpy()
@@ -204,7 +208,7 @@ def axis_gate(
     """How far one unit of each action moves the imagined gripper."""
     batch = windows.at(windows.spread(count))
     latents = torch.cat([model.encode(f) for f in batch.frames.split(64)])
-    context = model.context(latents, batch.actions[:, :-1])
+    context = model.context(latents, batch.actions[:, :-1], batch.proprio)
     unit = torch.eye(len(ACTION_NAMES))[None, :, None].expand(count, -1, 1, -1)
     plus = model.imagine(context, unit)[:, :, 0].flatten(-2).numpy()
     minus = model.imagine(context, -unit)[:, :, 0].flatten(-2).numpy()

@@ -2,9 +2,9 @@
 
     python -m benchmarks.perfect_latents --data data/play --task Push --n 40
 
-Predictor and temporal distance are learned from the true state of the recorded play
-(12 numbers) instead of from pictures, and planned with on validation problems. What
-fails here fails with any encoder. `--noise` adds what an encoder's error would.
+Predictor, temporal distance and habit are learned from the true state of the recorded
+play (12 numbers) instead of from pictures, and planned with on validation problems.
+What fails here fails with any encoder. `--noise` adds what an encoder's error would.
 """
 
 from __future__ import annotations
@@ -15,50 +15,54 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from envs.simulation import ACTION_NAMES, Quantities
 from planners import CEM
-from planners.contract import CostFn
+from planners.contract import CostFn, ProposeFn
 from planners.mpc import MPC
+from worldmodel.context import Context
 from worldmodel.costs import GoalCost
 from worldmodel.data import FrameCache, LeRobotDataset
-from worldmodel.distances import LearnedDistances, TemporalDistanceSpec
+from worldmodel.distances import LearnedDistances, LookSpec, TemporalDistanceSpec
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of
 from worldmodel.evaluation.privileged import SimulatorPolicy
 from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import run
 from worldmodel.evaluation.statistics import wilson_interval
+from worldmodel.habit import Habit, HabitProposals
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.training.distance import DistanceRecipe, LatentEpisodes, train_distance
-from worldmodel.training.loop import Job, Schedule, fit
+from worldmodel.training.distance import DistanceRecipe, train_distance
+from worldmodel.training.habit import HabitRecipe, train_habit
+from worldmodel.training.latents import LatentEpisodes
+from worldmodel.training.loop import Schedule
+from worldmodel.training.predictor import PredictorRecipe, train_predictor
 
 SIDE = 32  # [px], nobody looks
 LENGTH_M = 0.1  # positions are counted in units of it
-WINDOW = 6  # moments that the predictor learns from at once
-WINDOWS = 128  # per step
-HUBER = 0.1  # in units of LENGTH_M: 1 cm
 
 
 def perfect_latent(now: Quantities) -> list[float]:
-    """The true state as a latent (12,)."""
+    """The true state as a latent (12,), the cube's place first."""
     _, x, y, _ = now.cube_quat
     return [
+        *(now.cube_pos_world / LENGTH_M),
         *(now.gripper_pos_world / LENGTH_M),
         math.sin(now.gripper_yaw),
         math.cos(now.gripper_yaw),
         now.gripper_opening / 0.04,
-        *(now.cube_pos_world / LENGTH_M),
         math.sin(now.cube_yaw),
         math.cos(now.cube_yaw),
         1 - 2 * (x**2 + y**2),  # how upright the cube stands
     ]
 
 
-POSITIONS = [0, 1, 2, 6, 7, 8]
+POSITIONS = slice(0, 6)
 SIZE = 12
+# The cube's place is the goal, and 1 cm from it is there.
+LOOK = LookSpec(SIZE, read=SIZE, aim=3)
+NEAR = 0.1
 
 
 def latents_of(states: np.ndarray) -> Tensor:
@@ -83,43 +87,12 @@ def read_play(path: str) -> Play:
     return Play(episodes, torch.from_numpy(np.asarray(cache.actions)))
 
 
-def train_predictor(play: Play, steps: int, seed: int) -> ActionPredictor:
-    """Learns one-step predictions, and roll-outs in the second half of the steps."""
-    torch.manual_seed(seed)
-    spec = ActionPredictorSpec(latent_dim=SIZE, width=128)
-    predictor = ActionPredictor(spec)
-    generator = torch.Generator().manual_seed(seed)
-    data = play.episodes
-    begins = data.rows[data.last[data.rows] - data.rows >= WINDOW - 1]
-    done = 0
-
-    def loss() -> dict[str, Tensor]:
-        nonlocal done
-        done += 1
-        drawn = begins[torch.randint(len(begins), (WINDOWS,), generator=generator)]
-        rows = drawn[:, None] + torch.arange(WINDOW)
-        latents, actions = data.latents[rows], play.actions[rows]
-        after = latents[:, 1:]
-        total = F.huber_loss(
-            predictor(latents[:, :-1], actions[:, :-1]), after, delta=HUBER
-        )
-        if done > steps // 2:
-            rolled = predictor.rollout(
-                latents[:, :1], actions[:, :0], actions[:, None, :-1]
-            )
-            total = total + F.huber_loss(rolled[:, 0], after, delta=HUBER)
-        return {"total": total / HUBER}
-
-    schedule = Schedule(steps=steps, learning_rate=2e-3, weight_decay=0.01)
-    fit(Job(predictor, loss, generator), schedule)
-    return predictor
-
-
 @dataclass
-class PerfectLatentCost:
-    """The planning cost on true states, imagined by the learned predictor."""
+class PerfectLatents:
+    """Cost and proposals on true states, imagined by the learned predictor."""
 
     predictor: ActionPredictor
+    habit: Habit
     learned: LearnedDistances
     kind: GoalCost
     noise_cm: float
@@ -140,10 +113,17 @@ class PerfectLatentCost:
 
         return evaluate
 
+    def proposals(self, states: np.ndarray, goals: np.ndarray) -> ProposeFn:
+        """What the habit would do from true states (B, n) to goals (B, n)."""
+        now, goal = self._seen(states)[:, None, None], self._seen(goals)[:, None]
+        context = Context(now, now.new_zeros(len(now), 0, len(ACTION_NAMES)))
+        return HabitProposals(self.habit, self.predictor, context, goal)
+
     def _seen(self, states: np.ndarray) -> Tensor:
         latents = latents_of(states)
-        error = torch.randn(len(latents), len(POSITIONS), generator=self.generator)
-        latents[:, POSITIONS] += self.noise_cm / (100 * LENGTH_M) * error
+        places = latents[:, POSITIONS]
+        error = torch.randn(places.shape, generator=self.generator)
+        places += self.noise_cm / (100 * LENGTH_M) * error
         return latents
 
 
@@ -156,30 +136,50 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0, help="[cm] per axis")
     parser.add_argument("--predictor-steps", type=int, default=3000)
     parser.add_argument("--distance-steps", type=int, default=8000)
+    parser.add_argument("--habit-steps", type=int, default=6000)
     parser.add_argument("--horizon", type=int, default=6)
     parser.add_argument("--path", type=float, default=0.3)
+    parser.add_argument("--std", type=float, default=0.15, help="of the search")
     parser.add_argument("--reluctance", type=float, default=0.02, help="see MPC")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     play = read_play(options.data)
-    print(f"{len(play.episodes.latents)} moments of play", flush=True)
-    predictor = train_predictor(play, options.predictor_steps, options.seed)
-    recipe = DistanceRecipe(
-        schedule=Schedule(steps=options.distance_steps),
-        spec=TemporalDistanceSpec(latent_dim=SIZE, hidden=512),
-        ahead=8,
-        momentum=0.98,
-        seed=options.seed,
+    data = play.episodes
+    print(f"{len(data.latents)} moments of play", flush=True)
+    predictor = train_predictor(
+        PredictorRecipe(
+            Schedule(options.predictor_steps, learning_rate=2e-3, weight_decay=0.01),
+            ActionPredictorSpec(latent_dim=SIZE, width=128),
+            window=6,
+            huber=0.1,
+            seed=options.seed,
+        ),
+        data,
+        play.actions,
     )
-    distance = train_distance(recipe, play.episodes)
+    distance = train_distance(
+        DistanceRecipe(
+            Schedule(options.distance_steps),
+            TemporalDistanceSpec(LOOK, hidden=512, near=NEAR),
+            ahead=8,
+            momentum=0.98,
+            seed=options.seed,
+        ),
+        data,
+        directions=torch.eye(SIZE),
+    )
+    recipe = HabitRecipe(Schedule(options.habit_steps), seed=options.seed)
+    habit = train_habit(recipe, data, play.actions, distance)
     env = make_env(options.task, SIDE, SIDE)
     made = task_problems(env, "validation", options.n)
     problems = collect_problems(made, "validation", environment_fingerprint(env))
     kind = GoalCost(latent=0.0, temporal=1.0, path=options.path)
-    cost = PerfectLatentCost(predictor, LearnedDistances(distance), kind, options.noise)
-    planner = CEM(samples=64, elites=8, iterations=3, std=0.6, correlation=0.5)
+    perfect = PerfectLatents(
+        predictor, habit, LearnedDistances(distance), kind, options.noise
+    )
+    planner = CEM(samples=64, elites=8, iterations=3, std=options.std, correlation=0.5)
     mpc = MPC(planner, options.horizon, reluctance=options.reluctance)
-    policy = SimulatorPolicy(mpc, cost.cost, len(ACTION_NAMES))
+    policy = SimulatorPolicy(mpc, perfect.cost, len(ACTION_NAMES), perfect.proposals)
     rules = problems.protocol("perfect latents", env.budget)
     episodes = list(run(problems, rules, policy, env, group=options.n))
     solved = sum(episode.success for episode in episodes)

@@ -10,6 +10,9 @@ from torch import Tensor
 CostFn = Callable[[Tensor], Tensor]
 """Costs (B, N) of candidate action sequences (B, N, H, A); lower is better."""
 
+ProposeFn = Callable[[Tensor], Tensor]
+"""Action sequences (B, E, H, A) worth a look; given noise (B, E, H, A) to vary them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Guess:

@@ -1,6 +1,6 @@
 """Model-predictive control: plan, execute the first actions, shift, plan again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,10 +10,11 @@ from planners.contract import (
     Guess,
     Plan,
     Planner,
+    ProposeFn,
     require_at_least,
     require_positive,
 )
-from planners.noise import fold
+from planners.noise import fold, normal
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,9 @@ class MPC:
             the problem as it stood.
         reluctance: least gain in cost, over doing nothing, for which a plan is
             executed; otherwise zeros are, and the plan waits. 0 executes every plan.
+        proposals: candidates that are asked for from outside, where there is someone
+            to ask; the first is what they would do, the others vary it.
+        proposal_std: standard deviation of that variation, at each step.
     """
 
     planner: Planner
@@ -58,6 +62,8 @@ class MPC:
     execute: int = 1
     warm_std: float | None = None
     reluctance: float = 0.0
+    proposals: int = 16
+    proposal_std: float = 0.1
 
     def __post_init__(self) -> None:
         if not 1 <= self.execute <= self.horizon:
@@ -67,6 +73,8 @@ class MPC:
         if self.warm_std is not None:
             require_positive("warm_std", self.warm_std)
         require_at_least("reluctance", self.reluctance, 0.0)
+        require_at_least("proposals", self.proposals, 0)
+        require_at_least("proposal_std", self.proposal_std, 0.0)
 
     def start(
         self, seeds: Tensor, action_size: int, dtype: torch.dtype = torch.float32
@@ -82,13 +90,24 @@ class MPC:
         zeros = torch.zeros(shape, dtype=dtype, device=seeds.device)
         return MPCState(Guess(zeros), control_step=0, seeds=seeds)
 
-    def step(self, cost: CostFn, state: MPCState) -> tuple[Tensor, Plan, MPCState]:
+    def step(
+        self, cost: CostFn, state: MPCState, propose: ProposeFn | None = None
+    ) -> tuple[Tensor, Plan, MPCState]:
         """Gives the actions (B, execute, A) to execute now, their plan, the next state.
 
         Where the plan is invalid the actions are the rest of the last valid plan.
+
+        Args:
+            cost: of candidates.
+            state: what `start` or the step before gave.
+            propose: gives `proposals` candidates that the search begins with, beside
+                those it remembers; None for none.
         """
         seeds = fold(state.seeds, state.control_step)
-        plan = self.planner.plan(cost, state.guess, seeds)
+        begin = state.guess
+        if propose is not None and self.proposals:
+            begin = _beside(begin, propose(self._variation(seeds, begin.mean)))
+        plan = self.planner.plan(cost, begin, seeds)
         guess = shift(plan.next_guess, self.execute, self.warm_std)
         control_step = state.control_step + self.execute
         actions = plan.actions[:, : self.execute]
@@ -98,11 +117,28 @@ class MPC:
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         return actions, plan, MPCState(guess, control_step, state.seeds)
 
+    def _variation(self, seeds: Tensor, like: Tensor) -> Tensor:
+        """Noise (B, proposals, H, A): none for the first proposal."""
+        shape = like.shape[1:]
+        own = fold(seeds, _PROPOSALS)  # not the noise of the search
+        noise = normal(own, 0, range(self.proposals), *shape).to(like.dtype)
+        noise[:, 0] = 0.0
+        return self.proposal_std * noise
+
     @torch.no_grad()
     def _waits(self, cost: CostFn, plan: Plan) -> Tensor:
         """Bool (B,): whether a valid plan gains too little over doing nothing."""
         idle = cost(torch.zeros_like(plan.actions)[:, None])[:, 0]
         return (idle - plan.cost < self.reluctance) & ~plan.invalid
+
+
+_PROPOSALS = 1  # use of a control step's seeds
+
+
+def _beside(guess: Guess, proposed: Tensor) -> Guess:
+    """The guess with proposals (B, E, H, A) among its elites."""
+    known = [] if guess.elites is None else [guess.elites]
+    return replace(guess, elites=torch.cat([proposed, *known], dim=1))
 
 
 def shift(guess: Guess, steps: int, std: float | None = None) -> Guess:

@@ -9,6 +9,7 @@ from worldmodel.costs import TILE, GoalCost, LatentGoalCost, single_costs
 from worldmodel.distances import (
     LearnedDistances,
     LearnedSpec,
+    LookSpec,
     ReadDistance,
     TemporalDistance,
     TemporalDistanceSpec,
@@ -54,7 +55,7 @@ def test_the_cost_is_its_formula():
 
 
 def test_the_learned_distance_counts_in_shares_of_its_farthest():
-    temporal = TemporalDistance(TemporalDistanceSpec(latent_dim=A, hidden=8))
+    temporal = TemporalDistance(TemporalDistanceSpec(LookSpec(latent_dim=A), hidden=8))
     learned = LearnedDistances(temporal)
     kind = GoalCost(latent=0.0, temporal=3.0, path=0.0)
     a = actions()
@@ -74,7 +75,8 @@ def test_what_is_read_counts_only_along_the_directions_that_are_read(name):
         read.read.weight.copy_(torch.tensor([[2.0, 0.0]]))
     kind = GoalCost(latent=0.0, path=0.0, **{name: 3.0})
     a = actions()
-    learned = LearnedDistances(**{name: read})
+    learned = LearnedDistances()
+    setattr(learned, name, read)
     found = LatentGoalCost(Adds(), context(), GOALS, kind, learned)(a)
     gap = a.sum(2)[..., 0] - GOALS[:, :, 0]
     torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())

@@ -10,9 +10,10 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.costs import GoalCost
-from worldmodel.distances import LearnedSpec, TemporalDistanceSpec
+from worldmodel.distances import LearnedSpec, LookSpec, TemporalDistanceSpec
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
+from worldmodel.habit import HabitSpec
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.parts import (
     load_compressor,
@@ -27,7 +28,11 @@ SPEC = WorldModelSpec(
     compressor=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
     predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
     action_spec=ActionSpec.from_json(ACTION_SPEC),
-    distances=LearnedSpec(TemporalDistanceSpec(latent_dim=6, hidden=8), felt=2, seen=4),
+    distances=LearnedSpec(
+        TemporalDistanceSpec(LookSpec(latent_dim=6), hidden=8), felt=2, seen=4
+    ),
+    habit=HabitSpec(LookSpec(latent_dim=6, read=3, aim=1), hidden=8),
+    anchor=2,
     cost=GoalCost(temporal=0.5, path=0.1),
 )
 
@@ -230,9 +235,15 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
         ({"predictor": replace(SPEC.predictor, action_size=4)}, "must be 5 as the"),
         ({"predictor": replace(SPEC.predictor, latent_dim=7)}, "dim=6, got 7"),
         (
-            {"distances": LearnedSpec(TemporalDistanceSpec(latent_dim=9))},
-            "distances.temporal.latent_dim",
+            {"distances": LearnedSpec(TemporalDistanceSpec(LookSpec(latent_dim=9)))},
+            "distances.temporal.look.latent_dim",
         ),
+        ({"habit": HabitSpec(LookSpec(latent_dim=9))}, "habit.look.latent_dim .*got 9"),
+        (
+            {"habit": HabitSpec(LookSpec(latent_dim=6), action_size=4)},
+            "habit.action_size must be 5",
+        ),
+        ({"anchor": -1}, "anchor must be at least 0, got -1"),
         ({"compressor": replace(SPEC.compressor, patches=9)}, r"\(4, 12\), got \(9,"),
     ],
 )

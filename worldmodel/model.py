@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
+from worldmodel.anchor import Anchor
 from worldmodel.checkpoint import (
     load_checkpoint,
     load_strict,
@@ -21,10 +22,12 @@ from worldmodel.costs import GoalCost, LatentGoalCost
 from worldmodel.distances import (
     LearnedDistances,
     LearnedSpec,
+    LookSpec,
     TemporalDistanceSpec,
 )
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError, WorldModelError
+from worldmodel.habit import Habit, HabitProposals, HabitSpec
 from worldmodel.predictors import (
     ActionPredictor,
     ActionPredictorSpec,
@@ -43,6 +46,8 @@ class WorldModelSpec:
         predictor: the action-conditioned predictor.
         action_spec: what the actions mean.
         distances: the learned goal distances.
+        habit: what proposes actions to a search, or None.
+        anchor: leading dimensions of proprio that correct latents; 0 for none.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -51,16 +56,21 @@ class WorldModelSpec:
     predictor: ActionPredictorSpec
     action_spec: ActionSpec
     distances: LearnedSpec = field(default_factory=LearnedSpec)
+    habit: HabitSpec | None = None
+    anchor: int = 0
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
         self._check_latents()
+        if self.anchor < 0:
+            raise ValueError(f"anchor must be at least 0, got {self.anchor}")
         wanted = self.action_spec.size * self.action_spec.block
-        if self.predictor.action_size != wanted:
-            raise ValueError(
-                f"predictor.action_size must be {wanted} as the action spec says, "
-                f"got {self.predictor.action_size}"
-            )
+        for name, part in (("predictor", self.predictor), ("habit", self.habit)):
+            if part is not None and part.action_size != wanted:
+                raise ValueError(
+                    f"{name}.action_size must be {wanted} as the action spec says, "
+                    f"got {part.action_size}"
+                )
 
     def _check_latents(self) -> None:
         """Raises if what one part gives is not what the next one takes."""
@@ -71,15 +81,16 @@ class WorldModelSpec:
                 "compressor.patches and compressor.token_dim must be those of the "
                 f"encoder, {wanted}, got {got}"
             )
-        parts = {
-            "predictor": self.predictor,
-            "distances.temporal": self.distances.temporal,
-        }
-        for name, part in parts.items():
-            if part is not None and part.latent_dim != self.compressor.dim:
+        parts = {"predictor": self.predictor.latent_dim}
+        if self.distances.temporal is not None:
+            parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
+        if self.habit is not None:
+            parts["habit.look"] = self.habit.look.latent_dim
+        for name, dim in parts.items():
+            if dim != self.compressor.dim:
                 raise ValueError(
                     f"{name}.latent_dim must be compressor.dim={self.compressor.dim}, "
-                    f"got {part.latent_dim}"
+                    f"got {dim}"
                 )
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +101,8 @@ class WorldModelSpec:
             "predictor": asdict(self.predictor),
             "action_spec": self.action_spec.to_json(),
             "distances": asdict(self.distances),
+            "habit": None if self.habit is None else asdict(self.habit),
+            "anchor": self.anchor,
             "cost": asdict(self.cost),
         }
 
@@ -98,15 +111,23 @@ class WorldModelSpec:
         """The spec from what `to_json` gave."""
         distances = dict(values["distances"])
         if distances["temporal"] is not None:
-            distances["temporal"] = TemporalDistanceSpec(**distances["temporal"])
+            temporal = _with_look(distances["temporal"])
+            distances["temporal"] = TemporalDistanceSpec(**temporal)
+        habit = values["habit"]
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
             compressor=CompressorSpec(**values["compressor"]),
             predictor=ActionPredictorSpec(**values["predictor"]),
             action_spec=ActionSpec.from_json(values["action_spec"]),
             distances=LearnedSpec(**distances),
+            habit=None if habit is None else HabitSpec(**_with_look(habit)),
+            anchor=values["anchor"],
             cost=GoalCost(**values["cost"]),
         )
+
+
+def _with_look(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "look": LookSpec(**values["look"])}
 
 
 class WorldModel(nn.Module):
@@ -127,6 +148,9 @@ class WorldModel(nn.Module):
         self.compressor = Compressor(spec.compressor)
         self.predictor = ActionPredictor(spec.predictor)
         self.distances = LearnedDistances.of(spec.distances, spec.compressor.dim)
+        self.habit = None if spec.habit is None else Habit(spec.habit)
+        dim = spec.compressor.dim
+        self.anchor = Anchor(dim, spec.anchor) if spec.anchor else None
 
     @property
     def height(self) -> int:
@@ -192,8 +216,29 @@ class WorldModel(nn.Module):
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
     ) -> Context:
-        """The past as `imagine` and `goal_cost` take it; proprio is not used yet."""
-        return Context(latents, actions, proprio)
+        """The past as `imagine` and `goal_cost` take it.
+
+        Args:
+            latents: (B, T, P, D) of `encode` or `encode_newest`.
+            actions: (B, T - 1, A) between them.
+            proprio: (B, T, S) at them, which corrects them where the model has an
+                anchor; None leaves them as the picture tells them.
+
+        Raises:
+            ValueError: proprio has fewer dimensions than the anchor takes.
+        """
+        if self.anchor is None or proprio is None:
+            return Context(latents, actions, proprio)
+        if proprio.shape[-1] < self.spec.anchor:
+            raise ValueError(
+                f"proprio must have at least the {self.spec.anchor} dimensions that "
+                f"the model was trained with, got {proprio.shape[-1]}"
+            )
+        felt = proprio[:, :, None]  # (B, T, 1, S)
+        together = 1 if latents.device.type == "cpu" else len(latents)
+        parts = zip(latents.split(together), felt.split(together), strict=True)
+        corrected = [self.anchor(some.clone(), told) for some, told in parts]
+        return Context(torch.cat(corrected), actions, proprio)
 
     def imagine(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
@@ -227,6 +272,12 @@ class WorldModel(nn.Module):
             )
         kind = self.spec.cost if kind is None else kind
         return LatentGoalCost(self, context, goal, kind, self.distances)
+
+    def proposals(self, context: Context, goal: Tensor) -> HabitProposals | None:
+        """What the habit would do toward goals (B, P, D); None without a habit."""
+        if self.habit is None:
+            return None
+        return HabitProposals(self.habit, self.predictor, context, goal)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:

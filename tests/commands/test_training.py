@@ -1,8 +1,9 @@
 """From nothing to a model that imagines: collect, pretrain, train."""
 
+import re
+
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
@@ -20,9 +21,11 @@ PRETRAIN += [
     "recipe.model.compressor.token_dim=16",
 ]
 PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
-TRAIN = ["dynamics.schedule.steps=2", "distance.schedule.steps=2", "dynamics.window=3"]
+STAGES = ("dynamics", "predictor", "distance", "habit")
+TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
+TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
 TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
-TRAIN += ["dynamics.pairs=2", "distance.batch=8", "device=cpu"]
+TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -60,39 +63,62 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert WorldModel.from_pretrained(path).encoder.weights_hash == frozen.weights_hash
 
 
-def test_a_model_tells_what_is_felt_where_it_was_trained_to(folder, capsys):
+def test_a_model_reads_what_is_felt_and_seen_and_looks_at_it(folder):
+    model = WorldModel.from_pretrained(folder / "train" / "model")
+    weights = model.state_dict()
+    tells = weights["anchor.tell.weight"]
+    assert tells.shape == (6, 64)
+    assert torch.equal(weights["distances.felt.read.weight"], tells[:3])
+    look = weights["distances.temporal.look.read.weight"]
+    assert look.shape == (10, 64)
+    assert torch.equal(look[4:], tells)
+    assert torch.equal(weights["habit.look.read.weight"], look)
+    assert weights["distances.seen.read.weight"].shape == (2 * 16, 64)
+    # Correcting by proprio leaves alone what is told of things.
+    lifted = look[:4] @ weights["anchor.lift.weight"]
+    torch.testing.assert_close(lifted, torch.zeros(4, 6), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["proprio=2"], r"felt must be in \[0, proprio=2\], got 3"),
+        (["distance.spec.look.read=99"], r"must be 0 or in \[7, 38\]"),
+        (["distance.spec.look.aim=5"], r"aim must be in \[1, 4\], .* got 5"),
+        (["words=0"], "needs proprio and words above 0, got 6 and 0"),
+    ],
+)
+def test_reads_that_cannot_be_are_one_line(folder, capsys, options, message):
     data, encoder = folder / "data", folder / "pre" / "encoder"
-    options = [f"data={data}", f"encoder={encoder}", *TRAIN]
-    felt = ["dynamics.proprio=6", "felt=3", "cost.felt=1.0", "cost.latent=0.1"]
-    out = folder / "felt"
-    assert run("train", *options, f"out={out}", *felt) == 0
-    model = WorldModel.from_pretrained(out / "model")
-    assert model.spec.cost.felt == 1.0
-    told = load_file(out / "dynamics.safetensors")["modules/module/proprio.weight"]
-    assert torch.equal(model.distances.felt.read.weight, told[:3])
-    reads = model.distances.temporal.read.weight
-    assert torch.equal(reads[:6], told)
-    assert reads.shape == (12, 64)
-    assert model.distances.seen.read.weight.shape == (2 * 16, 64)
-    assert run("train", *options, f"out={folder / 'none'}", "dynamics.proprio=0") == 2
-    assert "felt must be in [0, dynamics.proprio=0], got 3" in capsys.readouterr().err
-    wide = ["distance.spec.read=99", f"out={folder / 'none'}"]
-    assert run("train", *options, *wide) == 2
-    assert "must be 0 or in [7, 38]" in capsys.readouterr().err
+    named = [f"data={data}", f"encoder={encoder}", f"out={folder / 'none'}"]
+    assert run("train", *named, *TRAIN, *options) == 2
+    assert re.search(message, capsys.readouterr().err)
     assert not (folder / "none").exists()
 
 
-def test_training_goes_on_from_the_pretrained_compressor(folder, capsys):
+def test_a_model_can_do_without_words_proprio_and_anchor(folder):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    options = [f"data={data}", f"encoder={encoder}", f"out={folder / 'bare'}", *TRAIN]
+    bare = ["words=0", "proprio=0", "felt=0", "anchor=false", "dynamics.proprio=0"]
+    whole = ["distance.spec.look.read=0", "distance.spec.look.aim=0"]
+    cost = ["cost.felt=0", "cost.temporal=1"]
+    assert run("train", *options, *bare, *whole, *cost) == 0
+    model = WorldModel.from_pretrained(folder / "bare" / "model")
+    assert model.anchor is None
+    assert model.distances.seen is None
+
+
+def test_training_keeps_the_pretrained_compressor_as_it_is(folder, capsys):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", *TRAIN]
-    start = [f"compressor={folder / 'pre' / 'compressor'}", "dynamics.schedule.steps=1"]
-    slow = "dynamics.schedule.learning_rate=1e-9"
+    start = [f"compressor={folder / 'pre' / 'compressor'}"]
     out = folder / "started"
-    assert run("train", *options, f"out={out}", *start, slow) == 0
+    assert run("train", *options, f"out={out}", *start) == 0
+    assert not (out / "dynamics.safetensors").exists()
     model = WorldModel.from_pretrained(out / "model")
     begun = load_compressor(folder / "pre" / "compressor", model.encoder)
     for name, weight in model.compressor.state_dict().items():
-        torch.testing.assert_close(weight, begun.state_dict()[name])
+        assert torch.equal(weight, begun.state_dict()[name])
     small = ["dynamics.compressor.hidden=8", f"out={folder / 'none'}"]
     assert run("train", *options, *start, *small) == 2
     assert "dynamics.compressor says" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from planners import CEM, MPC, CostFn
+from planners.contract import ProposeFn
 from worldmodel.action_spec import ActionSpec
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.problems import (
@@ -137,6 +138,8 @@ class PointModel:
     action_spec: ActionSpec = SPEC
     encoded_clips: list[tuple[int, ...]] = field(default_factory=list)
     contexts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
+    has_habit: bool = False
+    proposed: list[Tensor] = field(default_factory=list)
 
     def encode_newest(self, clip: Tensor) -> Tensor:
         self.encoded_clips.append(tuple(clip.shape))
@@ -166,6 +169,18 @@ class PointModel:
             return sum(squares.unbind(2), torch.zeros(()))
 
         return cost
+
+    def proposals(self, context: Any, goal: Tensor) -> ProposeFn | None:
+        if not self.has_habit:
+            return None
+
+        def propose(noise: Tensor) -> Tensor:
+            self.proposed.append(noise)
+            gap = goal[:, None] - context[0][:, -1:]  # (B, 1, P, D)
+            straight = gap / (STEP_M * noise.shape[2])
+            return (straight + noise).clamp(-1, 1)
+
+        return propose
 
 
 def point_mpc(execute: int = 1) -> MPC:

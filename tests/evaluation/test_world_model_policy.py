@@ -62,6 +62,17 @@ def test_a_second_start_forgets_the_first_episodes():
     np.testing.assert_array_equal(first, second)
 
 
+def test_proposals_of_a_habit_are_varied_but_for_the_first_and_do_not_repeat():
+    model = PointModel(has_habit=True)
+    run_steps(WorldModelPolicy(model, point_mpc(), SPEC), 3)
+    assert [noise.shape for noise in model.proposed] == [(2, 16, 4, 2)] * 3
+    first, second, _ = model.proposed
+    assert (first[:, 0] == 0).all()
+    assert first[:, 1:].std().item() == pytest.approx(0.1, rel=0.2)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first[0], first[1])
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [

@@ -3,26 +3,21 @@ import dataclasses
 import pytest
 import torch
 
-from tests.training.toy import EPISODES, STEPS, toy_frames
-from worldmodel.data import SplitRule
-from worldmodel.distances import TemporalDistanceSpec
-from worldmodel.predictors import Compressor, CompressorSpec
+from worldmodel.distances import LookSpec, TemporalDistance, TemporalDistanceSpec
 from worldmodel.training.distance import (
     DistanceRecipe,
-    LatentEpisodes,
-    draw_later,
+    arrivals,
     draw_pairs,
-    latent_episodes,
-    principal_directions,
+    look_ahead,
     train_distance,
 )
+from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Schedule
-from worldmodel.training.tokens import TokenCache
 
 PLACES, WALK = 8, 40
 RECIPE = DistanceRecipe(
     Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0),
-    TemporalDistanceSpec(latent_dim=1, hidden=32, discount=0.9),
+    TemporalDistanceSpec(LookSpec(latent_dim=1), hidden=32, discount=0.9),
     batch=256,
     ahead=2,
     momentum=0.9,
@@ -59,18 +54,6 @@ def test_the_distance_along_a_chain_grows_with_the_steps_between():
     assert to_middle[7] > to_middle[5]
 
 
-def test_principal_directions_are_where_the_reading_varies_most():
-    generator = torch.Generator().manual_seed(0)
-    latents = torch.randn(500, 4, generator=generator) * torch.tensor([1, 3, 1, 0.1])
-    weight = torch.eye(4)[[0, 1, 3]]  # the third dimension is not read
-    found = principal_directions(latents, weight, 2)
-    assert found.shape == (2, 4)
-    assert found[0].abs().argmax() == 1
-    assert found[1].abs().argmax() == 0
-    assert (found[:, 2] == 0).all()
-    torch.testing.assert_close((latents @ found.T).std(dim=0), torch.ones(2))
-
-
 def test_pairs_stay_within_their_episodes():
     data = chain(5)
     recipe = dataclasses.replace(RECIPE, batch=4000, later=1.0, here=0.0)
@@ -87,13 +70,56 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
     recipe = dataclasses.replace(RECIPE, batch=4000, ahead=6)
     generator = torch.Generator().manual_seed(0)
     now, goal = draw_pairs(recipe, data, generator)
-    then = draw_later(recipe, data, now, goal, generator)
+    path = arrivals(TemporalDistance(recipe.spec), data, now, goal, recipe.ahead)
+    assert torch.equal(path[:, 0], now == goal)
+    then = now + look_ahead(path, data.last[now] - now, generator)
     assert (then > now).all()
     assert (then <= data.last[now]).all()
     on_the_way = (goal > now) & (goal <= data.last[now])
     assert (then <= goal)[on_the_way].all()
     far = data.last[now] - now >= 6
     assert set((then - now)[far & ~on_the_way].tolist()) == {1, 2, 3, 4, 5, 6}
+
+
+def test_all_that_is_near_a_goal_has_arrived_and_ends_the_look_ahead():
+    data = chain(5)
+    spec = TemporalDistanceSpec(LookSpec(1, read=1, aim=1), hidden=8, near=0.1)
+    distance = TemporalDistance(spec)
+    distance.look.along(torch.ones(1, 1))
+    now, ahead = data.rows, 6
+    goal = now.flip(0)  # of other episodes
+    path = arrivals(distance, data, now, goal, ahead)
+    rows = torch.minimum(now[:, None] + torch.arange(ahead + 1), data.last[now, None])
+    same_place = (data.latents[rows] - data.latents[goal][:, None])[..., 0].abs() < 1e-6
+    assert torch.equal(path, same_place)
+    assert path.any()
+    steps = look_ahead(path, data.last[now] - now, torch.Generator().manual_seed(0))
+    for row, met, step in zip(now, path, steps, strict=True):
+        first = next((k for k in range(1, ahead + 1) if met[k]), ahead)
+        assert 1 <= step <= min(first, data.last[row] - row)
+
+
+def test_aims_are_reached_wherever_the_rest_of_the_state_is():
+    """Places along a chain beside a number that wanders: only the place is aimed at."""
+    walk = chain(40)
+    noise = torch.randn(
+        len(walk.latents), 1, generator=torch.Generator().manual_seed(1)
+    )
+    data = dataclasses.replace(walk, latents=torch.cat((walk.latents, noise), dim=1))
+    spec = TemporalDistanceSpec(
+        LookSpec(2, read=2, aim=1), hidden=32, discount=0.9, near=0.1
+    )
+    recipe = dataclasses.replace(RECIPE, spec=spec, here=0.0)
+    distance = train_distance(recipe, data, directions=torch.eye(2))
+    line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
+    here = torch.cat((line, torch.zeros(PLACES, 1)), dim=1)
+    with torch.no_grad():
+        other = here[4] + torch.tensor([0.0, 2.0])
+        to_middle = distance(here, other)
+    assert to_middle.argmin() == 4
+    assert to_middle[4] < 1.0
+    assert to_middle[1] > to_middle[3]
+    assert to_middle[7] > to_middle[5]
 
 
 def test_goals_are_drawn_in_the_shares_that_were_asked_for():
@@ -106,23 +132,6 @@ def test_goals_are_drawn_in_the_shares_that_were_asked_for():
     assert here == pytest.approx(0.2, abs=0.02)
     # One in 40 of the goals of any episode is of the same one.
     assert later == pytest.approx(0.5 + 0.3 / 80, abs=0.02)
-
-
-def test_latents_of_an_episode_are_its_own_and_only_training_rows_are_used():
-    frames = toy_frames()
-    tokens = torch.randn(EPISODES * STEPS, 2, 3).half().numpy()
-    spec = CompressorSpec(patches=2, token_dim=3, reduced=2, hidden=4, dim=5)
-    compressor = Compressor(spec)
-    data = latent_episodes(compressor, TokenCache(tokens, frames), chunk=50)
-    with torch.no_grad():
-        whole = compressor(torch.from_numpy(tokens).float())
-    torch.testing.assert_close(data.latents, whole)
-    assert data.first.tolist() == [r - r % STEPS for r in range(EPISODES * STEPS)]
-    assert torch.equal(data.last - data.first, torch.full_like(data.first, STEPS - 1))
-    episodes = set((data.rows // STEPS).tolist())
-    rule = SplitRule()
-    assert episodes == {i for i in range(EPISODES) if rule.split_of(i) == "train"}
-    assert (data.rows % STEPS != STEPS - 1).all()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,14 @@ from worldmodel.resources import find_weights
 
 BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
 ALL_TASKS = "all"
-_MPC_OPTIONS = ("horizon", "execute", "warm_std", "reluctance")
+_MPC_OPTIONS = (
+    "horizon",
+    "execute",
+    "warm_std",
+    "reluctance",
+    "proposals",
+    "proposal_std",
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Trains what plans on a frozen encoder: compressor, predictor and goal distance.
+"""Trains what plans on a frozen encoder: compressor, predictor, distance, habit.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
 The run folder ends with `model/`, a checkpoint that plans.
@@ -6,11 +6,14 @@ The run folder ends with `model/`, a checkpoint that plans.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from worldmodel.anchor import Anchor
 from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
@@ -21,26 +24,27 @@ from worldmodel.data import FrameCache, Windows
 from worldmodel.distances import (
     LearnedDistances,
     LearnedSpec,
-    ReadDistance,
+    LookSpec,
     TemporalDistance,
 )
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
+from worldmodel.habit import Habit, HabitSpec
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.parts import load_compressor, load_encoder
-from worldmodel.predictors import Compressor
-from worldmodel.predictors.objective import LatentDynamics
-from worldmodel.training.distance import (
-    DistanceRecipe,
-    latent_episodes,
-    principal_directions,
-    train_distance,
-)
+from worldmodel.predictors import ActionPredictor, Compressor
+from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
+from worldmodel.training.felt import proprio_statistics, standardised_proprio
+from worldmodel.training.habit import HabitRecipe, train_habit
+from worldmodel.training.latents import LatentEpisodes, anchored, latent_episodes
+from worldmodel.training.predictor import PredictorRecipe, train_predictor
+from worldmodel.training.reads import Reads, still_directions
 from worldmodel.training.tokens import TokenCache, encode_dataset
-from worldmodel.training.words import unexplained, word_targets
+from worldmodel.training.words import word_targets
 
+_PLAIN = ("still", "words", "proprio", "felt", "anchor")  # options of the recipe
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
 CARD = """# World model
 
@@ -51,43 +55,53 @@ evaluated yet: `worldmodel evaluate model={path}`.
 
 
 def run(config: DictConfig) -> int:
-    """Trains both stages and writes the world model."""
-    dynamics_recipe: DynamicsRecipe = instantiate(config.dynamics)
-    distance_recipe: DistanceRecipe = instantiate(config.distance)
-    cost: GoalCost = instantiate(config.cost)
+    """Trains the stages one after the other and writes the world model."""
+    recipes = _Recipes.of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    start = _start(config.compressor, encoder, dynamics_recipe)
+    compressor = _given(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
-    if not 0 <= config.felt <= dynamics_recipe.proprio:
-        raise OptionError(
-            f"felt must be in [0, dynamics.proprio={dynamics_recipe.proprio}], got "
-            f"{config.felt}"
-        )
-    learned = LearnedSpec(distance_recipe.spec, config.felt, 2 * config.words)
-    _check_read(distance_recipe.spec.read, dynamics_recipe.proprio, config.words)
-    spec = _spec(encoder, dynamics_recipe, frames, cost, learned)
+    _check_reads(config, recipes)
+    spec = _spec(encoder, recipes, frames, config)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
-    words = _word_targets(encoder, frames, config.words, dynamics_recipe.seed)
-    dynamics = _train_dynamics(dynamics_recipe, cache, words, folder, device, start)
-    seen = _seen(dynamics, words, frames)
-    distance = _train_distance(distance_recipe, dynamics, seen, cache, folder)
+    words = _word_targets(encoder, frames, config.words, recipes.dynamics.seed)
+    if compressor is None:
+        compressor = _train_compressor(recipes.dynamics, cache, words, folder, device)
+    data = latent_episodes(compressor.to(device), cache)
+    felt = standardised_proprio(frames, config.proprio)
+    reads = Reads.of(data.latents, felt, words, frames)
+    things = _things(recipes.distance.spec.look, config.proprio, data, reads)
+    anchor = _anchor(config, reads, things, frames)
+    if anchor is not None:
+        data = anchored(data, anchor, frames)
+    actions = torch.from_numpy(np.array(frames.actions))
+    predictor = _train_predictor(recipes.predictor, data, actions, folder)
+    distance = _train_distance(recipes.distance, data, things, reads, folder)
+    habit = _train_habit(recipes.habit, data, actions, distance, folder)
     history = {
         "dataset": frames.fingerprint,
         "frames": len(frames.frames),
         "device": device.type,
         "recipe": {
-            "still": config.still,
-            "words": config.words,
-            "goes_on_from_compressor": start is not None,
-            "dynamics": OmegaConf.to_container(config.dynamics, resolve=True),
-            "distance": OmegaConf.to_container(config.distance, resolve=True),
+            **{name: config[name] for name in _PLAIN},
+            "compressor_given": config.compressor is not None,
+            **{
+                name: OmegaConf.to_container(config[name], resolve=True)
+                for name in ("dynamics", "predictor", "distance", "habit")
+            },
         },
         "encoder": encoder_history,
     }
-    distances = LearnedDistances(distance, _felt(dynamics, config.felt), seen)
-    model = assemble(spec, encoder, dynamics, distances, history)
+    model = WorldModel(spec, history)
+    model.encoder = encoder
+    model.compressor = compressor
+    model.predictor = predictor
+    model.distances = LearnedDistances(
+        distance, reads.felt_distance(config.felt), reads.seen_distance()
+    )
+    model.habit, model.anchor = habit, anchor
+    model.cpu().requires_grad_(False).eval()
     path = folder / "model"
     card = CARD.format(
         frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
@@ -101,69 +115,82 @@ def run(config: DictConfig) -> int:
     return 0
 
 
-def assemble(
-    spec: WorldModelSpec,
-    encoder: FrozenEncoder,
-    dynamics: LatentDynamics,
-    distances: LearnedDistances,
-    history: dict[str, object],
-) -> WorldModel:
-    """Puts separately trained parts into one model, on the CPU."""
-    model = WorldModel(spec, history)
-    model.encoder = encoder.cpu()
-    model.compressor = dynamics.compressor.cpu()
-    model.predictor = dynamics.predictor.cpu()
-    model.distances = distances.cpu()
-    return model.requires_grad_(False).eval()
+@dataclass(frozen=True)
+class _Recipes:
+    """The recipes of the stages."""
+
+    dynamics: DynamicsRecipe
+    predictor: PredictorRecipe
+    distance: DistanceRecipe
+    habit: HabitRecipe
+    cost: GoalCost
+
+    @classmethod
+    def of(cls, config: DictConfig) -> _Recipes:
+        return cls(*(instantiate(config[field.name]) for field in fields(cls)))
 
 
-def _start(
+def _given(
     path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
 ) -> Compressor | None:
+    """The compressor to keep, or None where one is to be trained."""
     if path is None:
         return None
-    start = load_compressor(path, encoder)
-    if start.spec != recipe.compressor:
+    given = load_compressor(path, encoder)
+    if given.spec != recipe.compressor:
         raise OptionError(
-            f"{path} is a compressor {start.spec}, dynamics.compressor says "
+            f"{path} is a compressor {given.spec}, dynamics.compressor says "
             f"{recipe.compressor}"
         )
-    return start
+    return given
 
 
-def _check_read(read: int, proprio: int, words: int) -> None:
-    most = proprio + 2 * words
-    if read and not proprio < read <= most:
+def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
+    """Raises unless what is to be read from latents can be."""
+    if not 0 <= config.felt <= config.proprio:
         raise OptionError(
-            f"distance.spec.read must be 0 or in [{proprio + 1}, {most}]: all of "
-            f"dynamics.proprio={proprio}, and some of the 2 words={2 * words} "
-            f"coordinates; got {read}"
+            f"felt must be in [0, proprio={config.proprio}], got {config.felt}"
+        )
+    look = recipes.distance.spec.look
+    if not look.read:
+        return
+    if not (config.proprio and config.words):
+        raise OptionError(
+            "distance.spec.look.read needs proprio and words above 0, got "
+            f"{config.proprio} and {config.words}; or set it to 0"
+        )
+    most = config.proprio + 2 * config.words
+    if not config.proprio < look.read <= most:
+        raise OptionError(
+            f"distance.spec.look.read must be 0 or in [{config.proprio + 1}, {most}]: "
+            f"all of proprio={config.proprio}, and some directions that say where "
+            f"things are; got {look.read}"
+        )
+    things = look.read - config.proprio
+    if not 1 <= look.aim <= things:
+        raise OptionError(
+            f"distance.spec.look.aim must be in [1, {things}], the directions that say "
+            f"where things are, got {look.aim}"
         )
 
 
-def _felt(dynamics: LatentDynamics, size: int) -> ReadDistance | None:
-    """Reads the first dimensions of proprio as the latents were trained to tell."""
-    if dynamics.proprio is None or size == 0:
+def _things(
+    look: LookSpec, proprio: int, data: LatentEpisodes, reads: Reads
+) -> torch.Tensor | None:
+    """Directions that say where things are, where the distance looks at them."""
+    if not look.read:
         return None
-    return _reading(dynamics.proprio.weight[:size])
+    assert reads.seen is not None
+    return still_directions(data, reads.seen, look.aim, look.read - proprio)
 
 
-def _seen(
-    dynamics: LatentDynamics, words: torch.Tensor, frames: FrameCache
-) -> ReadDistance | None:
-    """Reads rows and columns of words, the less the more proprio explains them."""
-    if dynamics.words is None:
+def _anchor(
+    config: DictConfig, reads: Reads, things: torch.Tensor | None, frames: FrameCache
+) -> Anchor | None:
+    if not config.anchor or reads.felt is None:
         return None
-    shares = unexplained(words, frames)  # (K, 2)
-    scale = (shares / shares.mean()).sqrt().to(dynamics.words.weight)
-    rows = dynamics.words.weight.unflatten(0, (-1, 3))[:, :2]  # (K, 2, D)
-    return _reading((scale[..., None] * rows).flatten(0, 1))
-
-
-def _reading(weight: torch.Tensor) -> ReadDistance:
-    read = ReadDistance(weight.shape[1], weight.shape[0])
-    read.read.weight = torch.nn.Parameter(weight.detach().cpu())
-    return read
+    mean, std = proprio_statistics(frames, config.proprio)
+    return Anchor.of(reads.felt, mean, std, things)
 
 
 def _word_targets(
@@ -190,54 +217,72 @@ def _encode(
         return encode_dataset(encoder, frames, path, still, device, advance)
 
 
-def _train_dynamics(
+def _train_compressor(
     recipe: DynamicsRecipe,
     cache: TokenCache,
     words: torch.Tensor,
     folder: Path,
     device: torch.device,
-    start: Compressor | None,
-) -> LatentDynamics:
+) -> Compressor:
+    """Where none is given; the predictor that learns beside it is not kept."""
     log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
-    with followed("dynamics", recipe.schedule.steps, log) as on_step:
-        return train_dynamics(recipe, cache, words, device, state, on_step, start)
+    with followed("compressor", recipe.schedule.steps, log) as on_step:
+        dynamics = train_dynamics(recipe, cache, words, device, state, on_step)
+    return dynamics.compressor
+
+
+def _train_predictor(
+    recipe: PredictorRecipe,
+    data: LatentEpisodes,
+    actions: torch.Tensor,
+    folder: Path,
+) -> ActionPredictor:
+    log, state = folder / "predictor.txt", folder / "predictor.safetensors"
+    with followed("predictor", recipe.schedule.steps, log) as on_step:
+        return train_predictor(recipe, data, actions, state, on_step)
 
 
 def _train_distance(
     recipe: DistanceRecipe,
-    dynamics: LatentDynamics,
-    seen: ReadDistance | None,
-    cache: TokenCache,
+    data: LatentEpisodes,
+    things: torch.Tensor | None,
+    reads: Reads,
     folder: Path,
 ) -> TemporalDistance:
-    """On proprio and on where things are, as latents tell them, if it shall read."""
-    data = latent_episodes(dynamics.compressor, cache)
+    """On where things are and on proprio, as latents tell them, if it shall look."""
     directions = None
-    if recipe.spec.read:
-        assert dynamics.proprio is not None
-        assert seen is not None
-        felt = dynamics.proprio.weight.detach().to(data.latents)
-        things = seen.read.weight.detach().to(data.latents)
-        count = recipe.spec.read - len(felt)
-        directions = principal_directions(data.latents, things, count)
-        directions = torch.cat((felt, directions))
+    if things is not None:
+        assert reads.felt is not None
+        directions = torch.cat((things, reads.felt.weight.to(things)))
     log, state = folder / "distance.txt", folder / "distance.safetensors"
     with followed("distance", recipe.schedule.steps, log) as on_step:
         return train_distance(recipe, data, state, on_step, directions)
 
 
+def _train_habit(
+    recipe: HabitRecipe,
+    data: LatentEpisodes,
+    actions: torch.Tensor,
+    distance: TemporalDistance,
+    folder: Path,
+) -> Habit:
+    log, state = folder / "habit.txt", folder / "habit.safetensors"
+    with followed("habit", recipe.schedule.steps, log) as on_step:
+        return train_habit(recipe, data, actions, distance, state, on_step)
+
+
 def _spec(
-    encoder: FrozenEncoder,
-    dynamics: DynamicsRecipe,
-    frames: FrameCache,
-    cost: GoalCost,
-    distances: LearnedSpec,
+    encoder: FrozenEncoder, recipes: _Recipes, frames: FrameCache, config: DictConfig
 ) -> WorldModelSpec:
+    predictor = recipes.predictor.spec
+    distance = recipes.distance.spec
     return WorldModelSpec(
         encoder=encoder.spec,
-        compressor=dynamics.compressor,
-        predictor=dynamics.predictor,
+        compressor=recipes.dynamics.compressor,
+        predictor=predictor,
         action_spec=frames.spec.action_spec,
-        distances=distances,
-        cost=cost,
+        distances=LearnedSpec(distance, config.felt, 2 * config.words),
+        habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
+        anchor=config.proprio if config.anchor else 0,
+        cost=recipes.cost,
     )

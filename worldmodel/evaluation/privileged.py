@@ -12,7 +12,7 @@ from torch import Tensor
 from envs.experts import CLOSE, OPEN, Expert, PickPlaceExpert, PushExpert, ReachExpert
 from envs.simulation import ACTION_NAMES, Quantities, Simulation
 from envs.tasks import find_task
-from planners.contract import CostFn
+from planners.contract import CostFn, ProposeFn
 from planners.mpc import MPC, MPCState
 from worldmodel.evaluation.policy import Decision
 
@@ -21,6 +21,8 @@ _OPEN_M = 0.04
 
 MakeCost = Callable[[np.ndarray, np.ndarray, np.ndarray], CostFn]
 """The cost from states (B, n), goals (B, n) and goal images (B, height, width, 3)."""
+MakeProposals = Callable[[np.ndarray, np.ndarray], ProposeFn]
+"""What proposes action sequences from states (B, n) to goals (B, n)."""
 
 
 @dataclass
@@ -31,11 +33,13 @@ class SimulatorPolicy:
         mpc: Planner, horizon and steps executed per plan.
         make_cost: e.g. `ShapedCost(...).cost`.
         action_size: Dimensions A of an action.
+        make_proposals: Where each search begins, beside its own memory; or None.
     """
 
     mpc: MPC
     make_cost: MakeCost
     action_size: int
+    make_proposals: MakeProposals | None = None
     _goal_images: np.ndarray = field(init=False, repr=False)
     _states: np.ndarray = field(init=False, repr=False)
     _goals: np.ndarray = field(init=False, repr=False)
@@ -58,7 +62,12 @@ class SimulatorPolicy:
             decision = Decision.of_actions(self._queue[:, 0].numpy())
         else:
             cost = self.make_cost(self._states, self._goals, self._goal_images)
-            self._queue, plan, self._mpc_state = self.mpc.step(cost, self._mpc_state)
+            propose = None
+            if self.make_proposals is not None:
+                propose = self.make_proposals(self._states, self._goals)
+            self._queue, plan, self._mpc_state = self.mpc.step(
+                cost, self._mpc_state, propose
+            )
             decision = Decision(
                 actions=self._queue[:, 0].numpy(),
                 cost=plan.cost.double().numpy(),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planners.contract import CostFn, Plan
+from planners.contract import CostFn, Plan, ProposeFn
 from planners.mpc import MPC, MPCState
 from worldmodel.action_spec import ActionSpec, require_same
 from worldmodel.errors import WorldModelError
@@ -57,6 +57,10 @@ class PlanningModel(Protocol):
 
     def goal_cost(self, context: Any, goal: Tensor) -> CostFn:
         """Gives the cost of action sequences toward a goal (B, P, D)."""
+        ...
+
+    def proposals(self, context: Any, goal: Tensor) -> ProposeFn | None:
+        """Gives what proposes action sequences toward a goal, where anything does."""
         ...
 
 
@@ -162,7 +166,8 @@ class WorldModelPolicy:
     def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
         context = self.model.context(memory.latents, memory.actions, memory.proprio)
         cost = self.model.goal_cost(context, memory.goal)
-        actions, plan, mpc = self.mpc.step(cost, memory.mpc)
+        propose = self.model.proposals(context, memory.goal)
+        actions, plan, mpc = self.mpc.step(cost, memory.mpc, propose)
         decision = Decision(
             actions=actions[:, 0].float().cpu().numpy(),
             cost=plan.cost.double().cpu().numpy(),

@@ -221,7 +221,7 @@ class ActionPredictor(nn.Module):
             (B, N, H, D): the latent after each action.
         """
         batch, candidates, horizon, size = actions.shape
-        cache = self._history(latents, past_actions, candidates)
+        cache = self.history(latents, past_actions, candidates)
         now = latents[:, -1:].repeat_interleave(candidates, dim=0)  # (B N, 1, D)
         flat = actions.reshape(batch * candidates, horizon, size)
         modulations = self.modulate(flat)  # for all steps at once
@@ -233,10 +233,13 @@ class ActionPredictor(nn.Module):
         future = torch.cat(imagined, dim=1)  # (B N, H, D)
         return future.view(batch, candidates, horizon, -1)
 
-    def _history(
+    def history(
         self, latents: Tensor, past_actions: Tensor, candidates: int
     ) -> Cache | None:
-        """The past's keys and values, computed once, one row per candidate."""
+        """The past's keys and values, computed once, one row per candidate.
+
+        Arguments as `rollout`'s; None where nothing came before the newest latent.
+        """
         past = latents[:, :-1]
         if past.shape[1] == 0:
             return None

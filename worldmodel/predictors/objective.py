@@ -121,10 +121,12 @@ class LatentDynamics(nn.Module):
             generator: source of randomness.
         """
         latents = self.compressor(tokens).float()  # (B, T, D)
-        known = self._known(latents.shape[1], generator)
+        known = some_known(self.predictor, latents.shape[1], generator)
         terms = {
-            "forced": self._forced_error(latents, batch.actions),
-            "rolled": self._rolled_error(latents, batch.actions, known),
+            "forced": forced_error(self.predictor, latents, batch.actions, self.huber),
+            "rolled": rolled_error(
+                self.predictor, latents, batch.actions, known, self.huber
+            ),
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
             "words": self._words_error(latents, batch.words),
@@ -134,25 +136,6 @@ class LatentDynamics(nn.Module):
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
         std = latents.detach().flatten(0, 1).std(dim=0).mean()
         return {"total": torch.stack(weighted).sum(), **terms, "std": std}
-
-    def _known(self, time: int, generator: torch.Generator) -> int:
-        """Latents that a roll-out starts from: as many as planning will know."""
-        most = min(self.predictor.spec.window, time - 1)
-        return int(torch.randint(1, most + 1, (), generator=generator))
-
-    def _forced_error(self, latents: Tensor, actions: Tensor) -> Tensor:
-        predicted = self.predictor(latents[:, :-1], actions[:, :-1])
-        return self._error(predicted, latents[:, 1:])
-
-    def _rolled_error(self, latents: Tensor, actions: Tensor, known: int) -> Tensor:
-        past, taken = latents[:, :known], actions[:, : known - 1]
-        future = self.predictor.rollout(past, taken, actions[:, None, known - 1 : -1])
-        return self._error(future[:, 0], latents[:, known:])
-
-    def _error(self, predicted: Tensor, true: Tensor) -> Tensor:
-        if self.huber is None:
-            return F.mse_loss(predicted, true)
-        return 2 * F.huber_loss(predicted, true, delta=self.huber)
 
     def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Error of the summed motion between any two moments, averaged over lags."""
@@ -192,3 +175,38 @@ class LatentDynamics(nn.Module):
         closeness = closeness.masked_fill(left_out, float("-inf"))
         there = F.cross_entropy(closeness, same)
         return 0.5 * (there + F.cross_entropy(closeness.T, same))
+
+
+def some_known(
+    predictor: ActionPredictor, time: int, generator: torch.Generator
+) -> int:
+    """Latents that a roll-out starts from, of `time`: as many as planning may know."""
+    most = min(predictor.spec.window, time - 1)
+    return int(torch.randint(1, most + 1, (), generator=generator))
+
+
+def forced_error(
+    predictor: ActionPredictor, latents: Tensor, actions: Tensor, huber: float | None
+) -> Tensor:
+    """Error of the next latent from true ones (B, T, D), actions (B, T, A)."""
+    predicted = predictor(latents[:, :-1], actions[:, :-1])
+    return _error(predicted, latents[:, 1:], huber)
+
+
+def rolled_error(
+    predictor: ActionPredictor,
+    latents: Tensor,
+    actions: Tensor,
+    known: int,
+    huber: float | None,
+) -> Tensor:
+    """Error of all later latents, rolled out from the first `known` of (B, T, D)."""
+    past, taken = latents[:, :known], actions[:, : known - 1]
+    future = predictor.rollout(past, taken, actions[:, None, known - 1 : -1])
+    return _error(future[:, 0], latents[:, known:], huber)
+
+
+def _error(predicted: Tensor, true: Tensor, huber: float | None) -> Tensor:
+    if huber is None:
+        return F.mse_loss(predicted, true)
+    return 2 * F.huber_loss(predicted, true, delta=huber)

@@ -1,4 +1,4 @@
-"""Stage three: the learned goal distance, on frozen latents."""
+"""Stage four: the learned goal distance, on frozen latents."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldmodel.data import FrameCache
 from worldmodel.distances.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
     expectile_loss,
 )
-from worldmodel.predictors import Compressor
 from worldmodel.pretraining.vjepa import ema_update
-from worldmodel.training.felt import training_rows
+from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
-from worldmodel.training.tokens import TokenCache
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,8 @@ class DistanceRecipe:
     there", learned by expectile regression (IVL as in HIQL, Park et al. 2023, after
     Kostrikov et al. 2022) on targets of one to `ahead` steps: what is known of the
     goal travels that many times faster, and the low expectile passes over what the
-    play wasted between.
+    play wasted between. With `spec.near` every state so near a goal has arrived,
+    whichever episode it is from.
 
     Attributes:
         schedule: steps and learning rate.
@@ -67,34 +65,6 @@ class DistanceRecipe:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class LatentEpisodes:
-    """Latents of the training episodes.
-
-    Attributes:
-        latents: (N, D) all rows.
-        first: (N,) row where the episode of each row begins.
-        last: (N,) its last row.
-        rows: (M,) rows of the training split that have a next one.
-    """
-
-    latents: Tensor
-    first: Tensor
-    last: Tensor
-    rows: Tensor
-
-    @classmethod
-    def of(cls, latents: Tensor, frames: FrameCache) -> LatentEpisodes:
-        """Latents (N, D) of all rows of a dataset, with its episodes and split."""
-        offsets = torch.from_numpy(frames.offsets)
-        lengths = offsets[1:] - offsets[:-1]
-        first = offsets[:-1].repeat_interleave(lengths)
-        last = (offsets[1:] - 1).repeat_interleave(lengths)
-        rows = torch.arange(len(first))
-        usable = training_rows(frames) & (rows < last)
-        return cls(latents, first, last, rows[usable])
-
-
 class _Learner(nn.Module):
     """The distance and its moving average."""
 
@@ -102,7 +72,7 @@ class _Learner(nn.Module):
         super().__init__()
         self.online = TemporalDistance(spec)
         if directions is not None:
-            self.online.look_at(directions)
+            self.online.look.along(directions)
         self.target = deepcopy(self.online).requires_grad_(False)
 
 
@@ -120,7 +90,7 @@ def train_distance(
         data: latents of the training episodes.
         state_path: where the state of the training is kept.
         on_step: called with the steps done and the smoothed loss terms.
-        directions: (spec.read, D) of the latents that it shall look at.
+        directions: (spec.look.read, D) of the latents that it shall look at.
     """
     torch.manual_seed(recipe.seed)
     device = data.latents.device
@@ -129,14 +99,16 @@ def train_distance(
 
     def loss() -> dict[str, Tensor]:
         now, goal = draw_pairs(recipe, data, generator)
-        then = draw_later(recipe, data, now, goal, generator)
         latents, goals = data.latents[now], data.latents[goal]
         with torch.no_grad():
+            path = arrivals(learner.target, data, now, goal, recipe.ahead)
+            steps = look_ahead(path, data.last[now] - now, generator)
+            then = now + steps
             left = learner.target(data.latents[then], goals)
-            left = torch.where(then == goal, 0.0, left)
-            fade = recipe.spec.discount ** (then - now)
-            target = (1 - fade) * recipe.spec.farthest + fade * left
-            target = torch.where(now == goal, 0.0, target)
+            there = path.gather(1, steps[:, None])[:, 0].to(left.device)
+            fade = (recipe.spec.discount**steps).to(left)
+            target = (1 - fade) * recipe.spec.farthest + fade * left.where(~there, 0.0)
+            target = target.where(~path[:, 0].to(left.device), 0.0)
         predicted = learner.online(latents, goals)
         total = expectile_loss(target - predicted, recipe.expectile)
         return {"total": total, "mean": predicted.mean()}
@@ -154,64 +126,49 @@ def draw_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Rows (batch,) of states that have a next one, and rows (batch,) of goals."""
     count = recipe.batch
-    now = _pick(data.rows, count, generator)
+    now = data.draw(count, generator)
     ahead = data.last[now] - now
     share = torch.rand(count, generator=generator)
     later = now + 1 + (share * ahead).long().clamp(max=ahead - 1)
-    goal = _pick(data.rows, count, generator)
+    goal = data.draw(count, generator)
     kind = torch.rand(count, generator=generator)
     goal = torch.where(kind < recipe.later, later, goal)
     goal = torch.where(kind > 1 - recipe.here, now, goal)
     return now, goal
 
 
-def draw_later(
-    recipe: DistanceRecipe,
+def arrivals(
+    distance: TemporalDistance,
     data: LatentEpisodes,
     now: Tensor,
     goal: Tensor,
-    generator: torch.Generator,
+    ahead: int,
 ) -> Tensor:
-    """Rows (batch,) that targets of states `now` look ahead to.
+    """Bool (B, ahead + 1): whether the goal is reached 0 to `ahead` steps after `now`.
 
-    One to `recipe.ahead` steps later, not beyond the episode's end and not beyond a
-    goal that lies on the way.
+    Beyond an episode's end its last row stands. The goal's own row has arrived; others
+    have if the distance says so (`spec.near`).
     """
-    steps = torch.randint(1, recipe.ahead + 1, now.shape, generator=generator)
-    end = data.last[now]
-    on_the_way = (goal > now) & (goal <= end)
-    return torch.minimum(now + steps, torch.where(on_the_way, goal, end))
+    path = now[:, None] + torch.arange(ahead + 1)
+    path = torch.minimum(path, data.last[now][:, None])
+    there = path == goal[:, None]
+    if distance.spec.near:
+        goals = data.latents[goal][:, None]
+        there = there | distance.arrived(data.latents[path], goals).cpu()
+    return there
 
 
-@torch.no_grad()
-def latent_episodes(
-    compressor: Compressor, cache: TokenCache, chunk: int = 4096
-) -> LatentEpisodes:
-    """Compresses every frame's tokens, on the compressor's device."""
-    device = next(compressor.parameters()).device
-    parts = []
-    for start in range(0, len(cache.tokens), chunk):
-        rows = torch.arange(start, min(start + chunk, len(cache.tokens)))
-        parts.append(compressor(cache.at(rows).to(device).float()))
-    return LatentEpisodes.of(torch.cat(parts), cache.frames)
-
-
-def principal_directions(latents: Tensor, weight: Tensor, count: int) -> Tensor:
-    """Directions (count, D) along which what is read from latents varies most.
+def look_ahead(path: Tensor, left: Tensor, generator: torch.Generator) -> Tensor:
+    """Steps (B,) that targets look ahead: at least one, drawn anew for every pair.
 
     Args:
-        latents: (N, D).
-        weight: (S, D) of the read-out.
-        count: at most S.
-
-    Returns:
-        Rows of the span of `weight`, scaled so that latents have variance 1 along them.
+        path: (B, ahead + 1) of `arrivals`; no step goes beyond the first arrival.
+        left: (B,) steps to the end of the episode, at least 1.
+        generator: source of randomness.
     """
-    told = (latents - latents.mean(dim=0)) @ weight.T
-    _, axes = torch.linalg.eigh(told.T @ told)  # by growing variance
-    rows = axes.T.flip(0)[:count] @ weight
-    return rows / (latents @ rows.T).std(dim=0)[:, None].clamp(min=1e-6)
-
-
-def _pick(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    return rows[torch.randint(len(rows), (count,), generator=generator)]
+    ahead = path.shape[1] - 1
+    steps = torch.randint(1, ahead + 1, left.shape, generator=generator)
+    later = path[:, 1:]
+    first = later.int().argmax(dim=1) + 1  # 1 where there is none
+    until = torch.where(later.any(dim=1), first, ahead)
+    return torch.minimum(torch.minimum(steps, until), left)

@@ -9,15 +9,15 @@ from worldmodel.data import FrameCache, SplitRule
 from worldmodel.errors import WorldModelError
 
 
-def standardised_proprio(cache: FrameCache, size: int) -> Tensor:
-    """The first dimensions of every row's proprio, standardised on the training split.
+def proprio_statistics(cache: FrameCache, size: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (size,) of proprio over the training split.
 
     Args:
         cache: the decoded dataset.
-        size: how many dimensions; 0 for none.
+        size: leading dimensions; 0 for none.
 
     Returns:
-        (N, size) float32; a dimension that never changes is 0.
+        float32; the standard deviation of a dimension that never changes is infinite.
 
     Raises:
         WorldModelError: the dataset has fewer dimensions.
@@ -28,12 +28,21 @@ def standardised_proprio(cache: FrameCache, size: int) -> Tensor:
             f"proprio must be in [0, {felt.shape[1]}], the dimensions of the dataset, "
             f"got {size}"
         )
-    felt = felt[:, :size].float()
+    seen = felt[training_rows(cache), :size].float()
     if size == 0:
-        return felt
-    seen = felt[training_rows(cache)]
+        return seen.new_zeros(0), seen.new_zeros(0)
     std = seen.std(dim=0, correction=0)
-    return (felt - seen.mean(dim=0)) / torch.where(std > 1e-6, std, torch.inf)
+    return seen.mean(dim=0), torch.where(std > 1e-6, std, torch.inf)
+
+
+def standardised_proprio(cache: FrameCache, size: int) -> Tensor:
+    """The first dimensions (N, size) of every row's proprio, float32, standardised.
+
+    A dimension that never changes is 0. Arguments and errors are those of
+    `proprio_statistics`.
+    """
+    mean, std = proprio_statistics(cache, size)
+    return (torch.from_numpy(cache.proprio)[:, :size].float() - mean) / std
 
 
 def training_rows(cache: FrameCache) -> Tensor:

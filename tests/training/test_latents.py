@@ -1,0 +1,24 @@
+import torch
+
+from tests.training.toy import EPISODES, STEPS, toy_frames
+from worldmodel.data import SplitRule
+from worldmodel.predictors import Compressor, CompressorSpec
+from worldmodel.training.latents import latent_episodes
+from worldmodel.training.tokens import TokenCache
+
+
+def test_latents_of_an_episode_are_its_own_and_only_training_rows_are_used():
+    frames = toy_frames()
+    tokens = torch.randn(EPISODES * STEPS, 2, 3).half().numpy()
+    spec = CompressorSpec(patches=2, token_dim=3, reduced=2, hidden=4, dim=5)
+    compressor = Compressor(spec)
+    data = latent_episodes(compressor, TokenCache(tokens, frames), chunk=50)
+    with torch.no_grad():
+        whole = compressor(torch.from_numpy(tokens).float())
+    torch.testing.assert_close(data.latents, whole)
+    assert data.first.tolist() == [r - r % STEPS for r in range(EPISODES * STEPS)]
+    assert torch.equal(data.last - data.first, torch.full_like(data.first, STEPS - 1))
+    episodes = set((data.rows // STEPS).tolist())
+    rule = SplitRule()
+    assert episodes == {i for i in range(EPISODES) if rule.split_of(i) == "train"}
+    assert (data.rows % STEPS != STEPS - 1).all()

@@ -1,0 +1,117 @@
+"""What play did when it went that way: an action for a latent and a goal, at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldmodel.context import Context
+from worldmodel.distances import Look, LookSpec
+from worldmodel.predictors import ActionPredictor
+
+
+@dataclass(frozen=True)
+class HabitSpec:
+    """Architecture of a `Habit`.
+
+    Attributes:
+        look: what it looks at in a latent, and which part of that makes a goal.
+        action_size: dimensions A of an action.
+        hidden: width of the hidden layers.
+    """
+
+    look: LookSpec = field(default_factory=LookSpec)
+    action_size: int = 5
+    hidden: int = 512
+
+    def __post_init__(self) -> None:
+        for name in ("action_size", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+
+
+class Habit(nn.Module):
+    """A latent and a goal -> the action that play took where it got nearer.
+
+    It answers without a search, and errs where a search would not. But what it does is
+    close to what the model has seen, so its roll-outs are where a search begins well:
+    away from them are actions whose outcome nobody can foresee, and a search finds the
+    ones that the model is most wrong about.
+    """
+
+    def __init__(self, spec: HabitSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.look = Look(spec.look)
+        self.enter = nn.Linear(self.look.size, spec.hidden)
+        self.middle = nn.ModuleList(
+            nn.Linear(spec.hidden, spec.hidden) for _ in range(2)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(spec.hidden) for _ in range(2))
+        self.leave = nn.Linear(spec.hidden, spec.action_size)
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Latents (..., D) and goals (..., D), broadcast -> actions in [-1, 1]."""
+        hidden = F.gelu(self.enter(self.look(latents, goals)))
+        for middle, norm in zip(self.middle, self.norms, strict=True):
+            hidden = F.gelu(norm(hidden + middle(hidden)))
+        return torch.tanh(self.leave(hidden))
+
+
+@dataclass(frozen=True)
+class HabitProposals:
+    """Action sequences that follow the habit through imagination.
+
+    On a CPU each problem is imagined alone, so that its proposals are bitwise the same
+    in every batch.
+
+    Attributes:
+        habit: chooses the actions.
+        predictor: imagines where they lead.
+        context: the past of B problems.
+        goal: (B, P, D) latents of their goals, P = 1.
+    """
+
+    habit: Habit
+    predictor: ActionPredictor
+    context: Context
+    goal: Tensor
+
+    @torch.no_grad()
+    def __call__(self, noise: Tensor) -> Tensor:
+        """Proposals (B, N, H, A) in [-1, 1]: the habit's actions and `noise`.
+
+        Args:
+            noise: (B, N, H, A), added to the action of each candidate and step; what
+                follows is chosen where it leads.
+        """
+        if noise.device.type != "cpu":
+            return self._follow(self.context, self.goal, noise)
+        rows = [
+            self._follow(
+                self.context.problem(b), self.goal[b : b + 1].clone(), noise[b : b + 1]
+            )
+            for b in range(len(noise))
+        ]
+        return torch.cat(rows)
+
+    def _follow(self, context: Context, goal: Tensor, noise: Tensor) -> Tensor:
+        batch, count, horizon, size = noise.shape
+        past = context.latents[:, :, 0]
+        cache = self.predictor.history(past, context.actions, count)
+        now = past[:, -1:].repeat_interleave(count, dim=0)  # (B N, 1, D)
+        goals = goal.repeat_interleave(count, dim=0)
+        errors = noise.reshape(batch * count, horizon, size)
+        taken = []
+        for step in range(horizon):
+            wanted = self.habit(now, goals) + errors[:, step : step + 1]
+            action = wanted.clamp(-1.0, 1.0)
+            taken.append(action)
+            modulation = self.predictor.modulate(action)
+            now, cache = self.predictor.advance(now, modulation, cache)
+        return torch.cat(taken, dim=1).view(batch, count, horizon, size)

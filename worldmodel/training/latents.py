@@ -1,0 +1,69 @@
+"""The latents of recorded play, which everything after the compressor learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from worldmodel.anchor import Anchor
+from worldmodel.data import FrameCache
+from worldmodel.predictors import Compressor
+from worldmodel.training.felt import training_rows
+from worldmodel.training.tokens import TokenCache
+
+
+@dataclass(frozen=True, eq=False)
+class LatentEpisodes:
+    """Latents of the training episodes.
+
+    Attributes:
+        latents: (N, D) all rows.
+        first: (N,) row where the episode of each row begins.
+        last: (N,) its last row.
+        rows: (M,) rows of the training split that have a next one.
+    """
+
+    latents: Tensor
+    first: Tensor
+    last: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, latents: Tensor, frames: FrameCache) -> LatentEpisodes:
+        """Latents (N, D) of all rows of a dataset, with its episodes and split."""
+        offsets = torch.from_numpy(frames.offsets)
+        lengths = offsets[1:] - offsets[:-1]
+        first = offsets[:-1].repeat_interleave(lengths)
+        last = (offsets[1:] - 1).repeat_interleave(lengths)
+        rows = torch.arange(len(first))
+        usable = training_rows(frames) & (rows < last)
+        return cls(latents, first, last, rows[usable])
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Rows (count,) of the training split that have a next one."""
+        drawn = torch.randint(len(self.rows), (count,), generator=generator)
+        return self.rows[drawn]
+
+
+@torch.no_grad()
+def latent_episodes(
+    compressor: Compressor, cache: TokenCache, chunk: int = 4096
+) -> LatentEpisodes:
+    """Compresses every frame's tokens, on the compressor's device."""
+    device = next(compressor.parameters()).device
+    parts = []
+    for start in range(0, len(cache.tokens), chunk):
+        rows = torch.arange(start, min(start + chunk, len(cache.tokens)))
+        parts.append(compressor(cache.at(rows).to(device).float()))
+    return LatentEpisodes.of(torch.cat(parts), cache.frames)
+
+
+@torch.no_grad()
+def anchored(
+    data: LatentEpisodes, anchor: Anchor, frames: FrameCache
+) -> LatentEpisodes:
+    """The same episodes, their latents corrected by the recorded proprio."""
+    proprio = torch.from_numpy(frames.proprio).float().to(data.latents)
+    return replace(data, latents=anchor.to(proprio.device)(data.latents, proprio))

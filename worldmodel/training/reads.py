@@ -1,0 +1,140 @@
+"""What latents tell in a few numbers: where the robot is, and where things are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.data import FrameCache
+from worldmodel.distances import ReadDistance
+from worldmodel.training.felt import training_rows
+from worldmodel.training.latents import LatentEpisodes
+from worldmodel.training.words import unexplained
+
+_PAIRS = 200_000  # of moments of one episode, to learn from what stays
+_RESTS = 0.3  # share of these pairs, the most alike, in which things did not move
+_RIDGE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """What is read from frozen latents, by least squares.
+
+    Attributes:
+        felt: latents (D) -> standardised proprio (F); None where F is 0.
+        seen: (2 K, D) read-out of rows and columns of visual words, the less the more
+            proprio explains them; None where there are no words.
+    """
+
+    felt: nn.Linear | None
+    seen: Tensor | None
+
+    @classmethod
+    def of(
+        cls, latents: Tensor, felt: Tensor, words: Tensor, frames: FrameCache
+    ) -> Reads:
+        """Fits the read-outs on the training split.
+
+        Args:
+            latents: (N, D) of all rows.
+            felt: (N, F) standardised proprio.
+            words: (N, K, 4) of `word_targets`.
+            frames: the dataset that they are of.
+        """
+        trains = training_rows(frames)
+        inputs = latents[trains].cpu()
+        told = None
+        if felt.shape[1]:
+            told = _least_squares(inputs, felt[trains], torch.ones(len(inputs)))
+        if not words.shape[1]:
+            return cls(told, None)
+        rows = []
+        for places, trust in zip(
+            words[trains, :, :2].unbind(1), words[trains, :, 3].unbind(1), strict=True
+        ):
+            rows.append(_least_squares(inputs, places, trust).weight)
+        shares = unexplained(words, frames)  # (K, 2)
+        scale = (shares / shares.mean()).sqrt()
+        seen = scale[..., None] * torch.stack(rows).detach()  # (K, 2, D)
+        return cls(told, seen.flatten(0, 1))
+
+    def felt_distance(self, size: int) -> ReadDistance | None:
+        """Compares the first dimensions of proprio."""
+        return _distance(self.felt.weight[:size]) if self.felt and size else None
+
+    def seen_distance(self) -> ReadDistance | None:
+        """Compares where things are that the robot is not."""
+        return None if self.seen is None else _distance(self.seen)
+
+
+@torch.no_grad()
+def still_directions(
+    data: LatentEpisodes, seen: Tensor, aim: int, count: int
+) -> Tensor:
+    """Directions of latents that stay while things stay, and change where they move.
+
+    Where a thing is seems to change when the gripper hides a part of it. So the
+    read-out only decides which pairs of moments of an episode show the same places;
+    then Fisher's linear discriminant finds the directions along which those pairs
+    differ least, for how much all latents differ. Play must leave things alone between
+    three of ten such pairs.
+
+    Args:
+        data: latents of the training episodes.
+        seen: (S, D) read-out of where things are.
+        aim: numbers that say where things are: the principal ones of what is read.
+        count: directions.
+
+    Returns:
+        (count, D), the most telling first, scaled so that latents have a standard
+        deviation of 1 along the first and alike noise along all.
+    """
+    generator = torch.Generator().manual_seed(0)
+    now = data.draw(_PAIRS, generator)
+    length = data.last[now] - data.first[now] + 1
+    other = data.first[now] + (torch.rand(_PAIRS, generator=generator) * length).long()
+    latents = data.latents[data.rows]
+    places = data.latents @ _principal(latents, seen, aim).T
+    moved = (places[now] - places[other]).norm(dim=-1)
+    moved[now == other] = torch.inf
+    still = moved <= moved.quantile(_RESTS)
+    change = (data.latents[now] - data.latents[other])[still].double()
+    within = change.T @ change / len(change)
+    spread = (latents - latents.mean(dim=0)).double()
+    total = spread.T @ spread / len(spread)
+    within += _RIDGE * total.diagonal().mean() * torch.eye(len(total)).to(total)
+    whiten = torch.linalg.inv(torch.linalg.cholesky(within))
+    _, axes = torch.linalg.eigh(whiten @ total @ whiten.T)  # by growing ratio
+    found = (whiten.T @ axes.flip(1)[:, :count]).T
+    return (found / (spread @ found[0]).std()).to(latents)
+
+
+def _principal(latents: Tensor, weight: Tensor, count: int) -> Tensor:
+    """(count, D): along which what is read varies most, the first with variance 1."""
+    told = (latents - latents.mean(dim=0)) @ weight.to(latents).T
+    variance, axes = torch.linalg.eigh(told.T @ told / len(told))
+    rows = axes.T.flip(0)[:count] @ weight.to(latents)
+    return rows / variance[-1].sqrt().clamp(min=1e-6)
+
+
+def _distance(weight: Tensor) -> ReadDistance:
+    read = ReadDistance(weight.shape[1], weight.shape[0])
+    read.read.weight = nn.Parameter(weight.detach().clone())
+    return read
+
+
+def _least_squares(inputs: Tensor, targets: Tensor, weight: Tensor) -> nn.Linear:
+    """Weighted ridge regression of (M, S) on (M, D), weights (M,)."""
+    ones = torch.ones(len(inputs), 1)
+    x = torch.cat((inputs, ones), dim=1).double()
+    weighted = x * weight[:, None]
+    gram = weighted.T @ x / len(x)
+    gram += 1e-6 * torch.eye(x.shape[1]).to(gram)
+    solved = torch.linalg.solve(gram, weighted.T @ targets.double() / len(x))
+    linear = nn.Linear(inputs.shape[1], targets.shape[1])
+    with torch.no_grad():
+        linear.weight.copy_(solved[:-1].T)
+        linear.bias.copy_(solved[-1])
+    return linear.requires_grad_(False)
