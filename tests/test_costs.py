@@ -82,23 +82,33 @@ def test_what_is_read_counts_only_along_the_directions_that_are_read(name):
     torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())
 
 
-def test_a_funnel_is_deep_at_the_goal_and_flat_far_away():
-    felt, seen = ReadDistance(A, 1), ReadDistance(A, 1)
+class Steps(TemporalDistance):
+    """The first number of a latent is the distance."""
+
+    def forward(self, latents: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
+        return (latents - goals)[..., 0]
+
+
+def test_the_pose_counts_once_things_are_where_they_belong():
+    felt = ReadDistance(A, 1)
     with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[1.0, 0.0]]))
-        seen.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
-    learned = LearnedDistances(felt=felt, seen=seen)
-    kind = GoalCost(latent=0.0, near=2.0, radius=0.5)
-    latents = torch.tensor([[[0.0, 0.0]], [[0.3, 0.4]], [[50.0, 0.0]]])
+        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    steps = Steps(TemporalDistanceSpec(LookSpec(latent_dim=A), hidden=8))
+    learned = LearnedDistances(temporal=steps, felt=felt)
+    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, slack=1.0)
+    at_goal, there, near, far = [0.5, 0.0], [0.5, 3.0], [2.0, 3.0], [21.0, 0.0]
+    latents = torch.tensor([[at_goal], [there], [near], [far]])
     found = kind.distance(latents, torch.zeros(1, A), learned)
-    at_gap = 2 * (1 - torch.exp(torch.tensor(-0.25 / 0.5)))
-    torch.testing.assert_close(found, torch.stack((at_gap * 0, at_gap, at_gap * 0 + 2)))
+    halfway = 2 * (1 - torch.exp(torch.tensor(-1.0)) / 4)
+    wanted = torch.stack((torch.tensor(0.0), torch.tensor(1.5), 0.2 + halfway))
+    torch.testing.assert_close(found[:3], wanted, atol=1e-3, rtol=0)
+    assert found[3].item() == pytest.approx(5 * 20 / 25 + 2.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("near", "does not tell what is felt"),
+        ("pose", "has no learned distance"),
         ("temporal", "the model has no learned distance"),
         ("felt", "does not tell what is felt"),
         ("seen", "does not tell what is seen"),
@@ -149,7 +159,7 @@ def test_the_cost_can_be_differentiated():
         ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
         ({"effort": float("nan")}, "effort must be at least 0, got nan"),
         ({"latent": 0.0}, r"one of \[.*\] must be above 0, all are 0"),
-        ({"radius": 0.0}, "radius must be above 0, got 0.0"),
+        ({"slack": -1.0}, "slack must be at least 0, got -1.0"),
         ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
     ],
 )

@@ -135,6 +135,25 @@ def test_the_model_names_the_cost_that_planning_uses():
     )
 
 
+@torch.no_grad()
+def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
+    one = model()
+    assert one.anchor is not None
+    one.anchor.lift.weight.copy_(torch.linalg.pinv(one.anchor.tell.weight))
+    latents, felt = one.encode(frames(batch=3)), uniform(3, 4, 5)
+    taken = uniform(3, 3, 5)
+    context = one.context(latents, taken, felt)
+    told = one.anchor.tell(context.latents[:, :, 0])
+    torch.testing.assert_close(told, felt[..., :2], atol=1e-4, rtol=1e-4)
+    for b in range(3):
+        row = slice(b, b + 1)
+        alone = one.context(latents[row], taken[row], felt[row])
+        assert torch.equal(alone.latents[0], context.latents[b])
+    assert torch.equal(one.context(latents, taken).latents, latents)
+    with pytest.raises(ValueError, match="at least the 2 dimensions .* got 1"):
+        one.context(latents, taken, felt[..., :1])
+
+
 def test_gradients_reach_the_actions_through_imagination():
     made = model()
     context = made.context(made.encode(frames(2)), uniform(2, 1, 5))

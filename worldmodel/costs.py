@@ -32,8 +32,9 @@ _TERMS = {
     "temporal": ("temporal",),
     "felt": ("felt",),
     "seen": ("seen",),
-    "near": ("felt", "seen"),
+    "pose": ("temporal", "felt"),
 }
+_TINY = 1e-8  # keeps the root's gradient finite
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class GoalCost:
         temporal: weight of the learned distance, in units of its farthest value.
         felt: weight of the difference in what the robot would feel.
         seen: weight of the difference in where things are that the robot is not.
-        near: weight of a funnel around the goal: 1 - exp(-(felt + seen) / radius). Far
-            away it is flat and leaves the way to the temporal distance, which is
-            coarse at the end, where the funnel is not.
-        radius: of the funnel, in units of felt + seen.
+        pose: weight of where the robot is, once things are where they belong: in
+            [0, pose], pose while the temporal distance is large, and near it the less
+            the nearer the robot itself is to where the goal has it.
+        slack: temporal distance that counts as none [model steps].
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -58,21 +59,19 @@ class GoalCost:
     temporal: float = 0.0
     felt: float = 0.0
     seen: float = 0.0
-    near: float = 0.0
-    radius: float = 0.15
+    pose: float = 0.0
+    slack: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_TERMS, "effort"):
+        for name in (*_TERMS, "slack", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
         if not any(getattr(self, name) for name in _TERMS):
             raise ValueError(f"one of {[*_TERMS]} must be above 0, all are 0")
-        if not self.radius > 0:
-            raise ValueError(f"radius must be above 0, got {self.radius}")
         if not 0.0 <= self.path <= 1.0:
             raise ValueError(f"path must be in [0, 1], got {self.path}")
 
@@ -95,17 +94,16 @@ class GoalCost:
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
         flat, ends = latents.flatten(-2), goals.flatten(-2)
-        if self.temporal and learned.temporal is not None:
-            share = learned.temporal(flat, ends) / learned.temporal.spec.farthest
-            total = total + self.temporal * share
-        gap = torch.zeros_like(total)
-        for name, read in (("felt", learned.felt), ("seen", learned.seen)):
-            if (getattr(self, name) or self.near) and read is not None:
-                difference = read(flat, ends)
-                total = total + getattr(self, name) * difference
-                gap = gap + difference
-        if self.near:
-            total = total + self.near * (1 - torch.exp(-gap / self.radius))
+        reads = {"felt": learned.felt, "seen": learned.seen}
+        for name, read in reads.items():
+            if getattr(self, name) and read is not None:
+                total = total + getattr(self, name) * read(flat, ends)
+        if (self.temporal or self.pose) and learned.temporal is not None:
+            steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
+            total = total + self.temporal * steps / learned.temporal.spec.farthest
+            if self.pose and learned.felt is not None:
+                away = (learned.felt(flat, ends) + _TINY).sqrt()
+                total = total + self.pose * (1 - torch.exp(-steps) / (1 + away))
         return total
 
     def along(

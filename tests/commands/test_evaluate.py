@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -102,6 +103,21 @@ def test_both_ceilings_stand_beside_floor_and_method_on_the_same_problems(
     assert len({row.problems for row in head}) == 1
     assert head[0].episodes == rows[0].episodes[:1]
     assert "## ceiling" in (tmp_path / "run" / "table.md").read_text()
+
+
+def test_a_model_with_a_habit_and_an_anchor_proposes_what_there_is_room_for(
+    words, tmp_path, capsys
+):
+    skilled = save_tiny_model(tmp_path / "skilled", habit=True)
+    words = [*words, f"model={skilled}"]
+    assert main(words) == 2
+    message = "proposals must be at most 1, so that .* planner.samples=4; got 16"
+    assert re.search(message, capsys.readouterr().err)
+    assert main([*words, "proposals=1"]) == 0
+    method = load_results(tmp_path / "run" / "results.json").rows[1].method
+    assert method.planner is not None
+    assert method.planner["proposals"] == 1
+    assert main([*words, "proposals=0", f"out={tmp_path / 'none'}"]) == 0
 
 
 def test_milliseconds_are_measured_where_asked_for(words, tmp_path):

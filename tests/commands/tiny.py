@@ -8,7 +8,9 @@ import torch
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
+from worldmodel.distances import LookSpec
 from worldmodel.encoders import VideoViTSpec
+from worldmodel.habit import HabitSpec
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 
@@ -18,20 +20,26 @@ QUICK = ["planner.samples=4", "planner.elites=2", "planner.iterations=1", "horiz
 QUICK += ["execute=2", "device=cpu"]
 
 
-def save_tiny_model(folder: Path, action_spec: ActionSpec | None = None) -> Path:
+def save_tiny_model(
+    folder: Path, action_spec: ActionSpec | None = None, habit: bool = False
+) -> Path:
     """Saves the model and gives its folder."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = WorldModel(tiny_spec(action_spec))
+        model = WorldModel(tiny_spec(action_spec, habit))
     model.save_pretrained(folder, "# Tiny\n")
     return folder
 
 
-def tiny_spec(action_spec: ActionSpec | None = None) -> WorldModelSpec:
+def tiny_spec(
+    action_spec: ActionSpec | None = None, habit: bool = False
+) -> WorldModelSpec:
     """Gives the architecture."""
     return WorldModelSpec(
         encoder=VideoViTSpec(SIDE, SIDE, patch=16, dim=16, depth=1, heads=2),
         compressor=CompressorSpec(patches=4, token_dim=16, hidden=8, dim=8),
         predictor=ActionPredictorSpec(latent_dim=8, action_size=5, width=16, depth=1),
         action_spec=action_spec or ActionSpec.from_json(ACTION_SPEC),
+        habit=HabitSpec(LookSpec(latent_dim=8), hidden=8) if habit else None,
+        anchor=3 if habit else 0,
     )

@@ -42,6 +42,28 @@ def test_it_learns_what_actions_do():
     )
 
 
+def test_the_error_along_what_is_looked_at_counts_beside_that_of_the_latents():
+    data, actions = movers()
+    seen: list[dict[str, float]] = []
+    recipe = dataclasses.replace(RECIPE, told=2.0, schedule=Schedule(1))
+    look = torch.tensor([[3.0, 0.0]])
+
+    def note(step: int, terms: dict[str, float]) -> None:
+        seen.append(terms)
+
+    train_predictor(recipe, data, actions, on_step=note, directions=look)
+    train_predictor(recipe, data, actions, on_step=note, directions=torch.eye(2))
+    train_predictor(recipe, data, actions, on_step=note)
+    narrow, whole, none = seen
+    for terms in (narrow, whole):
+        total = 0.5 * (terms["forced"] + terms["rolled"]) + 2.0 * terms["told"]
+        assert terms["total"] == pytest.approx(total, rel=1e-5)
+    between = sorted((none["forced"], none["rolled"]))
+    assert between[0] <= whole["told"] <= between[1]
+    assert narrow["told"] > whole["told"]
+    assert "told" not in none
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     data, actions = movers()
     whole = train_predictor(
@@ -69,6 +91,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     [
         ({"window": 1}, "window must be at least 2 moments, got 1"),
         ({"windows": 0}, "windows must be at least 1, got 0"),
+        ({"told": -1.0}, "told must be at least 0, got -1.0"),
         ({"huber": 0.0}, "huber must be above 0 or None, got 0.0"),
     ],
 )

@@ -78,6 +78,8 @@ def load_control(config: DictConfig) -> Control:
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
         model.with_cost(instantiate(config.cost))
+    if model.habit is not None:
+        _check_proposals(mpc, config.planner)
     cost = model.spec.cost
     try:
         cost.require(model.distances)
@@ -110,6 +112,17 @@ def _mpc(config: DictConfig) -> MPC:
     node = {name: config[name] for name in _MPC_OPTIONS}
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     return instantiate(OmegaConf.create(node))
+
+
+def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
+    """Raises if a search has no room for what the habit proposes."""
+    samples, known = planner.get("samples"), planner.get("kept", 0) + 1
+    if samples is not None and mpc.proposals + known > samples:
+        raise OptionError(
+            f"proposals must be at most {max(samples - known, 0)}, so that they, the "
+            f"mean and the kept elites are no more than planner.samples={samples}; got "
+            f"{mpc.proposals}"
+        )
 
 
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:

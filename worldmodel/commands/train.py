@@ -76,8 +76,9 @@ def run(config: DictConfig) -> int:
     if anchor is not None:
         data = anchored(data, anchor, frames)
     actions = torch.from_numpy(np.array(frames.actions))
-    predictor = _train_predictor(recipes.predictor, data, actions, folder)
-    distance = _train_distance(recipes.distance, data, things, reads, folder)
+    looked = None if things is None else _looked_at(things, reads)
+    predictor = _train_predictor(recipes.predictor, data, actions, looked, folder)
+    distance = _train_distance(recipes.distance, data, looked, folder)
     habit = _train_habit(recipes.habit, data, actions, distance, folder)
     history = {
         "dataset": frames.fingerprint,
@@ -184,6 +185,12 @@ def _things(
     return still_directions(data, reads.seen, look.aim, look.read - proprio)
 
 
+def _looked_at(things: torch.Tensor, reads: Reads) -> torch.Tensor:
+    """Directions (read, D): where things are, and proprio as latents tell it."""
+    assert reads.felt is not None
+    return torch.cat((things, reads.felt.weight.to(things)))
+
+
 def _anchor(
     config: DictConfig, reads: Reads, things: torch.Tensor | None, frames: FrameCache
 ) -> Anchor | None:
@@ -235,28 +242,23 @@ def _train_predictor(
     recipe: PredictorRecipe,
     data: LatentEpisodes,
     actions: torch.Tensor,
+    looked: torch.Tensor | None,
     folder: Path,
 ) -> ActionPredictor:
     log, state = folder / "predictor.txt", folder / "predictor.safetensors"
     with followed("predictor", recipe.schedule.steps, log) as on_step:
-        return train_predictor(recipe, data, actions, state, on_step)
+        return train_predictor(recipe, data, actions, state, on_step, looked)
 
 
 def _train_distance(
     recipe: DistanceRecipe,
     data: LatentEpisodes,
-    things: torch.Tensor | None,
-    reads: Reads,
+    looked: torch.Tensor | None,
     folder: Path,
 ) -> TemporalDistance:
-    """On where things are and on proprio, as latents tell them, if it shall look."""
-    directions = None
-    if things is not None:
-        assert reads.felt is not None
-        directions = torch.cat((things, reads.felt.weight.to(things)))
     log, state = folder / "distance.txt", folder / "distance.safetensors"
     with followed("distance", recipe.schedule.steps, log) as on_step:
-        return train_distance(recipe, data, state, on_step, directions)
+        return train_distance(recipe, data, state, on_step, looked)
 
 
 def _train_habit(

@@ -123,9 +123,12 @@ class LatentDynamics(nn.Module):
         latents = self.compressor(tokens).float()  # (B, T, D)
         known = some_known(self.predictor, latents.shape[1], generator)
         terms = {
-            "forced": forced_error(self.predictor, latents, batch.actions, self.huber),
-            "rolled": rolled_error(
-                self.predictor, latents, batch.actions, known, self.huber
+            "forced": prediction_error(
+                forced_change(self.predictor, latents, batch.actions), self.huber
+            ),
+            "rolled": prediction_error(
+                rolled_change(self.predictor, latents, batch.actions, known),
+                self.huber,
             ),
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
@@ -185,28 +188,37 @@ def some_known(
     return int(torch.randint(1, most + 1, (), generator=generator))
 
 
-def forced_error(
-    predictor: ActionPredictor, latents: Tensor, actions: Tensor, huber: float | None
+def forced_change(
+    predictor: ActionPredictor, latents: Tensor, actions: Tensor
 ) -> Tensor:
-    """Error of the next latent from true ones (B, T, D), actions (B, T, A)."""
-    predicted = predictor(latents[:, :-1], actions[:, :-1])
-    return _error(predicted, latents[:, 1:], huber)
+    """What the next latents differ by from those predicted from true ones.
+
+    Args:
+        predictor: imagines.
+        latents: (B, T, D).
+        actions: (B, T, A).
+
+    Returns:
+        (B, T - 1, D).
+    """
+    return predictor(latents[:, :-1], actions[:, :-1]) - latents[:, 1:]
 
 
-def rolled_error(
-    predictor: ActionPredictor,
-    latents: Tensor,
-    actions: Tensor,
-    known: int,
-    huber: float | None,
+def rolled_change(
+    predictor: ActionPredictor, latents: Tensor, actions: Tensor, known: int
 ) -> Tensor:
-    """Error of all later latents, rolled out from the first `known` of (B, T, D)."""
+    """As `forced_change`, all later latents rolled out from the first `known`.
+
+    Returns:
+        (B, T - known, D).
+    """
     past, taken = latents[:, :known], actions[:, : known - 1]
     future = predictor.rollout(past, taken, actions[:, None, known - 1 : -1])
-    return _error(future[:, 0], latents[:, known:], huber)
+    return future[:, 0] - latents[:, known:]
 
 
-def _error(predicted: Tensor, true: Tensor, huber: float | None) -> Tensor:
+def prediction_error(change: Tensor, huber: float | None) -> Tensor:
+    """Mean square of differences; above `huber` they count linearly."""
     if huber is None:
-        return F.mse_loss(predicted, true)
-    return 2 * F.huber_loss(predicted, true, delta=huber)
+        return change.square().mean()
+    return 2 * F.huber_loss(change, torch.zeros_like(change), delta=huber)

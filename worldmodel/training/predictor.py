@@ -10,7 +10,12 @@ from torch import Tensor
 
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.predictors.objective import forced_error, rolled_error, some_known
+from worldmodel.predictors.objective import (
+    forced_change,
+    prediction_error,
+    rolled_change,
+    some_known,
+)
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
 
@@ -25,6 +30,8 @@ class PredictorRecipe:
         windows: windows of play per step.
         window: moments T of a window; roll-outs reach T - 1 steps.
         huber: error of prediction above which it counts linearly; None for never.
+        told: weight of the error along what is looked at, beside that of the latents:
+            most directions of a latent do not matter to a plan.
         seed: decides weights and batches.
     """
 
@@ -33,9 +40,12 @@ class PredictorRecipe:
     windows: int = 128
     window: int = 8
     huber: float | None = None
+    told: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not self.told >= 0:
+            raise ValueError(f"told must be at least 0, got {self.told}")
         if self.window < 2:
             raise ValueError(f"window must be at least 2 moments, got {self.window}")
         if self.windows < 1:
@@ -50,6 +60,7 @@ def train_predictor(
     actions: Tensor,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
+    directions: Tensor | None = None,
 ) -> ActionPredictor:
     """Learns one-step predictions and roll-outs; resumes from `state_path`.
 
@@ -59,6 +70,7 @@ def train_predictor(
         actions: (N, A) of all rows.
         state_path: where the state of the training is kept.
         on_step: called with the steps done and the smoothed loss terms.
+        directions: (R, D) of latents that are looked at, for `recipe.told`.
 
     Raises:
         WorldModelError: no episode is as long as a window.
@@ -79,9 +91,18 @@ def train_predictor(
         latents = data.latents[rows]
         taken = actions[rows].to(latents)
         known = some_known(predictor, recipe.window, generator)
-        forced = forced_error(predictor, latents, taken, recipe.huber)
-        rolled = rolled_error(predictor, latents, taken, known, recipe.huber)
-        return {"total": 0.5 * (forced + rolled), "forced": forced, "rolled": rolled}
+        forced = forced_change(predictor, latents, taken)
+        rolled = rolled_change(predictor, latents, taken, known)
+        terms = {
+            "forced": prediction_error(forced, recipe.huber),
+            "rolled": prediction_error(rolled, recipe.huber),
+        }
+        if directions is not None and recipe.told:
+            seen = torch.cat((forced, rolled), dim=1) @ directions.T
+            terms["told"] = prediction_error(seen, recipe.huber)
+        weights = {"forced": 0.5, "rolled": 0.5, "told": recipe.told}
+        total = torch.stack([weights[name] * term for name, term in terms.items()])
+        return {"total": total.sum(), **terms}
 
     fit(Job(predictor, loss, generator), recipe.schedule, state_path, on_step)
     return predictor
