@@ -32,7 +32,7 @@ def test_an_anchored_latent_tells_what_was_measured_and_little_else_changes():
     # Of all changes that do this it is the smallest: in the span of what is asked.
     rows = torch.cat((others, tell.weight))
     away = change - change @ torch.linalg.pinv(rows) @ rows
-    torch.testing.assert_close(away, torch.zeros(3, 4, D), atol=1e-5, rtol=0)
+    torch.testing.assert_close(away, torch.zeros(3, 4, D), atol=1e-4, rtol=0)
     torch.testing.assert_close(anchor(found, proprio), found)
 
 

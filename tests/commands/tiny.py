@@ -17,7 +17,7 @@ from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 SIDE = 32  # [px]
 # Options that make planning as cheap as it can be.
 QUICK = ["planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2"]
-QUICK += ["execute=2", "device=cpu"]
+QUICK += ["execute=2", "device=cpu", "reluctance=0"]
 
 
 def save_tiny_model(
