@@ -16,6 +16,8 @@ from planners.contract import (
 )
 from planners.noise import fold, normal
 
+_PROPOSALS = 1  # use of a control step's seeds
+
 
 @dataclass(frozen=True, eq=False)
 class MPCState:
@@ -130,9 +132,6 @@ class MPC:
         """Bool (B,): whether a valid plan gains too little over doing nothing."""
         idle = cost(torch.zeros_like(plan.actions)[:, None])[:, 0]
         return (idle - plan.cost < self.reluctance) & ~plan.invalid
-
-
-_PROPOSALS = 1  # use of a control step's seeds
 
 
 def _beside(guess: Guess, proposed: Tensor) -> Guess:

@@ -194,3 +194,39 @@ def test_at_the_goal_a_reluctant_controller_stands_still():
 def test_reluctance_must_not_be_negative():
     with pytest.raises(ValueError, match="reluctance must be at least 0.*-1"):
         MPC(CEM(), 4, reluctance=-1.0)
+
+
+def test_a_search_begins_with_what_is_proposed_and_its_variations():
+    wanted = torch.tensor([0.9, -0.8])
+    asked = []
+
+    def cost(actions: torch.Tensor) -> torch.Tensor:
+        return (actions - wanted).square().sum((-2, -1))
+
+    def propose(noise: torch.Tensor) -> torch.Tensor:
+        asked.append(noise)
+        return (wanted + noise).clamp(-1, 1)
+
+    planner = CEM(samples=8, elites=2, iterations=1, std=0.01)
+    mpc = MPC(planner, horizon=3, proposals=4, proposal_std=0.5)
+    state = mpc.start(torch.tensor([5, 6, 7]), 2)
+    actions, plan, after = mpc.step(cost, state, propose)
+    torch.testing.assert_close(plan.cost, torch.zeros(3))
+    torch.testing.assert_close(actions, wanted.expand(3, 1, 2))
+    assert asked[0].shape == (3, 4, 3, 2)
+    assert (asked[0][:, 0] == 0).all()
+    mpc.step(cost, after, propose)
+    assert not torch.equal(asked[0], asked[1])
+    mpc.step(cost, mpc.start(torch.tensor([6]), 2), propose)
+    assert torch.equal(asked[2][0], asked[0][1])
+    _, alone, _ = mpc.step(cost, state)
+    assert (alone.cost > 1).all()
+    _, deaf, _ = MPC(planner, horizon=3, proposals=0).step(cost, state, propose)
+    assert torch.equal(deaf.cost, alone.cost)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("name", ["proposals", "proposal_std"])
+def test_proposals_must_not_be_negative(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0.*-1"):
+        MPC(CEM(), 4, **{name: -1})
