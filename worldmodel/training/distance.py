@@ -168,7 +168,15 @@ def look_ahead(path: Tensor, left: Tensor, generator: torch.Generator) -> Tensor
     """
     ahead = path.shape[1] - 1
     steps = torch.randint(1, ahead + 1, left.shape, generator=generator)
+    return torch.minimum(torch.minimum(steps, first_arrival(path)), left)
+
+
+def first_arrival(path: Tensor) -> Tensor:
+    """Steps (B,) until the first arrival after now, `ahead` where there is none.
+
+    Args:
+        path: (B, ahead + 1) of `arrivals`.
+    """
     later = path[:, 1:]
     first = later.int().argmax(dim=1) + 1  # 1 where there is none
-    until = torch.where(later.any(dim=1), first, ahead)
-    return torch.minimum(torch.minimum(steps, until), left)
+    return torch.where(later.any(dim=1), first, later.shape[1])

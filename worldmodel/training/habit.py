@@ -10,7 +10,7 @@ from torch import Tensor
 
 from worldmodel.distances import TemporalDistance
 from worldmodel.habit import Habit, HabitSpec
-from worldmodel.training.distance import arrivals
+from worldmodel.training.distance import arrivals, first_arrival
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
 
@@ -120,9 +120,7 @@ def action_weights(
     """Weights (B,), 1 on average, of the actions taken at rows `now` toward `goal`."""
     spec = distance.spec
     path = arrivals(distance, data, now, goal, recipe.ahead)
-    later = path[:, 1:]
-    first = torch.where(later.any(dim=1), later.int().argmax(dim=1) + 1, recipe.ahead)
-    steps = torch.minimum(first, data.last[now] - now)
+    steps = torch.minimum(first_arrival(path), data.last[now] - now)
     goals = data.latents[goal]
     there = path.gather(1, steps[:, None])[:, 0].to(goals.device)
     left = distance(data.latents[now + steps], goals).where(~there, 0.0)
