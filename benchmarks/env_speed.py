@@ -93,7 +93,7 @@ class Bare:
 
     def draw(self) -> None:
         """One image."""
-        self._renderer.update_scene(self._data, "front")
+        self._renderer.update_scene(self._data, "left")
         self._renderer.render()
 
     def report(self, repeats: int = 20) -> None:

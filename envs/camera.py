@@ -7,7 +7,7 @@ import numpy as np
 
 from envs.graphics import make_renderer
 
-_CAMERA = "front"
+CAMERA = "left"
 
 
 class Camera:
@@ -39,7 +39,7 @@ class Camera:
         renderer = self._renderer
         if renderer is None:
             renderer = self._renderer = self._open()
-        renderer.update_scene(data, _CAMERA)
+        renderer.update_scene(data, CAMERA)
         return renderer.render().copy()
 
     def close(self) -> None:

@@ -12,10 +12,11 @@ FINGER_TRAVEL_M = 0.04
 TRAY_LOW_M = (0.29, -0.31)
 TRAY_HIGH_M = (0.73, 0.31)
 
-# From the front, high enough to tell depth from height; the tray fills the picture.
-CAMERA_POS_M = (1.25, -0.20, 0.92)
-CAMERA_TARGET_M = (0.505, 0.012, 0.075)
-CAMERA_FOVY_DEG = 36
+# From the robot's left, where the hand hides the cube least, low and far away; tray and
+# workspace fill the picture.
+CAMERA_POS_M = (0.51, 1.59, 0.90)
+CAMERA_TARGET_M = (0.51, -0.023, 0.108)
+CAMERA_FOVY_DEG = 18.3
 
 # Published joint limits of the Franka Emika Panda [rad].
 JOINT_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
@@ -231,9 +232,9 @@ def scene_xml() -> str:
     """The whole scene: table, tray, arm with gripper, cube, light and camera."""
     return f"""<mujoco model="tabletop">{_HEADER}
   <worldbody>
-    <light name="sun" directional="true" pos="0.8 -0.6 1.5" dir="-0.35 0.4 -0.85"
+    <light name="sun" directional="true" pos="0.8 0.6 1.5" dir="-0.35 -0.4 -0.85"
            diffuse="0.55 0.55 0.55" specular="0 0 0" castshadow="false"/>
-    <camera name="front" pos="{_vector(CAMERA_POS_M)}" fovy="{CAMERA_FOVY_DEG}"
+    <camera name="left" pos="{_vector(CAMERA_POS_M)}" fovy="{CAMERA_FOVY_DEG}"
             xyaxes="{_camera_axes()}"/>
     <geom name="table" type="box" pos="0.4 0 -0.02" size="0.55 0.6 0.02"
           contype="4" conaffinity="1" rgba="0.6 0.64 0.68 1"

@@ -87,7 +87,7 @@ def apply_scene_options(model: mujoco.MjModel, options: SceneOptions) -> None:
     if options.table_rgb is not None:
         model.geom_rgba[table, :3] = options.table_rgb
     model.light_diffuse[:] = nominal.diffuse * options.light
-    model.cam_pos[model.camera("front").id] = np.add(CAMERA_POS_M, options.camera_shift)
+    model.cam_pos[model.camera("left").id] = np.add(CAMERA_POS_M, options.camera_shift)
     model.geom_size[cube_geoms] = nominal.geom_size[cube_geoms] * options.cube_scale
     model.geom_pos[cube_geoms] = nominal.geom_pos[cube_geoms] * options.cube_scale
     model.geom_friction[:, 0] = nominal.friction * options.friction

@@ -10,7 +10,7 @@ from tests.data.synthetic import episode
 from worldmodel.data.table import rows
 
 COUNTERS = ["timestamp", "frame_index", "episode_index", "index", "task_index"]
-RECORDED = ["observation.images.front", "observation.state", "action", "sim_state"]
+RECORDED = ["observation.images.left", "observation.state", "action", "sim_state"]
 
 
 def _info(folder: Path) -> dict:
@@ -38,7 +38,7 @@ def test_info_has_the_keys_of_the_format(folder: Path) -> None:
 def test_features_have_dtype_shape_and_names(folder: Path) -> None:
     features = _info(folder)["features"]
     assert set(features) == {*COUNTERS, *RECORDED}
-    assert features["observation.images.front"] == {
+    assert features["observation.images.left"] == {
         "dtype": "image",
         "shape": [12, 16, 3],
         "names": ["height", "width", "channels"],
@@ -56,7 +56,7 @@ def test_data_files_have_the_types_of_the_features(folder: Path) -> None:
     schema = pq.read_schema(folder / "data/chunk-000/file-000.parquet")
     types = {name: str(schema.field(name).type) for name in schema.names}
     assert types == {
-        "observation.images.front": "struct<bytes: binary, path: string>",
+        "observation.images.left": "struct<bytes: binary, path: string>",
         "observation.state": "fixed_size_list<element: float>[3]",
         "action": "fixed_size_list<element: float>[2]",
         "sim_state": "fixed_size_list<element: double>[4]",
@@ -64,7 +64,7 @@ def test_data_files_have_the_types_of_the_features(folder: Path) -> None:
         **dict.fromkeys(COUNTERS[1:], "int64"),
     }
     hints = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-    assert hints["observation.images.front"] == {"_type": "Image"}
+    assert hints["observation.images.left"] == {"_type": "Image"}
     assert hints["action"]["length"] == 2
 
 
@@ -102,7 +102,7 @@ def test_each_feature_has_statistics_per_episode_and_over_all(folder: Path) -> N
     np.testing.assert_allclose(stats["action"]["std"], actions.std(axis=0))
     np.testing.assert_allclose(stats["action"]["max"], actions.max(axis=0))
     assert stats["action"]["count"] == [len(actions)]
-    assert np.shape(stats["observation.images.front"]["std"]) == (3, 1, 1)
+    assert np.shape(stats["observation.images.left"]["std"]) == (3, 1, 1)
     records = pq.read_table(folder / "meta/episodes/chunk-000/file-000.parquet")
     np.testing.assert_allclose(
         records["stats/action/min"][7].as_py(), episode(7).actions.min(axis=0)

@@ -129,7 +129,7 @@ def test_a_changed_pixel_is_noticed(copy: Path) -> None:
     [
         ({"codebase_version": "v2.1"}, "has codebase_version 'v2.1', expected 'v3.0'"),
         ({"worldmodel": {"format_version": 99}}, "has format_version 99"),
-        ({"features": {}}, "feature 'observation.images.front' is missing"),
+        ({"features": {}}, "feature 'observation.images.left' is missing"),
         ({"fps": 5, "total_episodes": None}, "is damaged"),
         ({"features": None}, "is damaged"),
     ],

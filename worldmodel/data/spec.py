@@ -14,7 +14,7 @@ from worldmodel.errors import WorldModelError
 
 CODEBASE_VERSION = "v3.0"  # of the LeRobot dataset format
 FORMAT_VERSION = 1  # of our own block in info.json
-IMAGE_KEY = "observation.images.front"
+IMAGE_KEY = "observation.images.left"
 PROPRIO_KEY = "observation.state"
 ACTION_KEY = "action"
 SIM_STATE_KEY = "sim_state"

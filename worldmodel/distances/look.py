@@ -85,15 +85,16 @@ class Look(nn.Module):
         """Latents (..., D) and goals (..., D), broadcast -> what tells them apart.
 
         Returns:
-            (..., state_size + 2 aim_size): the state, the goal, and the distance
-            between them along each direction of the goal.
+            (..., state_size + 3 aim_size): the state, the goal, and along each
+            direction of the goal what they differ by, with its sign and without.
         """
         state = self.state(latents)
         here = state[..., : self.spec.aim_size]
         there = self.aim(goals).expand_as(here)
-        return torch.cat((state, there, (here - there).abs()), dim=-1)
+        gap = there - here
+        return torch.cat((state, there, gap, gap.abs()), dim=-1)
 
     @property
     def size(self) -> int:
         """Numbers that `forward` gives."""
-        return self.spec.state_size + 2 * self.spec.aim_size
+        return self.spec.state_size + 3 * self.spec.aim_size
