@@ -14,6 +14,7 @@ from worldmodel.distances import LearnedSpec, LookSpec, TemporalDistanceSpec
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
 from worldmodel.habit import HabitSpec
+from worldmodel.memory import MemorySpec
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.parts import (
     load_compressor,
@@ -33,6 +34,7 @@ SPEC = WorldModelSpec(
     ),
     habit=HabitSpec(LookSpec(latent_dim=6, read=3, aim=1), hidden=8),
     anchor=2,
+    memory=MemorySpec(latent_dim=6, things=1, hidden=8),
     cost=GoalCost(temporal=0.5, path=0.1),
 )
 
@@ -112,7 +114,7 @@ def test_the_newest_latent_is_the_last_of_all():
 def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates():
     made = model()
     latents, past, goal = made.encode(frames()), uniform(2, 3, 5), uniform(2, 1, 6)
-    candidates = uniform(2, 70, 3, 5)
+    candidates = uniform(2, 80, 3, 5)
     whole = made.goal_cost(made.context(latents, past), goal)(candidates)
     alone = made.goal_cost(made.context(latents[1:], past[1:]), goal[1:])
     assert torch.equal(alone(candidates[1:]), whole[1:])
@@ -142,6 +144,7 @@ def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
     one.anchor.lift.weight.copy_(torch.linalg.pinv(one.anchor.tell.weight))
     latents, felt = one.encode(frames(batch=3)), uniform(3, 4, 5)
     taken = uniform(3, 3, 5)
+    one.memory = None
     context = one.context(latents, taken, felt)
     told = one.anchor.tell(context.latents[:, :, 0])
     torch.testing.assert_close(told, felt[..., :2], atol=1e-4, rtol=1e-4)
@@ -152,6 +155,45 @@ def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
     assert torch.equal(one.context(latents, taken).latents, latents)
     with pytest.raises(ValueError, match="at least the 2 dimensions .* got 1"):
         one.context(latents, taken, felt[..., :1])
+
+
+@torch.no_grad()
+def test_a_film_remembered_step_by_step_is_the_film_remembered_at_once():
+    one = model()
+    latents, taken, felt = one.encode(frames(4)), uniform(2, 3, 5), uniform(2, 4, 5)
+    past = None
+    for step in range(4):
+        action = taken[:, step - 1] if step else None
+        past = one.remember(past, action, latents[:, step], felt[:, step])
+    assert past is not None
+    whole = one.context(latents, taken, felt)
+    known = one.context_frames
+    assert past.latents.shape[1] == known
+    torch.testing.assert_close(past.latents, whole.latents[:, -known:])
+    assert torch.equal(past.actions, taken[:, 1 - known :])
+    assert past.proprio is not None
+    assert torch.equal(past.proprio, felt[:, -known:])
+    one.memory = None  # it does change what is believed
+    assert not torch.allclose(one.context(latents, taken, felt).latents, whole.latents)
+
+
+@torch.no_grad()
+def test_what_is_remembered_does_not_depend_on_the_batch():
+    one = model()
+    latents, taken, felt = one.encode(frames(3)), uniform(2, 2, 5), uniform(2, 3, 5)
+    both = one.context(latents, taken, felt)
+    alone = one.context(latents[1:], taken[1:], felt[1:])
+    assert torch.equal(alone.latents, both.latents[1:])
+
+
+def test_a_past_needs_the_action_since_and_proprio_always_or_never():
+    one = model()
+    latents, felt = uniform(2, 1, 6), uniform(2, 5)
+    past = one.remember(None, None, latents, felt)
+    with pytest.raises(ValueError, match="a past needs the action"):
+        one.remember(past, None, latents, felt)
+    with pytest.raises(ValueError, match="at every moment or at none"):
+        one.remember(past, uniform(2, 5), latents)
 
 
 def test_gradients_reach_the_actions_through_imagination():

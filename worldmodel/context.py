@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor
 
 
@@ -42,3 +45,37 @@ class Context:
         one = slice(index, index + 1)
         proprio = None if self.proprio is None else self.proprio[one].clone()
         return Context(self.latents[one].clone(), self.actions[one].clone(), proprio)
+
+    def newest(self, count: int) -> Context:
+        """The last `count` moments, or all where there are fewer."""
+        begin = max(0, self.latents.shape[1] - count)
+        proprio = None if self.proprio is None else self.proprio[:, begin:]
+        return Context(self.latents[:, begin:], self.actions[:, begin:], proprio)
+
+    def then(self, action: Tensor, latents: Tensor, proprio: Tensor | None) -> Context:
+        """One moment more: after `action` (B, A), latents (B, P, D), proprio (B, S).
+
+        Raises:
+            ValueError: proprio is given now and was not before, or the other way round.
+        """
+        if (proprio is None) != (self.proprio is None):
+            raise ValueError("proprio must be given at every moment or at none")
+        felt = None
+        if proprio is not None and self.proprio is not None:
+            felt = torch.cat((self.proprio, proprio[:, None]), dim=1)
+        taken = action[:, None].to(self.actions)
+        return Context(
+            torch.cat((self.latents, latents[:, None]), dim=1),
+            torch.cat((self.actions, taken), dim=1),
+            felt,
+        )
+
+    @classmethod
+    def together(cls, problems: Sequence[Context]) -> Self:
+        """Several contexts of the same length as one batch."""
+        felt = [one.proprio for one in problems if one.proprio is not None]
+        return cls(
+            torch.cat([one.latents for one in problems]),
+            torch.cat([one.actions for one in problems]),
+            torch.cat(felt) if felt else None,
+        )

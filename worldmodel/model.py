@@ -28,6 +28,7 @@ from worldmodel.distances import (
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.habit import Habit, HabitProposals, HabitSpec
+from worldmodel.memory import Memory, MemorySpec
 from worldmodel.predictors import (
     ActionPredictor,
     ActionPredictorSpec,
@@ -48,6 +49,7 @@ class WorldModelSpec:
         distances: the learned goal distances.
         habit: what proposes actions to a search, or None.
         anchor: leading dimensions of proprio that correct latents; 0 for none.
+        memory: what corrects latents by what was seen before, or None.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -58,6 +60,7 @@ class WorldModelSpec:
     distances: LearnedSpec = field(default_factory=LearnedSpec)
     habit: HabitSpec | None = None
     anchor: int = 0
+    memory: MemorySpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
@@ -86,6 +89,8 @@ class WorldModelSpec:
             parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
         if self.habit is not None:
             parts["habit.look"] = self.habit.look.latent_dim
+        if self.memory is not None:
+            parts["memory"] = self.memory.latent_dim
         for name, dim in parts.items():
             if dim != self.compressor.dim:
                 raise ValueError(
@@ -103,6 +108,7 @@ class WorldModelSpec:
             "distances": asdict(self.distances),
             "habit": None if self.habit is None else asdict(self.habit),
             "anchor": self.anchor,
+            "memory": None if self.memory is None else asdict(self.memory),
             "cost": asdict(self.cost),
         }
 
@@ -113,7 +119,7 @@ class WorldModelSpec:
         if distances["temporal"] is not None:
             temporal = _with_look(distances["temporal"])
             distances["temporal"] = TemporalDistanceSpec(**temporal)
-        habit = values["habit"]
+        habit, memory = values["habit"], values["memory"]
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
             compressor=CompressorSpec(**values["compressor"]),
@@ -122,6 +128,7 @@ class WorldModelSpec:
             distances=LearnedSpec(**distances),
             habit=None if habit is None else HabitSpec(**_with_look(habit)),
             anchor=values["anchor"],
+            memory=None if memory is None else MemorySpec(**memory),
             cost=GoalCost(**values["cost"]),
         )
 
@@ -151,6 +158,7 @@ class WorldModel(nn.Module):
         self.habit = None if spec.habit is None else Habit(spec.habit)
         dim = spec.compressor.dim
         self.anchor = Anchor(dim, spec.anchor) if spec.anchor else None
+        self.memory = None if spec.memory is None else Memory(spec.memory)
 
     @property
     def height(self) -> int:
@@ -216,7 +224,7 @@ class WorldModel(nn.Module):
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
     ) -> Context:
-        """The past as `imagine` and `goal_cost` take it.
+        """The past as `imagine` and `goal_cost` take it, of a whole film.
 
         Args:
             latents: (B, T, P, D) of `encode` or `encode_newest`.
@@ -225,20 +233,97 @@ class WorldModel(nn.Module):
                 anchor; None leaves them as the picture tells them.
 
         Raises:
-            ValueError: proprio has fewer dimensions than the anchor takes.
+            ValueError: a shape that the model does not take, or proprio with fewer
+                dimensions than the anchor takes.
         """
+        whole = Context(latents, actions, proprio)
+        self._check_context(whole)
+        felt = [None] * latents.shape[1] if proprio is None else proprio.unbind(1)
+        past = self._begun(latents[:, 0], felt[0])
+        for step in range(1, latents.shape[1]):
+            taken = whole.actions[:, step - 1]
+            past = self._extended(past, taken, latents[:, step], felt[step])
+        return past
+
+    def remember(
+        self,
+        past: Context | None,
+        action: Tensor | None,
+        latents: Tensor,
+        proprio: Tensor | None = None,
+    ) -> Context:
+        """The past with the present, step by step through an episode.
+
+        The picture's latent is corrected by the proprio that was measured with it, and
+        by what was to be expected after `past` (see `Anchor`, `Memory`). What is
+        older than imagination needs falls away; what memory made of it stays. On a CPU
+        each problem is corrected alone, bitwise the same in every batch.
+
+        Args:
+            past: what this gave a moment ago; None at the start.
+            action: (B, A) taken since then; None at the start.
+            latents: (B, P, D) of `encode_newest`.
+            proprio: (B, S) measured now, at every moment or at none.
+
+        Raises:
+            ValueError: proprio has fewer dimensions than the anchor takes, or a past
+                comes without the action since.
+        """
+        if past is None:
+            return self._begun(latents, proprio)
+        if action is None:
+            raise ValueError("a past needs the action (B, A) taken since, got None")
+        known = self.context_frames
+        return self._extended(past, action, latents, proprio).newest(known)
+
+    def _begun(self, latents: Tensor, proprio: Tensor | None) -> Context:
+        """The first moment, corrected by proprio."""
+        size = self.spec.predictor.action_size
+        none = latents.new_zeros((len(latents), 0, size))
+        if latents.device.type == "cpu":
+            rows = zip(*_alone(latents, proprio), strict=True)
+            latents = torch.cat([self._anchored(one, felt) for one, felt in rows])
+        else:
+            latents = self._anchored(latents, proprio)
+        felt = None if proprio is None else proprio[:, None]
+        return Context(latents[:, None], none, felt)
+
+    def _extended(
+        self, past: Context, action: Tensor, latents: Tensor, proprio: Tensor | None
+    ) -> Context:
+        """One moment more, all of the past kept."""
+        if latents.device.type != "cpu":
+            return self._one_more(past, action, latents, proprio)
+        rows = zip(*_alone(latents, proprio), strict=True)
+        return Context.together(
+            [
+                self._one_more(past.problem(b), action[b : b + 1], one, felt)
+                for b, (one, felt) in enumerate(rows)
+            ]
+        )
+
+    @torch.no_grad()
+    def _one_more(
+        self, past: Context, action: Tensor, latents: Tensor, proprio: Tensor | None
+    ) -> Context:
+        believed = self._anchored(latents, proprio)
+        if self.memory is not None:
+            recent = past.newest(self.context_frames)
+            taken = torch.cat((recent.actions, action[:, None].to(latents)), dim=1)
+            expected = self.predictor(recent.latents[:, :, 0], taken)[:, -1]
+            believed = self.memory(believed[:, 0], expected)[:, None]
+        return past.then(action, believed, proprio)
+
+    @torch.no_grad()
+    def _anchored(self, latents: Tensor, proprio: Tensor | None) -> Tensor:
         if self.anchor is None or proprio is None:
-            return Context(latents, actions, proprio)
+            return latents
         if proprio.shape[-1] < self.spec.anchor:
             raise ValueError(
                 f"proprio must have at least the {self.spec.anchor} dimensions that "
                 f"the model was trained with, got {proprio.shape[-1]}"
             )
-        felt = proprio[:, :, None]  # (B, T, 1, S)
-        together = 1 if latents.device.type == "cpu" else len(latents)
-        parts = zip(latents.split(together), felt.split(together), strict=True)
-        corrected = [self.anchor(some.clone(), told) for some, told in parts]
-        return Context(torch.cat(corrected), actions, proprio)
+        return self.anchor(latents, proprio[:, None])
 
     def imagine(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
@@ -361,3 +446,13 @@ class WorldModel(nn.Module):
                 "use the encoder of that hash or train again"
             )
         return model.requires_grad_(False).eval()
+
+
+def _alone(
+    latents: Tensor, proprio: Tensor | None
+) -> tuple[list[Tensor], list[Tensor] | list[None]]:
+    """Each problem's latents (1, P, D) and proprio (1, S) in memory of its own."""
+    ones = [one.clone() for one in latents.split(1)]
+    if proprio is None:
+        return ones, [None] * len(ones)
+    return ones, [one.clone() for one in proprio.split(1)]

@@ -21,10 +21,11 @@ PRETRAIN += [
     "recipe.model.compressor.token_dim=16",
 ]
 PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
-STAGES = ("dynamics", "predictor", "distance", "habit")
+STAGES = ("dynamics", "predictor", "memory", "distance", "habit")
 TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
 TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
 TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
+TRAIN += ["memory.window=3", "memory.windows=4"]
 TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
 
 
@@ -74,6 +75,11 @@ def test_a_model_reads_what_is_felt_and_seen_and_looks_at_it(folder):
     assert torch.equal(look[4:], tells)
     assert torch.equal(weights["habit.look.read.weight"], look)
     assert weights["distances.seen.read.weight"].shape == (2 * 16, 64)
+    kept = weights["memory.look.weight"]
+    assert torch.equal(kept, look[:2])
+    # Correcting by memory leaves alone what is told of all else that is looked at.
+    lifted = look @ weights["memory.lift.weight"]
+    torch.testing.assert_close(lifted, torch.eye(10)[:, :2], atol=1e-3, rtol=0)
     # Correcting by proprio leaves alone what is told of things.
     lifted = look[:4] @ weights["anchor.lift.weight"]
     torch.testing.assert_close(lifted, torch.zeros(4, 6), atol=1e-4, rtol=0)

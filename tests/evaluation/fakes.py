@@ -124,6 +124,9 @@ def point_problems(n: int, split: str = "validation") -> ProblemSet:
     return collect_problems(made, split, "point-env")
 
 
+CONTEXT_FRAMES = 3
+
+
 @dataclass
 class PointModel:
     """Its latent is the position, read from the picture; it knows how points move.
@@ -134,7 +137,6 @@ class PointModel:
     height: int = SIDE
     width: int = SIDE
     tubelet: int = 2
-    context_frames: int = 3
     action_spec: ActionSpec = SPEC
     encoded_clips: list[tuple[int, ...]] = field(default_factory=list)
     contexts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
@@ -150,11 +152,25 @@ class PointModel:
         levels = pixels[..., 0] * 256 + pixels[..., 1]
         return (levels / LEVELS * 2 - 1)[:, :, None].float()  # (B, T, 1, 2)
 
-    def context(
-        self, latents: Tensor, actions: Tensor, proprio: Tensor | None
+    def remember(
+        self,
+        past: tuple[Tensor, Tensor, Tensor | None] | None,
+        action: Tensor | None,
+        latents: Tensor,
+        proprio: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        self.contexts.append((latents, actions, proprio))
-        return latents, actions, proprio
+        assert proprio is not None
+        seen, felt = latents[:, None], proprio[:, None]
+        taken = latents.new_zeros((len(latents), 0, 2))
+        if past is not None:
+            assert action is not None
+            assert past[2] is not None
+            seen = torch.cat((past[0], seen), dim=1)[:, -CONTEXT_FRAMES:]
+            felt = torch.cat((past[2], felt), dim=1)[:, -CONTEXT_FRAMES:]
+            taken = torch.cat((past[1], action[:, None]), dim=1)
+            taken = taken[:, -(seen.shape[1] - 1) :]
+        self.contexts.append((seen, taken, felt))
+        return self.contexts[-1]
 
     def imagine(self, context: Any, actions: Tensor) -> Tensor:
         now = context[0][:, -1:, None]  # (B, 1, 1, P, D)

@@ -1,4 +1,4 @@
-"""Trains what plans on a frozen encoder: compressor, predictor, distance, habit.
+"""Trains what plans on a frozen encoder: predictor, memory, distance, habit.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
 The run folder ends with `model/`, a checkpoint that plans.
@@ -31,6 +31,7 @@ from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.habit import Habit, HabitSpec
+from worldmodel.memory import Memory, MemorySpec
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.parts import load_compressor, load_encoder
 from worldmodel.predictors import ActionPredictor, Compressor
@@ -39,8 +40,10 @@ from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
 from worldmodel.training.felt import proprio_statistics, standardised_proprio
 from worldmodel.training.habit import HabitRecipe, train_habit
 from worldmodel.training.latents import LatentEpisodes, anchored, latent_episodes
+from worldmodel.training.memory import MemoryRecipe, Play, train_memory
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
 from worldmodel.training.reads import Reads, still_directions
+from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
 from worldmodel.training.words import word_targets
 
@@ -77,7 +80,11 @@ def run(config: DictConfig) -> int:
         data = anchored(data, anchor, frames)
     actions = torch.from_numpy(np.array(frames.actions))
     looked = None if things is None else _looked_at(things, reads)
+    memory, play = _remembered(recipes, data, actions, looked)
+    data = play.settled
     predictor = _train_predictor(recipes.predictor, data, actions, looked, folder)
+    if memory is not None:
+        memory = _train_memory(recipes.memory, memory, predictor, play, folder)
     distance = _train_distance(recipes.distance, data, looked, folder)
     habit = _train_habit(recipes.habit, data, actions, distance, folder)
     history = {
@@ -89,7 +96,7 @@ def run(config: DictConfig) -> int:
             "compressor_given": config.compressor is not None,
             **{
                 name: OmegaConf.to_container(config[name], resolve=True)
-                for name in ("dynamics", "predictor", "distance", "habit")
+                for name in ("dynamics", "predictor", "memory", "distance", "habit")
             },
         },
         "encoder": encoder_history,
@@ -101,7 +108,7 @@ def run(config: DictConfig) -> int:
     model.distances = LearnedDistances(
         distance, reads.felt_distance(config.felt), reads.seen_distance()
     )
-    model.habit, model.anchor = habit, anchor
+    model.habit, model.anchor, model.memory = habit, anchor, memory
     model.cpu().requires_grad_(False).eval()
     path = folder / "model"
     card = CARD.format(
@@ -122,6 +129,7 @@ class _Recipes:
 
     dynamics: DynamicsRecipe
     predictor: PredictorRecipe
+    memory: MemoryRecipe
     distance: DistanceRecipe
     habit: HabitRecipe
     cost: GoalCost
@@ -129,6 +137,12 @@ class _Recipes:
     @classmethod
     def of(cls, config: DictConfig) -> _Recipes:
         return cls(*(instantiate(config[field.name]) for field in fields(cls)))
+
+    @property
+    def things(self) -> int:
+        """Directions that say where things are, which a memory keeps; 0 for none."""
+        look = self.distance.spec.look
+        return 0 if not (look.read and self.memory.alike) else look.aim
 
 
 def _given(
@@ -200,6 +214,21 @@ def _anchor(
     return Anchor.of(reads.felt, mean, std, things)
 
 
+def _remembered(
+    recipes: _Recipes,
+    data: LatentEpisodes,
+    actions: torch.Tensor,
+    looked: torch.Tensor | None,
+) -> tuple[Memory | None, Play]:
+    """An untrained memory, or None; and play as it was seen, and as it turned out."""
+    if looked is None or not recipes.things:
+        return None, Play(data, data, actions)
+    recipe = recipes.memory
+    memory = Memory.of(looked, recipes.things, recipe.hidden).to(looked.device)
+    truth = settled(data, memory, recipe.alike, recipe.within)
+    return memory, Play(data, truth, actions)
+
+
 def _word_targets(
     encoder: FrozenEncoder, frames: FrameCache, count: int, seed: int
 ) -> torch.Tensor:
@@ -250,6 +279,18 @@ def _train_predictor(
         return train_predictor(recipe, data, actions, state, on_step, looked)
 
 
+def _train_memory(
+    recipe: MemoryRecipe,
+    memory: Memory,
+    predictor: ActionPredictor,
+    play: Play,
+    folder: Path,
+) -> Memory:
+    log, state = folder / "memory.txt", folder / "memory.safetensors"
+    with followed("memory", recipe.schedule.steps, log) as on_step:
+        return train_memory(recipe, memory, predictor, play, state, on_step)
+
+
 def _train_distance(
     recipe: DistanceRecipe,
     data: LatentEpisodes,
@@ -278,6 +319,10 @@ def _spec(
 ) -> WorldModelSpec:
     predictor = recipes.predictor.spec
     distance = recipes.distance.spec
+    memory = None
+    if recipes.things:
+        dim = recipes.dynamics.compressor.dim
+        memory = MemorySpec(dim, recipes.things, recipes.memory.hidden)
     return WorldModelSpec(
         encoder=encoder.spec,
         compressor=recipes.dynamics.compressor,
@@ -286,5 +331,6 @@ def _spec(
         distances=LearnedSpec(distance, config.felt, 2 * config.words),
         habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
         anchor=config.proprio if config.anchor else 0,
+        memory=memory,
         cost=recipes.cost,
     )

@@ -23,7 +23,6 @@ class PlanningModel(Protocol):
         height: Height of its frames [px].
         width: Width of its frames [px].
         tubelet: Frames that the latent of one moment is computed from.
-        context_frames: Past latents C that the predictor looks at.
         action_spec: Meaning of its actions.
     """
 
@@ -33,8 +32,6 @@ class PlanningModel(Protocol):
     def width(self) -> int: ...
     @property
     def tubelet(self) -> int: ...
-    @property
-    def context_frames(self) -> int: ...
     @property
     def action_spec(self) -> ActionSpec: ...
 
@@ -47,8 +44,21 @@ class PlanningModel(Protocol):
         """
         ...
 
-    def context(self, latents: Tensor, actions: Tensor, proprio: Tensor | None) -> Any:
-        """Gives a context of latents (B, T, P, D) and actions (B, T - 1, A)."""
+    def remember(
+        self,
+        past: Any | None,
+        action: Tensor | None,
+        latents: Tensor,
+        proprio: Tensor | None,
+    ) -> Any:
+        """Gives the past with one moment more: latents (B, P, D), proprio (B, S).
+
+        Args:
+            past: what it gave a moment ago; None at the start.
+            action: (B, A) taken since then; None at the start.
+            latents: of `encode_newest`.
+            proprio: measured with them.
+        """
         ...
 
     def imagine(self, context: Any, actions: Tensor) -> Tensor:
@@ -72,19 +82,16 @@ class _Memory:
         goal: (B, P, D) latents of the goal images.
         mpc: The planner's state.
         clip: uint8 (B, t, height, width, 3) the newest t <= tubelet frames.
-        latents: (B, T, P, D) the newest T <= context_frames latents.
-        actions: (B, T - 1, A) the actions between them, or (B, T, A) once the next
-            action has been decided.
-        proprio: (B, T, S) proprioception at each latent.
+        past: What the model remembers, up to the newest frame; None before the first.
+        action: (B, A) the action that was decided last, None before the first.
         queue: (B, k, A) planned actions that are not executed yet.
     """
 
     goal: Tensor
     mpc: MPCState
     clip: Tensor
-    latents: Tensor
-    actions: Tensor
-    proprio: Tensor
+    past: Any | None
+    action: Tensor | None
     queue: Tensor
 
 
@@ -118,15 +125,13 @@ class WorldModelPolicy:
         images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
         goal = self.model.encode_newest(images[:, None])  # (B, P, D)
         batch, action_size = len(goal_images), self.model.action_spec.size
-        empty = goal.new_zeros((batch, 0, action_size))
         self._memory = _Memory(
             goal=goal,
             mpc=self.mpc.start(torch.from_numpy(seeds).to(self.device), action_size),
             clip=images[:, None][:, :0],
-            latents=goal[:, None][:, :0],
-            actions=empty,
-            proprio=goal.new_zeros((batch, 0, 0)),
-            queue=empty,
+            past=None,
+            action=None,
+            queue=goal.new_zeros((batch, 0, action_size)),
         )
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
@@ -139,32 +144,22 @@ class WorldModelPolicy:
             decision = Decision.of_actions(memory.queue[:, 0].cpu().numpy())
         else:
             decision, memory = self._plan(memory)
-        action, rest = memory.queue[:, :1], memory.queue[:, 1:]
-        actions = torch.cat([memory.actions, action.to(memory.actions)], dim=1)
-        self._memory = replace(memory, actions=actions, queue=rest)
+        action, rest = memory.queue[:, 0], memory.queue[:, 1:]
+        self._memory = replace(memory, action=action, queue=rest)
         return decision
 
     def _see(self, memory: _Memory, pixels: np.ndarray, proprio: np.ndarray) -> _Memory:
         """Takes in one new frame."""
-        keep = self.model.context_frames
         frame = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         clip = torch.cat([memory.clip, frame[:, None]], dim=1)
         clip = clip[:, -self.model.tubelet :]
         latent = self.model.encode_newest(clip)
         felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
-        past = memory.proprio if memory.proprio.shape[1] else felt[:, None][:, :0]
-        latents = torch.cat([memory.latents, latent[:, None]], dim=1)[:, -keep:]
-        first_action = memory.actions.shape[1] - (latents.shape[1] - 1)
-        return replace(
-            memory,
-            clip=clip,
-            latents=latents,
-            actions=memory.actions[:, first_action:],
-            proprio=torch.cat([past, felt[:, None]], dim=1)[:, -keep:],
-        )
+        past = self.model.remember(memory.past, memory.action, latent, felt)
+        return replace(memory, clip=clip, past=past)
 
     def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
-        context = self.model.context(memory.latents, memory.actions, memory.proprio)
+        context = memory.past
         cost = self.model.goal_cost(context, memory.goal)
         propose = self.model.proposals(context, memory.goal)
         actions, plan, mpc = self.mpc.step(cost, memory.mpc, propose)
