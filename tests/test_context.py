@@ -26,3 +26,32 @@ def test_one_problem_can_be_taken_out():
     assert one.proprio is not None
     assert torch.equal(one.proprio[0], context.proprio[1])  # type: ignore[index]
     assert Context(context.latents, context.actions).problem(0).proprio is None
+
+
+def test_a_moment_more_comes_last_and_old_ones_fall_away():
+    context = Context(
+        torch.zeros(2, 1, 1, 3), torch.zeros(2, 0, 5), torch.zeros(2, 1, 4)
+    )
+    for step in range(1, 4):
+        number = float(step)
+        context = context.then(
+            torch.full((2, 5), number),
+            torch.full((2, 1, 3), number),
+            torch.full((2, 4), number),
+        ).newest(3)
+    assert context.latents[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
+    assert context.actions[0, :, 0].tolist() == [2.0, 3.0]
+    assert context.proprio is not None
+    assert context.proprio[0, :, 0].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_problems_apart_are_together_what_they_were():
+    whole = Context(torch.rand(3, 2, 1, 3), torch.rand(3, 1, 5), torch.rand(3, 2, 4))
+    again = Context.together([whole.problem(b) for b in range(3)])
+    assert torch.equal(again.latents, whole.latents)
+    assert torch.equal(again.actions, whole.actions)
+    assert again.proprio is not None
+    assert whole.proprio is not None
+    assert torch.equal(again.proprio, whole.proprio)
+    bare = Context.together([Context(whole.latents, whole.actions)])
+    assert bare.proprio is None
