@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -97,6 +98,17 @@ def matmul_rate(
         fp32_gflops=_gflops(torch.float32, device, seconds, side),
         bf16_gflops=_gflops(torch.bfloat16, device, seconds, side),
     )
+
+
+@lru_cache(maxsize=8)
+def bf16_pays(device: torch.device) -> bool:
+    """Whether bf16 matrix products are faster than fp32 here.
+
+    Processors without bf16 instructions emulate it, a hundred times slower; measured
+    once per process.
+    """
+    rate = matmul_rate(device, seconds=0.05, side=512)
+    return rate.bf16_gflops > rate.fp32_gflops
 
 
 def synchronize(device: torch.device | str) -> None:

@@ -77,13 +77,8 @@ class WorldModelSpec:
 
     def _check_latents(self) -> None:
         """Raises if what one part gives is not what the next one takes."""
-        got = (self.compressor.patches, self.compressor.token_dim)
-        wanted = (self.encoder.patches, self.encoder.dim)
-        if got != wanted:
-            raise ValueError(
-                "compressor.patches and compressor.token_dim must be those of the "
-                f"encoder, {wanted}, got {got}"
-            )
+        encoder = self.encoder
+        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
         parts = {"predictor": self.predictor.latent_dim}
         if self.distances.temporal is not None:
             parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
@@ -218,7 +213,7 @@ class WorldModel(nn.Module):
             first = clip[:, :1].expand(-1, missing, -1, -1, -1)
             clip = torch.cat([first, clip], dim=1)
         together = 1 if clip.device.type == "cpu" else len(clip)
-        tokens = [self.encoder.encoder(some) for some in clip.split(together)]
+        tokens = [self.encoder.encoder.newest(some) for some in clip.split(together)]
         return torch.cat([self.compressor(some) for some in tokens])[:, None]
 
     def context(

@@ -3,7 +3,9 @@ import torch
 
 from worldmodel.encoders import VideoViT, VideoViTSpec
 
-SPEC = VideoViTSpec(height=36, width=48, dim=32, depth=2, heads=2, cell_dim=8)
+SPEC = VideoViTSpec(
+    height=36, width=48, dim=32, depth=2, heads=2, cell_dim=8, points=3, words=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +21,10 @@ def frames(batch: int, time: int, seed: int = 0) -> torch.Tensor:
 
 def test_shapes_follow_the_glossary(encoder: VideoViT):
     keep = torch.tensor([[0, 5, 13]] * 2)
-    assert SPEC.patches == 12
+    assert (SPEC.patches, SPEC.word_tokens, SPEC.latents) == (12, 2, 14)
     assert encoder.tokens(frames(2, 4)).shape == (2, 24, 32)
     assert encoder.tokens(frames(2, 4), keep).shape == (2, 3, 32)
-    assert encoder.encode(frames(2, 3)).shape == (2, 3, 12, 32)
+    assert encoder.encode(frames(2, 3)).shape == (2, 3, 14, 32)
 
 
 @torch.no_grad()
@@ -53,10 +55,21 @@ def test_encode_sees_the_tubelet_that_ends_at_each_frame(encoder: VideoViT):
     clip = frames(2, 5)
     latents = encoder.encode(clip)
     for t in range(1, 5):
-        alone = encoder.tokens(clip[:, t - 1 : t + 1])
+        alone = encoder.newest(clip[:, t - 1 : t + 1])
         torch.testing.assert_close(latents[:, t], alone, rtol=0, atol=1e-5)
-    still = encoder.tokens(clip[:, :1].expand(-1, 2, -1, -1, -1))
+    still = encoder.newest(clip[:, :1].expand(-1, 2, -1, -1, -1))
     torch.testing.assert_close(latents[:, 0], still, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_words_of_the_newest_frame_follow_the_patches(encoder: VideoViT):
+    clip = frames(2, 2)
+    latents = encoder.newest(clip)
+    torch.testing.assert_close(latents[:, :12], encoder.tokens(clip))
+    assert encoder.words is not None
+    told = encoder.words(clip[:, 1], encoder.usual).flatten(1)
+    torch.testing.assert_close(latents[:, 12:].flatten(1)[:, :35], told)
+    assert (latents[:, 12:].flatten(1)[:, 35:] == 0).all()
 
 
 @torch.no_grad()
@@ -108,6 +121,7 @@ def test_the_same_seed_gives_the_same_weights():
         ({"patch": 10}, "patch must be a multiple of 4, got 10"),
         ({"heads": 3}, "even integer of at least 6, got 128 / 3"),
         ({"tubelet": 0}, "tubelet must be at least 1, got 0"),
+        ({"points": -1}, "points must be at least 0, got -1"),
     ],
 )
 def test_a_spec_that_cannot_be_built_says_why(change, message):

@@ -5,35 +5,21 @@ from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
 from worldmodel.errors import WorldModelError
 from worldmodel.training.words import (
-    VisualWords,
     find_words,
     unexplained,
     usual_picture,
     word_targets,
 )
 
-USUAL = torch.full((8, 10, 3), 100, dtype=torch.uint8)
-RED, BLUE = (250, 10, 10), (10, 10, 250)
-
 
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_places_are_the_mean_row_and_column_of_each_words_pixels():
-    words = VisualWords(USUAL, torch.tensor([RED, BLUE], dtype=torch.float32))
-    pictures = USUAL.repeat(2, 1, 1, 1)
-    pictures[0, 0, :2] = torch.tensor(RED, dtype=torch.uint8)
-    pictures[0, 7, 9] = torch.tensor(BLUE, dtype=torch.uint8)
-    pictures[1, 3:5, 4:6] = torch.tensor((230, 40, 0), dtype=torch.uint8)  # reddish
-    pictures[1, 0, 0] = 120  # too near to what is usual
-    places = words.places(pictures)
-    left = (-1 + (-1 + 2 / 9)) / 2
-    expected = [
-        [[2, -1, left], [1, 1, 1]],
-        [[4, 0, 0], [0, 0, 0]],
-    ]
-    torch.testing.assert_close(places, torch.tensor(expected), rtol=0, atol=1e-6)
+def toy_targets(count: int) -> torch.Tensor:
+    cache = toy_frames()
+    usual = usual_picture(cache, seeded())
+    return word_targets(cache, find_words(cache, count, usual, seeded()), usual)
 
 
 def test_the_usual_picture_of_the_toy_world_is_dark():
@@ -42,8 +28,7 @@ def test_the_usual_picture_of_the_toy_world_is_dark():
 
 def test_words_tell_where_the_square_is():
     cache = toy_frames()
-    usual = usual_picture(cache, seeded())
-    targets = word_targets(cache, 1, usual, seeded())
+    targets = toy_targets(1)
     assert targets.shape == (EPISODES * STEPS, 1, 4)
     row = torch.from_numpy(cache.proprio[:, 0])
     told = torch.corrcoef(torch.stack((row, targets[:, 0, 0])))[0, 1]
@@ -55,7 +40,7 @@ def test_words_tell_where_the_square_is():
 
 def test_words_of_the_robot_are_told_from_others_by_proprio():
     cache = toy_frames()  # proprio is the place of the square
-    targets = word_targets(cache, 1, usual_picture(cache, seeded()), seeded())
+    targets = toy_targets(1)
     generator = torch.Generator().manual_seed(1)
     other = torch.randn(targets.shape, generator=generator)
     other[..., 3] = 1.0
@@ -68,7 +53,7 @@ def test_words_of_the_robot_are_told_from_others_by_proprio():
 def test_no_words_are_no_targets():
     cache = toy_frames()
     usual = usual_picture(cache, seeded())
-    assert word_targets(cache, 0, usual, seeded()).shape == (len(cache.frames), 0, 4)
+    assert word_targets(cache, None, usual).shape == (len(cache.frames), 0, 4)
 
 
 def test_more_words_than_pixels_are_refused():

@@ -6,6 +6,7 @@ The run folder ends with `model/`, a checkpoint that plans.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -45,7 +46,7 @@ from worldmodel.training.predictor import PredictorRecipe, train_predictor
 from worldmodel.training.reads import Reads, still_directions
 from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
-from worldmodel.training.words import word_targets
+from worldmodel.training.words import find_words, word_targets
 
 _PLAIN = ("still", "words", "proprio", "felt", "anchor")  # options of the recipe
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
@@ -65,6 +66,7 @@ def run(config: DictConfig) -> int:
     compressor = _given(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
     _check_reads(config, recipes)
+    _check_words(config.words, encoder)
     spec = _spec(encoder, recipes, frames, config)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
@@ -189,6 +191,15 @@ def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
         )
 
 
+def _check_words(words: int, encoder: FrozenEncoder) -> None:
+    """Raises unless words are none, or as many as the encoder itself has."""
+    own = encoder.spec.words
+    if own and words not in (0, own):
+        raise OptionError(
+            f"words must be {own}, as the encoder has, or 0, got {words}"
+        )
+
+
 def _things(
     look: LookSpec, proprio: int, data: LatentEpisodes, reads: Reads
 ) -> torch.Tensor | None:
@@ -232,8 +243,14 @@ def _remembered(
 def _word_targets(
     encoder: FrozenEncoder, frames: FrameCache, count: int, seed: int
 ) -> torch.Tensor:
+    """Where the encoder's visual words are, or others where it has none."""
+    usual = encoder.encoder.usual.cpu()
+    own = encoder.encoder.words
+    if own is not None and count:
+        return word_targets(frames, deepcopy(own.words).cpu(), usual)
     generator = torch.Generator().manual_seed(seed)
-    return word_targets(frames, count, encoder.encoder.usual.cpu(), generator)
+    words = find_words(frames, count, usual, generator) if count else None
+    return word_targets(frames, words, usual)
 
 
 def _encode(

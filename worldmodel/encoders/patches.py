@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldmodel.encoders.points import FeaturePoints
+
 CELL = 4  # pixels per side of a stem cell
 CHANNELS = 3
 MID_GREY = 128
@@ -71,11 +73,14 @@ class ConvStem(nn.Module):
 
     Cells of CELL x CELL pixels are embedded, one residual 3 x 3 convolution mixes
     neighbours, and the cells of a patch become its token: convolutions early on make
-    a small vision transformer learn faster (Xiao et al. 2021). What is to be hidden
+    a small vision transformer learn faster (Xiao et al. 2021). Where the whole picture
+    has its `FeaturePoints` is added to every token of a tubelet. What is to be hidden
     must be blanked in the frames before, see `blank`.
     """
 
-    def __init__(self, patch: int, tubelet: int, cell_dim: int, dim: int) -> None:
+    def __init__(
+        self, patch: int, tubelet: int, cell_dim: int, dim: int, points: int = 0
+    ) -> None:
         super().__init__()
         self.tubelet = tubelet
         self.cell = nn.Conv2d(tubelet * CHANNELS, cell_dim, CELL, CELL)
@@ -83,6 +88,7 @@ class ConvStem(nn.Module):
         self.mix = nn.Conv2d(cell_dim, cell_dim, 3, padding=1)
         self.leave = nn.Conv2d(cell_dim, cell_dim, 1)
         self.patch = nn.Conv2d(cell_dim, dim, patch // CELL, patch // CELL)
+        self.points = FeaturePoints(cell_dim, points, dim) if points else None
 
     def forward(self, frames: Tensor, usual: Tensor) -> Tensor:
         """Frames (B, T, h, w, 3) in [0, 255] -> tokens (B, T / tubelet * P, D).
@@ -107,9 +113,10 @@ class ConvStem(nn.Module):
         squares = cells.view(
             len(cells), rows // side, side, columns // side, side, -1
         ).permute(0, 1, 3, 5, 2, 4)
-        return _product(squares.flatten(3), self.patch).view(
-            batch, -1, self.patch.out_channels
-        )
+        tokens = _product(squares.flatten(3), self.patch)  # (tubelets, h, w, D)
+        if self.points is not None:
+            tokens = tokens + self.points(cells)[:, None, None]
+        return tokens.view(batch, -1, self.patch.out_channels)
 
 
 def _product(squares: Tensor, layer: nn.Conv2d) -> Tensor:

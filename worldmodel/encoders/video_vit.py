@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldmodel.encoders.patches import (
@@ -18,11 +19,16 @@ from worldmodel.encoders.patches import (
 )
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
+from worldmodel.encoders.words import NUMBERS, VisualWords
 
 
 @dataclass(frozen=True)
 class VideoViTSpec:
-    """Architecture of a `VideoViT`; sizes in pixels, `tubelet` in frames."""
+    """Architecture of a `VideoViT`; sizes in pixels, `tubelet` in frames.
+
+    `points` are the feature points of the stem, `words` the visual words whose places
+    stand in tokens of their own; 0 for none.
+    """
 
     height: int = 96
     width: int = 96
@@ -33,6 +39,8 @@ class VideoViTSpec:
     heads: int = 4
     mlp_ratio: float = 4.0
     cell_dim: int = 48
+    points: int = 0
+    words: int = 0
     theta: float = THETA
 
     def __post_init__(self) -> None:
@@ -40,6 +48,11 @@ class VideoViTSpec:
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        for name in ("points", "words"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
                 )
         if self.patch % CELL:
             raise ValueError(f"patch must be a multiple of {CELL}, got {self.patch}")
@@ -58,8 +71,23 @@ class VideoViTSpec:
 
     @property
     def patches(self) -> int:
-        """Tokens per frame, P."""
+        """Patches per frame."""
         return (self.height // self.patch) * (self.width // self.patch)
+
+    @property
+    def told(self) -> int:
+        """Numbers per frame that the visual words tell."""
+        return self.words * NUMBERS
+
+    @property
+    def word_tokens(self) -> int:
+        """Tokens per frame that hold them."""
+        return -(-self.told // self.dim)
+
+    @property
+    def latents(self) -> int:
+        """Tokens per frame, P: those of the patches, then those of the words."""
+        return self.patches + self.word_tokens
 
     def grid(self, frames: int) -> Grid:
         """Token grid of a clip of so many frames."""
@@ -86,7 +114,10 @@ class VideoViT(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.stem = ConvStem(spec.patch, spec.tubelet, spec.cell_dim, spec.dim)
+        self.stem = ConvStem(
+            spec.patch, spec.tubelet, spec.cell_dim, spec.dim, spec.points
+        )
+        self.words = VisualWords(spec.words) if spec.words else None
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
         grey = torch.full((spec.height, spec.width, CHANNELS), MID_GREY)
         self.register_buffer("usual", grey.to(torch.uint8))
@@ -140,6 +171,25 @@ class VideoViT(nn.Module):
         """Same as `tokens`."""
         return self.tokens(frames, keep)
 
+    def newest(self, clips: Tensor) -> Tensor:
+        """Encodes the last frame of each clip, with the frames just before it.
+
+        Args:
+            clips: (B, tubelet, height, width, 3) uint8, or floating point in [0, 255].
+
+        Returns:
+            (B, P, D): the tokens of the clip, then what visual words tell of its last
+            frame, filled up with zeros.
+        """
+        tokens = self.tokens(clips)
+        if self.words is None:
+            return tokens
+        told = self.words(clips[:, -1], self.usual).flatten(1)
+        room = self.spec.word_tokens * self.spec.dim
+        told = F.pad(told, (0, room - told.shape[1]))
+        told = told.view(len(told), self.spec.word_tokens, self.spec.dim)
+        return torch.cat((tokens, told.to(tokens.dtype)), dim=1)
+
     def encode(self, frames: Tensor, chunk: int = 64) -> Tensor:
         """Encodes each frame with the frames just before it.
 
@@ -156,12 +206,10 @@ class VideoViT(nn.Module):
         spec = self.spec
         check_frames(frames, spec.height, spec.width)
         batch, time = frames.shape[:2]
-        grid = spec.grid(spec.tubelet)
         flat = frames.flatten(0, 1)  # (B T, height, width, 3)
         window = clip_windows(batch, time, spec.tubelet, frames.device)
         latents = [
-            self._transform(self.stem(flat[rows], self.usual), grid, None)
-            for rows in window.split(chunk)
+            self.newest(flat[rows]) for rows in window.split(chunk)
         ]
         return torch.cat(latents).unflatten(0, (batch, time))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,15 +14,17 @@ class CompressorSpec:
     """Architecture of a `Compressor`.
 
     Attributes:
-        patches: tokens per frame that come in, P.
-        token_dim: their width.
-        reduced: width that each token keeps before all are joined.
-        hidden: width of the hidden layer.
+        patches: tokens per frame that are of patches, the first ones.
+        token_dim: width of a token.
+        words: numbers in the tokens after those, what visual words tell; 0 for none.
+        reduced: width that each patch's token keeps before all are joined.
+        hidden: width of the hidden layers.
         dim: width D of the planning latent that comes out.
     """
 
     patches: int = 64
     token_dim: int = 128
+    words: int = 0
     reduced: int = 32
     hidden: int = 512
     dim: int = 64
@@ -31,6 +34,21 @@ class CompressorSpec:
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if self.words < 0:
+            raise ValueError(f"words must be at least 0, got {self.words}")
+
+    def require(self, patches: int, token_dim: int, words: int) -> None:
+        """Raises ValueError unless it takes what an encoder gives."""
+        for name, wanted in (
+            ("patches", patches),
+            ("token_dim", token_dim),
+            ("words", words),
+        ):
+            if getattr(self, name) != wanted:
+                raise ValueError(
+                    f"compressor.{name} must be {wanted}, as the encoder gives, got "
+                    f"{getattr(self, name)}"
                 )
 
 
@@ -45,11 +63,16 @@ class Compressor(nn.Module):
         super().__init__()
         self.spec = spec
         self.reduce = nn.Linear(spec.token_dim, spec.reduced)
-        self.expand = nn.Linear(spec.patches * spec.reduced, spec.hidden)
+        joined = spec.patches * spec.reduced + spec.words
+        self.expand = nn.Linear(joined, spec.hidden)
+        self.middle = nn.Linear(spec.hidden, spec.hidden)
         self.contract = nn.Linear(spec.hidden, spec.dim)
-        self.skip = nn.Linear(spec.patches * spec.reduced, spec.dim)
+        self.skip = nn.Linear(joined, spec.dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (..., P, token_dim) -> (..., D)."""
-        joined = self.reduce(tokens).flatten(-2)  # (..., P * reduced)
-        return self.skip(joined) + self.contract(F.gelu(self.expand(joined)))
+        patches = self.reduce(tokens[..., : self.spec.patches, :]).flatten(-2)
+        told = tokens[..., self.spec.patches :, :].flatten(-2)
+        joined = torch.cat((patches, told[..., : self.spec.words].to(patches)), dim=-1)
+        hidden = F.gelu(self.middle(F.gelu(self.expand(joined))))
+        return self.skip(joined) + self.contract(hidden)

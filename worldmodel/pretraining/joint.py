@@ -54,13 +54,8 @@ class JointSpec:
     words: int = 0
 
     def __post_init__(self) -> None:
-        got = (self.compressor.patches, self.compressor.token_dim)
-        wanted = (self.encoder.patches, self.encoder.dim)
-        if got != wanted:
-            raise ValueError(
-                "compressor.patches and compressor.token_dim must be those of the "
-                f"encoder, {wanted}, got {got}"
-            )
+        encoder = self.encoder
+        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
         if not self.masked >= 0:
             raise ValueError(f"masked must be at least 0, got {self.masked}")
         for name in ("proprio", "words"):
@@ -68,6 +63,11 @@ class JointSpec:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
+        if self.encoder.words not in (0, self.words):
+            raise ValueError(
+                f"encoder.words must be 0 or words={self.words}, got "
+                f"{self.encoder.words}"
+            )
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
 
@@ -126,7 +126,7 @@ class JointPretraining(nn.Module):
             generator: source of randomness, on the CPU.
         """
         singles = single_clips(frames, self.spec.still, generator)
-        tokens = self.encoder.tokens(singles).unflatten(0, frames.shape[:2])
+        tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
         terms = self.dynamics.loss(tokens, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)

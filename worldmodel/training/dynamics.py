@@ -84,7 +84,7 @@ def train_dynamics(
     def loss() -> dict[str, Tensor]:
         numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
         rows, actions, episodes = windows.rows_at(numbers)
-        tokens = cache.at(rows).to(device)
+        tokens = cache.at(rows).to(device).float()
         batch = Experience(
             actions.to(device),
             proprio[rows].to(device),

@@ -14,7 +14,7 @@ from worldmodel.pretraining.joint import JointPretraining, JointSpec
 from worldmodel.pretraining.vjepa import ema_update
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
-from worldmodel.training.words import usual_picture, word_targets
+from worldmodel.training.words import find_words, usual_picture, word_targets
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,12 @@ def pretrain(
     windows = Windows(cache, "train", recipe.window)
     usual = usual_picture(cache, generator)
     model.set_usual(usual)
-    words = word_targets(cache, recipe.model.words, usual, generator)
+    found = None
+    if recipe.model.words:
+        found = find_words(cache, recipe.model.words, usual, generator)
+        if model.encoder.words is not None:
+            model.encoder.words.load_state_dict(found.state_dict())
+    words = word_targets(cache, found, usual)
     proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 

@@ -73,7 +73,7 @@ def _write(
     progress: Progress | None,
 ) -> None:
     spec = encoder.spec
-    shape = (len(frames.frames), spec.patches, spec.dim)
+    shape = (len(frames.frames), spec.latents, spec.dim)
     out = np.lib.format.open_memmap(file, "w+", np.float16, shape)
     device = next(encoder.parameters()).device
     generator = torch.Generator().manual_seed(0)
@@ -83,7 +83,7 @@ def _write(
         pixels = torch.from_numpy(np.array(frames.frames[rows]))[None].to(device)
         clips = single_clips(pixels, still, generator)
         with autocast(device):
-            tokens = encoder.encoder.tokens(clips)
+            tokens = encoder.encoder.newest(clips)
         out[rows] = tokens.half().cpu().numpy()
         if progress is not None:
             progress(episode + 1, count)

@@ -9,14 +9,12 @@ word counts alike, however few its pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache
+from worldmodel.encoders.words import VisualWords
 from worldmodel.errors import WorldModelError
 from worldmodel.training.felt import training_rows
 
@@ -24,59 +22,8 @@ _SAMPLE = 300  # frames that the usual picture is the median of
 _COLOURS = 60_000  # pixels that are clustered
 _ROUNDS = 12
 _UNUSUAL = 32  # least difference of a channel
-_LEVELS = 32  # per channel, in the table from colour to word
-_STEP = 256 // _LEVELS
 _SURE = 3.0  # pixels at which a word's place is half trusted
 _CHUNK = 256
-
-
-@dataclass(frozen=True, eq=False)
-class VisualWords:
-    """Words of one dataset.
-
-    Attributes:
-        usual: uint8 (height, width, 3), what the camera usually shows.
-        colours: float32 (K, 3) in [0, 255], the words.
-    """
-
-    usual: Tensor
-    colours: Tensor
-
-    def places(self, frames: Tensor) -> Tensor:
-        """Where each word is in frames (N, height, width, 3) uint8.
-
-        Returns:
-            (N, K, 3) float32: the number of its pixels, and their mean row and column,
-            each in [-1, 1] over the picture; 0 where there are none.
-        """
-        count, (height, width) = len(self.colours) + 1, frames.shape[1:3]
-        found = self._words_of(frames)  # (N, h, w), the last one where as usual
-        cells = torch.arange(len(frames))[:, None, None] * count + found
-        rows, columns = torch.meshgrid(
-            torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
-        )
-        sums = [
-            torch.bincount(
-                cells.flatten(),
-                part.expand(cells.shape).flatten(),
-                minlength=len(frames) * count,
-            ).view(len(frames), count)[:, :-1]
-            for part in (torch.ones(height, width), rows, columns)
-        ]
-        pixels = sums[0].clamp(min=1.0)
-        return torch.stack((sums[0], sums[1] / pixels, sums[2] / pixels), dim=-1)
-
-    @cached_property
-    def _table(self) -> Tensor:
-        """The nearest word of each of _LEVELS ** 3 colours."""
-        axis = torch.arange(_LEVELS) * _STEP + _STEP / 2
-        grid = torch.cartesian_prod(axis, axis, axis)
-        return torch.cdist(grid, self.colours).argmin(dim=1)
-
-    def _words_of(self, frames: Tensor) -> Tensor:
-        red, green, blue = (frames // _STEP).long().unbind(-1)
-        words = self._table[(red * _LEVELS + green) * _LEVELS + blue]
-        return torch.where(_unusual(frames, self.usual), words, len(self.colours))
 
 
 def usual_picture(cache: FrameCache, generator: torch.Generator) -> Tensor:
@@ -114,29 +61,37 @@ def find_words(
         members = torch.bincount(nearest, minlength=count)[:, None]
         sums = torch.zeros_like(colours).index_add_(0, nearest, pixels)
         colours = torch.where(members > 0, sums / members.clamp(min=1), colours)
-    return VisualWords(usual, colours)
+    words = VisualWords(count)
+    words.set(colours)
+    words.standardise(frames, usual)
+    return words
 
 
 def word_targets(
-    cache: FrameCache, count: int, usual: Tensor, generator: torch.Generator
+    cache: FrameCache, words: VisualWords | None, usual: Tensor
 ) -> Tensor:
-    """What latents shall tell of every frame: where words are. See `find_words`.
+    """What latents shall tell of every frame: where words are.
+
+    Args:
+        cache: the decoded dataset.
+        words: of `find_words`; None for no targets.
+        usual: uint8 (height, width, 3), see `usual_picture`.
 
     Returns:
         (N, K, 4) float32: row, column and amount (root of pixels) of each word,
         standardised on the training split, and how far its place is to be trusted:
-        grows with its pixels, 1 on average.
+        grows with its pixels, 1 on average. K is 0 without words.
     """
-    if count == 0:
+    if words is None:
         return torch.zeros(len(cache.frames), 0, 4)
-    words = find_words(cache, count, usual, generator)
     parts = [
-        words.places(torch.from_numpy(np.array(cache.frames[start : start + _CHUNK])))
+        words.sums(torch.from_numpy(np.array(cache.frames[start : start + _CHUNK])), usual)
         for start in range(0, len(cache.frames), _CHUNK)
     ]
-    found = torch.cat(parts)  # (N, K, 3)
+    found = torch.cat(parts)[..., :3]  # (N, K, 3)
     trains = training_rows(cache)
-    pixels, places, amount = found[..., 0], found[..., 1:], found[..., 0].sqrt()
+    pixels, amount = found[..., 0], found[..., 0].sqrt()
+    places = found[..., 1:] / pixels.clamp(min=1.0)[..., None]
     trust = pixels / (pixels + _SURE)
     trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
     weight = trust[trains][..., None]

@@ -1,0 +1,144 @@
+"""Visual words: a few colours, and where in a picture each of them is."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 32  # per channel, in the table from colour to words
+_STEP = 256 // LEVELS
+_SPREAD = 800.0  # squared difference of colours [level^2] that halves a share, about
+_SAME, _OTHER = 16, 48  # largest channel difference: as usual below, unusual above
+_SURE = 3.0  # pixels at which a place is half trusted
+_ROOT, _WIDTH = 0.2, 10.0  # bring amounts and widths to the size of places
+_LEAST = 0.02  # added to standard deviations: what never varies stays small
+NUMBERS = 7  # of a word in a picture
+
+
+class VisualWords(nn.Module):
+    """Where the colours of a dataset's things are in a picture; nothing is learned.
+
+    The colours are cluster centres (see `training.words.find_words`), as in bags of
+    visual words (Sivic & Zisserman 2003), but each with its place: the mean and spread
+    of its pixels' rows and columns, which tell a place to a fraction of a pixel.
+    Features from clusters, before any gradient, are as in Coates & Ng (2012).
+
+    Args:
+        count: words K.
+    """
+
+    colours: Tensor
+    mean: Tensor
+    std: Tensor
+    table: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        self.register_buffer("colours", torch.zeros(count, 3))
+        self.register_buffer("mean", torch.zeros(count, NUMBERS))
+        self.register_buffer("std", torch.ones(count, NUMBERS))
+        table = torch.zeros(LEVELS**3, count)
+        self.register_buffer("table", table, persistent=False)
+        self.register_load_state_dict_post_hook(_tabulate)
+
+    def set(self, colours: Tensor) -> None:
+        """Sets the colours (K, 3) in [0, 255]; what they tell is no longer standardised.
+
+        Raises:
+            ValueError: they have another shape.
+        """
+        if colours.shape != self.colours.shape:
+            raise ValueError(
+                f"colours must be (K, 3)={tuple(self.colours.shape)}, got "
+                f"{tuple(colours.shape)}"
+            )
+        self.colours.copy_(colours)
+        self.mean.zero_()
+        self.std.fill_(1.0)
+        _tabulate(self)
+
+    def standardise(self, frames: Tensor, usual: Tensor) -> None:
+        """Makes what is told of these frames (N, h, w, 3) zero on average, one wide."""
+        told = self.std * self(frames, usual) + self.mean
+        self.mean.copy_(told.mean(dim=0))
+        self.std.copy_(told.std(dim=0, correction=0) + _LEAST)
+
+    @torch.no_grad()
+    def sums(self, frames: Tensor, usual: Tensor) -> Tensor:
+        """Amounts, and sums of coordinates, of the pixels that are not as usual.
+
+        Args:
+            frames: (N, h, w, 3) uint8, or floating point in [0, 255].
+            usual: (h, w, 3) uint8.
+
+        Returns:
+            (N, K, 6) float32: pixels, then over them the sums of row, column, row
+            squared, row times column and column squared; both in [-1, 1].
+        """
+        count, height, width = frames.shape[:3]
+        flat = frames.flatten(1, 2)  # (N, pixels, 3)
+        gap = _largest_gap(flat, usual.flatten(0, 1))
+        picture, place = (gap > _SAME).nonzero(as_tuple=True)
+        unusual = (gap[picture, place].float() - _SAME) / (_OTHER - _SAME)
+        level = (flat[picture, place].to(torch.uint8) // _STEP).long()
+        index = (level[:, 0] * LEVELS + level[:, 1]) * LEVELS + level[:, 2]
+        coordinates = _coordinates(height, width, frames.device)[place]
+        weighted = unusual.clamp(max=1.0)[:, None] * coordinates
+        shares = F.embedding(index, self.table)  # (pixels, K)
+        each = weighted[:, :, None] * shares[:, None]  # (pixels, 6, K)
+        sums = each.new_zeros(count, weighted.shape[1] * shares.shape[1])
+        sums.index_add_(0, picture, each.flatten(1))
+        return sums.view(count, *each.shape[1:]).transpose(1, 2)
+
+    def forward(self, frames: Tensor, usual: Tensor) -> Tensor:
+        """What there is of each word, arguments as in `sums`.
+
+        Returns:
+            (N, K, 7): root of its pixels, trust in its place, its mean row and column,
+            their variances and their covariance, standardised (see `standardise`).
+        """
+        sums = self.sums(frames, usual)
+        amount = sums[..., :1]
+        mean = sums[..., 1:] / (amount + 1.0)
+        row, column = mean[..., 0], mean[..., 1]
+        width = torch.stack(
+            (
+                mean[..., 2] - row * row,
+                mean[..., 3] - row * column,
+                mean[..., 4] - column * column,
+            ),
+            dim=-1,
+        )
+        trust = amount / (amount + _SURE)
+        parts = (_ROOT * amount.sqrt(), trust, mean[..., :2], _WIDTH * width)
+        return (torch.cat(parts, dim=-1) - self.mean) / self.std
+
+
+def _largest_gap(pixels: Tensor, usual: Tensor) -> Tensor:
+    """(N, pixels) uint8: by how much a channel differs, of pixels (N, pixels, 3)."""
+    here = pixels.to(torch.uint8)
+    gap = torch.maximum(here, usual) - torch.minimum(here, usual)
+    return torch.maximum(torch.maximum(gap[..., 0], gap[..., 1]), gap[..., 2])
+
+
+def _coordinates(height: int, width: int, device: torch.device) -> Tensor:
+    """(pixels, 6): one, row, column and their products."""
+    rows = torch.linspace(-1, 1, height, device=device)
+    columns = torch.linspace(-1, 1, width, device=device)
+    row, column = torch.cartesian_prod(rows, columns).unbind(dim=1)
+    ones = torch.ones_like(row)
+    parts = (ones, row, column, row * row, row * column, column * column)
+    return torch.stack(parts, dim=1)
+
+
+@torch.no_grad()
+def _tabulate(words: nn.Module, *_: object) -> None:
+    """Fills the table: shares of the words in each of LEVELS ** 3 colours."""
+    assert isinstance(words, VisualWords)
+    axis = torch.arange(LEVELS, device=words.colours.device) * _STEP + _STEP / 2
+    colours = torch.cartesian_prod(axis, axis, axis)
+    gaps = torch.cdist(colours, words.colours).square()
+    words.table.copy_((-gaps / _SPREAD).softmax(dim=1))
