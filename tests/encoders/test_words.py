@@ -72,5 +72,5 @@ def test_what_is_told_of_the_frames_of_a_standard_is_standardised(words: VisualW
 
 
 def test_colours_of_another_number_are_refused(words: VisualWords):
-    with pytest.raises(ValueError, match=r"colours must be \(K, 3\)=\(2, 3\), got"):
+    with pytest.raises(ValueError, match=r"colours must be \(2, 3\), got \(3, 3\)"):
         words.set(torch.zeros(3, 3))

@@ -8,6 +8,7 @@ from worldmodel.training.words import (
     find_words,
     unexplained,
     usual_picture,
+    word_sums,
     word_targets,
 )
 
@@ -19,7 +20,8 @@ def seeded() -> torch.Generator:
 def toy_targets(count: int) -> torch.Tensor:
     cache = toy_frames()
     usual = usual_picture(cache, seeded())
-    return word_targets(cache, find_words(cache, count, usual, seeded()), usual)
+    words = find_words(cache, count, usual, seeded())
+    return word_targets(cache, word_sums(cache, words, usual))
 
 
 def test_the_usual_picture_of_the_toy_world_is_dark():
@@ -52,8 +54,8 @@ def test_words_of_the_robot_are_told_from_others_by_proprio():
 
 def test_no_words_are_no_targets():
     cache = toy_frames()
-    usual = usual_picture(cache, seeded())
-    assert word_targets(cache, None, usual).shape == (len(cache.frames), 0, 4)
+    none = torch.zeros(len(cache.frames), 0, 3)
+    assert word_targets(cache, none).shape == (len(cache.frames), 0, 4)
 
 
 def test_more_words_than_pixels_are_refused():

@@ -46,7 +46,7 @@ from worldmodel.training.predictor import PredictorRecipe, train_predictor
 from worldmodel.training.reads import Reads, still_directions
 from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
-from worldmodel.training.words import find_words, word_targets
+from worldmodel.training.words import find_words, word_sums, word_targets
 
 _PLAIN = ("still", "words", "proprio", "felt", "anchor")  # options of the recipe
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
@@ -193,7 +193,7 @@ def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
 
 def _check_words(words: int, encoder: FrozenEncoder) -> None:
     """Raises unless words are none, or as many as the encoder itself has."""
-    own = encoder.spec.words
+    own = encoder.spec.places
     if own and words not in (0, own):
         raise OptionError(
             f"words must be {own}, as the encoder has, or 0, got {words}"
@@ -244,13 +244,15 @@ def _word_targets(
     encoder: FrozenEncoder, frames: FrameCache, count: int, seed: int
 ) -> torch.Tensor:
     """Where the encoder's visual words are, or others where it has none."""
-    usual = encoder.encoder.usual.cpu()
-    own = encoder.encoder.words
-    if own is not None and count:
-        return word_targets(frames, deepcopy(own.words).cpu(), usual)
-    generator = torch.Generator().manual_seed(seed)
-    words = find_words(frames, count, usual, generator) if count else None
-    return word_targets(frames, words, usual)
+    if not count:
+        return torch.zeros(len(frames.frames), 0, 4)
+    usual, own = encoder.encoder.usual.cpu(), encoder.encoder.words
+    if own is None:
+        generator = torch.Generator().manual_seed(seed)
+        words, things = find_words(frames, count, usual, generator), 0
+    else:
+        words, things = deepcopy(own).cpu(), own.things
+    return word_targets(frames, word_sums(frames, words, usual), things)
 
 
 def _encode(

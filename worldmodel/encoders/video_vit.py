@@ -26,8 +26,8 @@ from worldmodel.encoders.words import NUMBERS, VisualWords
 class VideoViTSpec:
     """Architecture of a `VideoViT`; sizes in pixels, `tubelet` in frames.
 
-    `points` are the feature points of the stem, `words` the visual words whose places
-    stand in tokens of their own; 0 for none.
+    `points` are the feature points of the stem, `words` and `things` the visual
+    words whose places stand in tokens of their own; 0 for none.
     """
 
     height: int = 96
@@ -41,6 +41,7 @@ class VideoViTSpec:
     cell_dim: int = 48
     points: int = 0
     words: int = 0
+    things: int = 0
     theta: float = THETA
 
     def __post_init__(self) -> None:
@@ -49,11 +50,13 @@ class VideoViTSpec:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
-        for name in ("points", "words"):
+        for name in ("points", "words", "things"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
+        if self.things and not self.words:
+            raise ValueError(f"things={self.things} need words above 0, got 0")
         if self.patch % CELL:
             raise ValueError(f"patch must be a multiple of {CELL}, got {self.patch}")
         for name in ("height", "width"):
@@ -75,9 +78,14 @@ class VideoViTSpec:
         return (self.height // self.patch) * (self.width // self.patch)
 
     @property
+    def places(self) -> int:
+        """Visual words K, things among them."""
+        return self.words + self.things
+
+    @property
     def told(self) -> int:
         """Numbers per frame that the visual words tell."""
-        return self.words * NUMBERS
+        return self.places * NUMBERS
 
     @property
     def word_tokens(self) -> int:
@@ -117,7 +125,7 @@ class VideoViT(nn.Module):
         self.stem = ConvStem(
             spec.patch, spec.tubelet, spec.cell_dim, spec.dim, spec.points
         )
-        self.words = VisualWords(spec.words) if spec.words else None
+        self.words = VisualWords(spec.words, spec.things) if spec.words else None
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
         grey = torch.full((spec.height, spec.width, CHANNELS), MID_GREY)
         self.register_buffer("usual", grey.to(torch.uint8))

@@ -24,38 +24,57 @@ class VisualWords(nn.Module):
     of its pixels' rows and columns, which tell a place to a fraction of a pixel.
     Features from clusters, before any gradient, are as in Coates & Ng (2012).
 
+    The first words are a colour each. After them come things: colours that are always
+    found together, each counted as one (see `training.things`).
+
     Args:
-        count: words K.
+        colours: how many.
+        things: how many; K is the sum of both.
     """
 
     colours: Tensor
+    members: Tensor
     mean: Tensor
     std: Tensor
     table: Tensor
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, colours: int, things: int = 0) -> None:
         super().__init__()
-        if count < 1:
-            raise ValueError(f"count must be at least 1, got {count}")
-        self.register_buffer("colours", torch.zeros(count, 3))
+        if colours < 1:
+            raise ValueError(f"colours must be at least 1, got {colours}")
+        if things < 0:
+            raise ValueError(f"things must be at least 0, got {things}")
+        count = colours + things
+        self.register_buffer("colours", torch.zeros(colours, 3))
+        self.register_buffer("members", torch.zeros(things, colours))
         self.register_buffer("mean", torch.zeros(count, NUMBERS))
         self.register_buffer("std", torch.ones(count, NUMBERS))
         table = torch.zeros(LEVELS**3, count)
         self.register_buffer("table", table, persistent=False)
         self.register_load_state_dict_post_hook(_tabulate)
 
-    def set(self, colours: Tensor) -> None:
-        """Sets the colours (K, 3) in [0, 255]; what they tell is no longer standardised.
+    @property
+    def things(self) -> int:
+        """How many of the words, the last ones, are things."""
+        return len(self.members)
+
+    def set(self, colours: Tensor, members: Tensor | None = None) -> None:
+        """Sets what words are; what they tell is no longer standardised.
+
+        Args:
+            colours: (C, 3) in [0, 255].
+            members: (things, C) which colours make a thing, 1 or 0; None for none.
 
         Raises:
             ValueError: they have another shape.
         """
-        if colours.shape != self.colours.shape:
-            raise ValueError(
-                f"colours must be (K, 3)={tuple(self.colours.shape)}, got "
-                f"{tuple(colours.shape)}"
-            )
+        members = colours.new_zeros(0, len(colours)) if members is None else members
+        for name, given in (("colours", colours), ("members", members)):
+            wanted = tuple(getattr(self, name).shape)
+            if given.shape != wanted:
+                raise ValueError(f"{name} must be {wanted}, got {tuple(given.shape)}")
         self.colours.copy_(colours)
+        self.members.copy_(members)
         self.mean.zero_()
         self.std.fill_(1.0)
         _tabulate(self)
@@ -141,4 +160,5 @@ def _tabulate(words: nn.Module, *_: object) -> None:
     axis = torch.arange(LEVELS, device=words.colours.device) * _STEP + _STEP / 2
     colours = torch.cartesian_prod(axis, axis, axis)
     gaps = torch.cdist(colours, words.colours).square()
-    words.table.copy_((-gaps / _SPREAD).softmax(dim=1))
+    shares = (-gaps / _SPREAD).softmax(dim=1)
+    words.table.copy_(torch.cat((shares, shares @ words.members.T), dim=1))

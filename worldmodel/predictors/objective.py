@@ -121,15 +121,8 @@ class LatentDynamics(nn.Module):
             generator: source of randomness.
         """
         latents = self.compressor(tokens).float()  # (B, T, D)
-        known = some_known(self.predictor, latents.shape[1], generator)
         terms = {
-            "forced": prediction_error(
-                forced_change(self.predictor, latents, batch.actions), self.huber
-            ),
-            "rolled": prediction_error(
-                rolled_change(self.predictor, latents, batch.actions, known),
-                self.huber,
-            ),
+            **self._prediction_errors(latents, batch.actions, generator),
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
             "words": self._words_error(latents, batch.words),
@@ -139,6 +132,20 @@ class LatentDynamics(nn.Module):
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
         std = latents.detach().flatten(0, 1).std(dim=0).mean()
         return {"total": torch.stack(weighted).sum(), **terms, "std": std}
+
+    def _prediction_errors(
+        self, latents: Tensor, actions: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Errors of one step and of roll-outs; none where they do not count."""
+        forced = rolled = latents.new_zeros(())
+        if self.weights.forced:
+            change = forced_change(self.predictor, latents, actions)
+            forced = prediction_error(change, self.huber)
+        if self.weights.rolled:
+            known = some_known(self.predictor, latents.shape[1], generator)
+            change = rolled_change(self.predictor, latents, actions, known)
+            rolled = prediction_error(change, self.huber)
+        return {"forced": forced, "rolled": rolled}
 
     def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Error of the summed motion between any two moments, averaged over lags."""

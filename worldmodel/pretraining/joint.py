@@ -63,10 +63,10 @@ class JointSpec:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if self.encoder.words not in (0, self.words):
+        if self.encoder.words and self.words not in (0, self.encoder.places):
             raise ValueError(
-                f"encoder.words must be 0 or words={self.words}, got "
-                f"{self.encoder.words}"
+                f"words must be 0 or the {self.encoder.places} of the encoder, things "
+                f"among them, got {self.words}"
             )
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")

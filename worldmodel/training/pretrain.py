@@ -9,12 +9,20 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache, Windows
+from worldmodel.encoders import VideoViT
 from worldmodel.predictors.objective import Experience
 from worldmodel.pretraining.joint import JointPretraining, JointSpec
 from worldmodel.pretraining.vjepa import ema_update
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
-from worldmodel.training.words import find_words, usual_picture, word_targets
+from worldmodel.training.things import find_things, together
+from worldmodel.training.words import (
+    find_words,
+    some_rows,
+    usual_picture,
+    word_sums,
+    word_targets,
+)
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,7 @@ def pretrain(
     windows = Windows(cache, "train", recipe.window)
     usual = usual_picture(cache, generator)
     model.set_usual(usual)
-    found = None
-    if recipe.model.words:
-        found = find_words(cache, recipe.model.words, usual, generator)
-        if model.encoder.words is not None:
-            model.encoder.words.load_state_dict(found.state_dict())
-    words = word_targets(cache, found, usual)
+    words = _find_words(recipe.model, cache, model.encoder, generator)
     proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
@@ -108,3 +111,22 @@ def pretrain(
 
     fit(Job(model, loss, generator, follow), recipe.schedule, state_path, on_step)
     return model
+
+
+def _find_words(
+    spec: JointSpec, cache: FrameCache, encoder: VideoViT, generator: torch.Generator
+) -> Tensor:
+    """Gives the encoder its visual words, and where they are, see `word_targets`."""
+    if not spec.words:
+        return torch.zeros(len(cache.frames), 0, 4)
+    usual, things = encoder.usual.cpu(), spec.encoder.things
+    words = find_words(cache, spec.words - things, usual, generator)
+    sums = word_sums(cache, words, usual)
+    if things:
+        words = find_things(cache, words, sums, things)
+        sums = together(words, sums)
+    if encoder.words is not None:
+        some = cache.frames_at(some_rows(cache, generator))
+        words.standardise(some, usual)
+        encoder.words.load_state_dict(words.state_dict())
+    return word_targets(cache, sums, things)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from worldmodel.memory import Memory
 from worldmodel.training.latents import LatentEpisodes
+
+_SEEN = 0.5  # trust from which a thing counts as seen in a picture
+_PICTURE_ALIKE = 0.012  # of a picture's 2: half a pixel of 96
+_PICTURE_WITHIN = 10  # control steps
 
 
 @torch.no_grad()
@@ -33,7 +39,7 @@ def settled(
     result = places.clone()
     for first, last in _episodes(data):
         rows = slice(first, last + 1)
-        result[rows] = _between(places[rows], alike, within)
+        result[rows] = between(places[rows], alike, within)
     return replace(data, latents=memory.moved(data.latents, result))
 
 
@@ -43,13 +49,48 @@ def _episodes(data: LatentEpisodes) -> list[tuple[int, int]]:
     return list(zip(firsts.tolist(), data.last[firsts].tolist(), strict=True))
 
 
-def _between(places: Tensor, alike: float, within: int) -> Tensor:
-    """Places (T, K) of one episode, settled."""
+def settled_places(
+    places: Tensor, trust: Tensor, offsets: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Where a thing is in pictures, settled: it was there while it was hidden, too.
+
+    Args:
+        places: (N, 2) row and column in [-1, 1] of all rows.
+        trust: (N,) in [0, 1), 0 where the thing is not seen.
+        offsets: (episodes + 1,) first row of each episode, and the end.
+
+    Returns:
+        Places, and trust that is as large as that of the moments around.
+    """
+    seen = torch.where((trust > _SEEN)[:, None], places, torch.nan)
+    both = torch.cat((seen, trust[:, None]), dim=1)
+    parts = []
+    for first, last in itertools.pairwise(offsets.tolist()):
+        found = between(both[first:last], _PICTURE_ALIKE, _PICTURE_WITHIN, judged=2)
+        parts.append(torch.where(found.isnan(), both[first:last], found))
+    settled = torch.cat(parts)
+    known = ~settled[:, :2].isnan().any(dim=1)
+    where = torch.where(known[:, None], settled[:, :2], places)
+    return where, torch.where(known, torch.maximum(settled[:, 2], trust), trust)
+
+
+def between(
+    places: Tensor, alike: float, within: int, judged: int | None = None
+) -> Tensor:
+    """Places (T, K) of one episode, settled as in `settled`; NaN is never alike.
+
+    Args:
+        places: (T, K).
+        alike: distance below which two places are the same.
+        within: steps between two moments, at most.
+        judged: the first numbers of a place, which are compared; None for all.
+    """
     length = len(places)
     result = places.clone()
     for span in range(1, min(within, length - 1) + 1):
         early, late = places[:-span], places[span:]
-        agree = (early - late).norm(dim=-1) < alike  # (T - span,)
+        gap = (early - late)[:, :judged].norm(dim=-1)
+        agree = gap < alike  # (T - span,)
         mean = torch.where(agree[:, None], (early + late) / 2, 0.0)
         # Sums over the pairs around each moment, as differences of running sums.
         total = _around(mean, span)

@@ -17,6 +17,7 @@ from worldmodel.data import FrameCache
 from worldmodel.encoders.words import VisualWords
 from worldmodel.errors import WorldModelError
 from worldmodel.training.felt import training_rows
+from worldmodel.training.rests import settled_places
 
 _SAMPLE = 300  # frames that the usual picture is the median of
 _COLOURS = 60_000  # pixels that are clustered
@@ -28,7 +29,7 @@ _CHUNK = 256
 
 def usual_picture(cache: FrameCache, generator: torch.Generator) -> Tensor:
     """Median (height, width, 3) uint8 of some frames of the training split."""
-    rows = _some_rows(cache, _SAMPLE, generator)
+    rows = some_rows(cache, generator, _SAMPLE)
     frames = np.asarray(cache.frames[rows.numpy()])
     return torch.from_numpy(np.median(frames, axis=0).astype(np.uint8))
 
@@ -47,7 +48,7 @@ def find_words(
     Raises:
         WorldModelError: there are fewer differing pixels than words.
     """
-    frames = cache.frames_at(_some_rows(cache, 4 * _SAMPLE, generator))
+    frames = cache.frames_at(some_rows(cache, generator))
     pixels = frames[_unusual(frames, usual)].float()
     if not 1 <= count <= len(pixels):
         raise WorldModelError(
@@ -63,36 +64,56 @@ def find_words(
         colours = torch.where(members > 0, sums / members.clamp(min=1), colours)
     words = VisualWords(count)
     words.set(colours)
-    words.standardise(frames, usual)
     return words
 
 
-def word_targets(
-    cache: FrameCache, words: VisualWords | None, usual: Tensor
-) -> Tensor:
-    """What latents shall tell of every frame: where words are.
+def word_sums(cache: FrameCache, words: VisualWords, usual: Tensor) -> Tensor:
+    """Pixels of every frame's words, and the sums of their rows and columns, (N, K, 3).
 
     Args:
         cache: the decoded dataset.
-        words: of `find_words`; None for no targets.
+        words: of `find_words`.
         usual: uint8 (height, width, 3), see `usual_picture`.
+    """
+    parts = [
+        words.sums(torch.from_numpy(np.array(cache.frames[row : row + _CHUNK])), usual)
+        for row in range(0, len(cache.frames), _CHUNK)
+    ]
+    return torch.cat(parts)[..., :3]
+
+
+def word_places(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column (N, K, 2) of words of `word_sums`, and trust (N, K) in [0, 1)."""
+    pixels = sums[..., 0]
+    return sums[..., 1:] / pixels.clamp(min=1.0)[..., None], pixels / (pixels + _SURE)
+
+
+def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
+    """What latents shall tell of every frame: where words are.
+
+    Where a thing is, is settled over time (see `settled_places`): before it was hidden
+    and after, what latents shall tell of it is the same.
+
+    Args:
+        cache: the decoded dataset.
+        sums: (N, K, 3) of `word_sums`; K may be 0.
+        things: how many of the words, the last ones, are things.
 
     Returns:
         (N, K, 4) float32: row, column and amount (root of pixels) of each word,
         standardised on the training split, and how far its place is to be trusted:
-        grows with its pixels, 1 on average. K is 0 without words.
+        grows with its pixels, 1 on average.
     """
-    if words is None:
-        return torch.zeros(len(cache.frames), 0, 4)
-    parts = [
-        words.sums(torch.from_numpy(np.array(cache.frames[start : start + _CHUNK])), usual)
-        for start in range(0, len(cache.frames), _CHUNK)
-    ]
-    found = torch.cat(parts)[..., :3]  # (N, K, 3)
+    if not sums.shape[1]:
+        return torch.zeros(len(sums), 0, 4)
     trains = training_rows(cache)
-    pixels, amount = found[..., 0], found[..., 0].sqrt()
-    places = found[..., 1:] / pixels.clamp(min=1.0)[..., None]
-    trust = pixels / (pixels + _SURE)
+    places, trust = word_places(sums)
+    colours = sums.shape[1] - things
+    for word in range(colours, sums.shape[1]):
+        places[:, word], trust[:, word] = settled_places(
+            places[:, word], trust[:, word], cache.offsets
+        )
+    amount = sums[..., 0].sqrt()
     trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
     weight = trust[trains][..., None]
     mean = (weight * places[trains]).mean(dim=0)
@@ -132,7 +153,9 @@ def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
     return torch.stack(shares).clamp(0.0, 1.0).float()
 
 
-def _some_rows(cache: FrameCache, most: int, generator: torch.Generator) -> Tensor:
+def some_rows(
+    cache: FrameCache, generator: torch.Generator, most: int = 4 * _SAMPLE
+) -> Tensor:
     """At most so many rows of the training split, drawn, in order."""
     rows = training_rows(cache).nonzero().flatten()
     drawn = torch.randperm(len(rows), generator=generator)[:most]
