@@ -305,7 +305,10 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
             "habit.action_size must be 5",
         ),
         ({"anchor": -1}, "anchor must be at least 0, got -1"),
-        ({"compressor": replace(SPEC.compressor, patches=9)}, "patches must be 4, as the encoder gives, got 9"),
+        (
+            {"compressor": replace(SPEC.compressor, patches=9)},
+            "patches must be 4, as the encoder gives, got 9",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(change, message):

@@ -74,5 +74,7 @@ def test_a_recipe_that_cannot_be_says_why(change, message):
 
 
 def test_a_compressor_of_another_encoder_is_refused():
-    with pytest.raises(ValueError, match="compressor.patches must be 4, as the encoder gives"):
+    with pytest.raises(
+        ValueError, match="compressor.patches must be 4, as the encoder gives"
+    ):
         JointSpec(encoder=ENCODER)

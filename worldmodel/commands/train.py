@@ -63,7 +63,7 @@ def run(config: DictConfig) -> int:
     recipes = _Recipes.of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    compressor = _given(config.compressor, encoder, recipes.dynamics)
+    begin = _given(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
     _check_reads(config, recipes)
     _check_words(config.words, encoder)
@@ -71,11 +71,11 @@ def run(config: DictConfig) -> int:
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     words = _word_targets(encoder, frames, config.words, recipes.dynamics.seed)
-    if compressor is None:
-        compressor = _train_compressor(recipes.dynamics, cache, words, folder, device)
+    job = _CompressorJob(recipes.dynamics, cache, words, folder, device)
+    compressor = job.train(begin)
     data = latent_episodes(compressor.to(device), cache)
     felt = standardised_proprio(frames, config.proprio)
-    reads = Reads.of(data.latents, felt, words, frames)
+    reads = Reads.of(data.latents, felt, words, frames, encoder.spec.things)
     things = _things(recipes.distance.spec.look, config.proprio, data, reads)
     anchor = _anchor(config, reads, things, frames)
     if anchor is not None:
@@ -150,7 +150,7 @@ class _Recipes:
 def _given(
     path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
 ) -> Compressor | None:
-    """The compressor to keep, or None where one is to be trained."""
+    """The compressor to go on from, or None where training begins with nothing."""
     if path is None:
         return None
     given = load_compressor(path, encoder)
@@ -191,13 +191,16 @@ def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
         )
 
 
+def _seen(config: DictConfig, encoder: FrozenEncoder) -> int:
+    """Visual words that say where things are: things, where the encoder has any."""
+    return min(config.words, encoder.spec.things) or config.words
+
+
 def _check_words(words: int, encoder: FrozenEncoder) -> None:
     """Raises unless words are none, or as many as the encoder itself has."""
     own = encoder.spec.places
     if own and words not in (0, own):
-        raise OptionError(
-            f"words must be {own}, as the encoder has, or 0, got {words}"
-        )
+        raise OptionError(f"words must be {own}, as the encoder has, or 0, got {words}")
 
 
 def _things(
@@ -272,18 +275,23 @@ def _encode(
         return encode_dataset(encoder, frames, path, still, device, advance)
 
 
-def _train_compressor(
-    recipe: DynamicsRecipe,
-    cache: TokenCache,
-    words: torch.Tensor,
-    folder: Path,
-    device: torch.device,
-) -> Compressor:
-    """Where none is given; the predictor that learns beside it is not kept."""
-    log, state = folder / "dynamics.txt", folder / "dynamics.safetensors"
-    with followed("compressor", recipe.schedule.steps, log) as on_step:
-        dynamics = train_dynamics(recipe, cache, words, device, state, on_step)
-    return dynamics.compressor
+@dataclass(frozen=True, eq=False)
+class _CompressorJob:
+    """Trains the compressor; the predictor that learns beside it is not kept."""
+
+    recipe: DynamicsRecipe
+    cache: TokenCache
+    words: torch.Tensor
+    folder: Path
+    device: torch.device
+
+    def train(self, begin: Compressor | None) -> Compressor:
+        log, state = self.folder / "dynamics.txt", self.folder / "dynamics.safetensors"
+        with followed("compressor", self.recipe.schedule.steps, log) as on_step:
+            dynamics = train_dynamics(
+                self.recipe, self.cache, self.words, self.device, state, on_step, begin
+            )
+        return dynamics.compressor.requires_grad_(False)
 
 
 def _train_predictor(
@@ -347,7 +355,7 @@ def _spec(
         compressor=recipes.dynamics.compressor,
         predictor=predictor,
         action_spec=frames.spec.action_spec,
-        distances=LearnedSpec(distance, config.felt, 2 * config.words),
+        distances=LearnedSpec(distance, config.felt, 2 * _seen(config, encoder)),
         habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
         anchor=config.proprio if config.anchor else 0,
         memory=memory,

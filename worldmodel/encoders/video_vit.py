@@ -216,9 +216,7 @@ class VideoViT(nn.Module):
         batch, time = frames.shape[:2]
         flat = frames.flatten(0, 1)  # (B T, height, width, 3)
         window = clip_windows(batch, time, spec.tubelet, frames.device)
-        latents = [
-            self.newest(flat[rows]) for rows in window.split(chunk)
-        ]
+        latents = [self.newest(flat[rows]) for rows in window.split(chunk)]
         return torch.cat(latents).unflatten(0, (batch, time))
 
     def _transform(self, tokens: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:

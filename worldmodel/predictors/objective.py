@@ -14,6 +14,7 @@ from worldmodel.pretraining.regularizers import SIGReg
 
 MOVES = 4  # action dimensions that move the gripper; the others are latches
 SLOW_FEATURES = 16
+NEAR = 0.1  # error of a place up to which it counts squared
 AMOUNT = 0.2  # weight of a word's amount beside its place
 
 
@@ -167,7 +168,7 @@ class LatentDynamics(nn.Module):
         if self.words is None:
             return latents.new_zeros(())
         told = self.words(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
-        errors = F.smooth_l1_loss(told, words[..., :3], beta=0.3, reduction="none")
+        errors = F.smooth_l1_loss(told, words[..., :3], beta=NEAR, reduction="none")
         places = (words[..., 3:] * errors[..., :2]).mean()
         return places + AMOUNT * errors[..., 2].mean()
 

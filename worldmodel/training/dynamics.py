@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import Windows
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.predictors import ActionPredictorSpec, Compressor, CompressorSpec
 from worldmodel.predictors.objective import (
     DynamicsWeights,
     Experience,
@@ -62,11 +62,12 @@ def train_dynamics(
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
+    begin: Compressor | None = None,
 ) -> LatentDynamics:
     """Trains compressor and predictor; resumes from `state_path` where it exists.
 
     Only the training split is used. Arguments as in `pretrain`, but for `words`, the
-    (N, K, 4) of `word_targets`.
+    (N, K, 4) of `word_targets`, and `begin`, a compressor to begin with.
     """
     torch.manual_seed(recipe.seed)
     model = LatentDynamics(
@@ -77,6 +78,8 @@ def train_dynamics(
         words.shape[1],
         recipe.huber,
     ).to(device)
+    if begin is not None:
+        model.compressor.load_state_dict(begin.state_dict())
     proprio = standardised_proprio(cache.frames, recipe.proprio)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache.frames, "train", recipe.window)

@@ -24,8 +24,9 @@ class Reads:
 
     Attributes:
         felt: latents (D) -> standardised proprio (F); None where F is 0.
-        seen: (2 K, D) read-out of rows and columns of visual words, the less the more
-            proprio explains them; None where there are no words.
+        seen: (2 K, D) read-out of rows and columns of things; where none were found,
+            of all visual words, the less the more proprio explains them. None where
+            there are no words.
     """
 
     felt: nn.Linear | None
@@ -33,7 +34,12 @@ class Reads:
 
     @classmethod
     def of(
-        cls, latents: Tensor, felt: Tensor, words: Tensor, frames: FrameCache
+        cls,
+        latents: Tensor,
+        felt: Tensor,
+        words: Tensor,
+        frames: FrameCache,
+        things: int = 0,
     ) -> Reads:
         """Fits the read-outs on the training split.
 
@@ -42,6 +48,7 @@ class Reads:
             felt: (N, F) standardised proprio.
             words: (N, K, 4) of `word_targets`.
             frames: the dataset that they are of.
+            things: how many of the words, the last ones, are things.
         """
         trains = training_rows(frames)
         inputs = latents[trains].cpu()
@@ -50,12 +57,14 @@ class Reads:
             told = _least_squares(inputs, felt[trains], torch.ones(len(inputs)))
         if not words.shape[1]:
             return cls(told, None)
+        if things:
+            words = words[:, -things:]
         rows = []
         for places, trust in zip(
             words[trains, :, :2].unbind(1), words[trains, :, 3].unbind(1), strict=True
         ):
             rows.append(_least_squares(inputs, places, trust).weight)
-        shares = unexplained(words, frames)  # (K, 2)
+        shares = torch.ones(len(rows), 2) if things else unexplained(words, frames)
         scale = (shares / shares.mean()).sqrt()
         seen = scale[..., None] * torch.stack(rows).detach()  # (K, 2, D)
         return cls(told, seen.flatten(0, 1))

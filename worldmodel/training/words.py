@@ -92,7 +92,8 @@ def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     """What latents shall tell of every frame: where words are.
 
     Where a thing is, is settled over time (see `settled_places`): before it was hidden
-    and after, what latents shall tell of it is the same.
+    and after, what latents shall tell of it is the same. Things together count as much
+    as all colours together: goals are about them.
 
     Args:
         cache: the decoded dataset.
@@ -102,7 +103,7 @@ def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     Returns:
         (N, K, 4) float32: row, column and amount (root of pixels) of each word,
         standardised on the training split, and how far its place is to be trusted:
-        grows with its pixels, 1 on average.
+        grows with its pixels, 1 on average over colours.
     """
     if not sums.shape[1]:
         return torch.zeros(len(sums), 0, 4)
@@ -115,9 +116,12 @@ def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
         )
     amount = sums[..., 0].sqrt()
     trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
+    trust[:, colours:] *= colours / max(things, 1)
     weight = trust[trains][..., None]
-    mean = (weight * places[trains]).mean(dim=0)
-    spread = (weight * (places[trains] - mean).square()).mean(dim=0).sqrt()
+    total = weight.mean(dim=0).clamp(min=1e-6)
+    mean = (weight * places[trains]).mean(dim=0) / total
+    spread = (weight * (places[trains] - mean).square()).mean(dim=0) / total
+    spread = spread.sqrt()
     level, scale = amount[trains].mean(dim=0), amount[trains].std(dim=0)
     where = (places - mean) / spread.clamp(min=1e-3)
     much = (amount - level) / scale.clamp(min=1e-3)
