@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envs.scene import CUBE_HALF_SIDE_M, TRAY_HIGH_M, TRAY_LOW_M
 from envs.simulation import ACTION_NAMES, Quantities
 from worldmodel.costs import single_costs
 from worldmodel.data import FrameCache, LeRobotDataset, Windows
@@ -56,6 +57,7 @@ class Truth:
         cube_yaw: (N,) [rad].
         upright: bool (N,) the cube stands flat, so that its yaw has a meaning.
         near: bool (N,) the gripper is so near that it hides part of the cube.
+        tray: bool (N,) the cube stands in the tray, where pushes begin and end.
     """
 
     gripper: np.ndarray
@@ -64,6 +66,7 @@ class Truth:
     cube_yaw: np.ndarray
     upright: np.ndarray
     near: np.ndarray
+    tray: np.ndarray
 
     @classmethod
     def of(cls, moments: list[Quantities]) -> Truth:
@@ -72,6 +75,8 @@ class Truth:
         cube = np.stack([m.cube_pos_world for m in moments])
         quat = np.stack([m.cube_quat for m in moments])
         up = 1 - 2 * (quat[:, 1] ** 2 + quat[:, 2] ** 2)
+        inside = (cube[:, :2] > TRAY_LOW_M) & (cube[:, :2] < TRAY_HIGH_M)
+        low = cube[:, 2] < 1.5 * CUBE_HALF_SIDE_M
         return cls(
             gripper,
             cube,
@@ -79,6 +84,7 @@ class Truth:
             np.array([m.cube_yaw for m in moments]),
             up > UPRIGHT,
             np.linalg.norm(gripper - cube, axis=1) < OCCLUDING_M,
+            inside.all(axis=1) & low & (up > UPRIGHT),
         )
 
     def targets(self) -> np.ndarray:
@@ -108,6 +114,9 @@ def probe_figures(probe: Probe, latents: np.ndarray, truth: Truth) -> dict[str, 
     up = truth.upright
     return {
         "gripper_cm": rmse_cm(gripper, truth.gripper),
+        "gripper_median_cm": float(
+            100 * np.median(np.linalg.norm(gripper - truth.gripper, axis=1))
+        ),
         "gripper_axes_cm": axis_rmse_cm(gripper, truth.gripper).round(2).tolist(),
         "gripper_r2": r_squared(gripper, truth.gripper),
         "gripper_yaw_deg": yaw_rmse_deg(read[:, 6:8], truth.gripper_yaw),
@@ -116,6 +125,26 @@ def probe_figures(probe: Probe, latents: np.ndarray, truth: Truth) -> dict[str, 
         "cube_r2": r_squared(cube, truth.cube),
         "cube_near_cm": rmse_cm(cube[near], truth.cube[near]),
         "cube_yaw_deg": yaw_rmse_deg(read[up, 8:10], truth.cube_yaw[up]),
+    }
+
+
+def tray_figures(
+    strength: float,
+    train: tuple[np.ndarray, Truth],
+    held: tuple[np.ndarray, Truth],
+) -> dict[str, float]:
+    """Errors in the plane of cubes in the tray, by a probe fitted to those."""
+    (seen, first), (later, second) = train, held
+    targets = first.targets()[first.tray]
+    probe = fit_probe(seen[first.tray], targets, strength)
+    read = probe.predict(later[second.tray])
+    true, near = second.cube[second.tray], second.near[second.tray]
+    gaps = 100 * np.linalg.norm(read[:, 3:5] - true[:, :2], axis=1)
+    return {
+        "tray_cm": rmse_cm(read[:, 3:5], true[:, :2]),
+        "tray_median_cm": float(np.median(gaps)),
+        "tray_near_cm": rmse_cm(read[near, 3:5], true[near, :2]),
+        "tray_yaw_deg": yaw_rmse_deg(read[:, 8:10], second.cube_yaw[second.tray]),
     }
 
 
@@ -128,6 +157,7 @@ def probe_gate(
     for strength in (1e-4, 1e-3, 1e-2):
         probe = fit_probe(seen, train[1].targets(), strength)
         figures = probe_figures(probe, later, held[1])
+        figures |= tray_figures(strength, (seen, train[1]), (later, held[1]))
         error = float(figures["gripper_cm"]) + float(figures["cube_cm"])  # type: ignore[arg-type]
         if best is None or error < best[0]:
             best = (error, probe, figures)
@@ -219,6 +249,15 @@ def axis_gate(
     }
 
 
+def _random_weights(encoder: VideoViT) -> VideoViT:
+    """The same encoder, untrained: usual picture and visual words are no weights."""
+    random = VideoViT(encoder.spec)
+    random.set_usual(encoder.usual)
+    if random.words is not None and encoder.words is not None:
+        random.words.load_state_dict(encoder.words.state_dict())
+    return random.eval()
+
+
 def main() -> None:
     """Prints every gate as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -233,11 +272,11 @@ def main() -> None:
     train = moments_of(Windows(cache, "train", 2), options.train)
     held = moments_of(Windows(cache, options.split, 2), options.held)
     torch.manual_seed(0)
-    random = VideoViT(model.spec.encoder).eval()
     encoder = model.encoder.encoder
+    random = _random_weights(encoder)
     report: dict[str, object] = {}
-    _, report["tokens"] = probe_gate(encoder.tokens, train, held)
-    _, report["tokens_random"] = probe_gate(random.tokens, train, held)
+    _, report["tokens"] = probe_gate(encoder.newest, train, held)
+    _, report["tokens_random"] = probe_gate(random.newest, train, held)
     probe, report["latents"] = probe_gate(
         lambda clips: model.encode(clips)[:, -1], train, held
     )

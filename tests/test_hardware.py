@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from worldmodel.hardware import hardware, matmul_rate, software
+from worldmodel.hardware import (
+    MatmulRate,
+    bf16_pays,
+    hardware,
+    matmul_rate,
+    software,
+)
 
 
 def test_hardware_is_told_in_one_line():
@@ -30,3 +36,12 @@ def test_a_matmul_rate_is_that_of_a_timed_product(monkeypatch):
 def test_a_rate_needs_time():
     with pytest.raises(ValueError, match="seconds must be positive, got 0"):
         matmul_rate(seconds=0)
+
+
+@pytest.mark.parametrize("rates", [(100.0, 250.0), (100.0, 0.7)])
+def test_bf16_pays_where_it_is_faster(rates, monkeypatch):
+    rate = MatmulRate(*rates)
+    monkeypatch.setattr("worldmodel.hardware.matmul_rate", lambda *_, **__: rate)
+    bf16_pays.cache_clear()
+    assert bf16_pays(torch.device("cpu")) is (rates[1] > rates[0])
+    bf16_pays.cache_clear()
