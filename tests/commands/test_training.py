@@ -30,7 +30,7 @@ STAGES = ("dynamics", "predictor", "memory", "distance", "habit")
 TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
 TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
 TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
-TRAIN += ["dynamics.compressor.words=21", "words=3", "distance.spec.look.read=8"]
+TRAIN += ["dynamics.compressor.words=21", "words=3"]
 TRAIN += ["memory.window=3", "memory.windows=4"]
 TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
 
@@ -80,7 +80,7 @@ def test_a_model_reads_what_is_felt_and_seen_and_looks_at_it(folder):
     assert look.shape == (10, 64)
     assert torch.equal(look[4:], tells)
     assert torch.equal(weights["habit.look.read.weight"], look)
-    assert weights["distances.seen.read.weight"].shape == (2 * 16, 64)
+    assert weights["distances.seen.read.weight"].shape == (2 * 3, 64)
     kept = weights["memory.look.weight"]
     assert torch.equal(kept, look[:2])
     # Correcting by memory leaves alone what is told of all else that is looked at.
