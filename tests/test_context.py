@@ -43,6 +43,8 @@ def test_a_moment_more_comes_last_and_old_ones_fall_away():
     assert context.actions[0, :, 0].tolist() == [2.0, 3.0]
     assert context.proprio is not None
     assert context.proprio[0, :, 0].tolist() == [1.0, 2.0, 3.0]
+    assert context.first.tolist() == [[[0.0] * 3]] * 2  # what it began with is kept
+    assert torch.equal(context.problem(1).first, context.first[1:])
 
 
 def test_problems_apart_are_together_what_they_were():

@@ -105,11 +105,31 @@ def test_the_pose_counts_once_things_are_where_they_belong():
     assert found[3].item() == pytest.approx(5 * 20 / 25 + 2.0, abs=1e-3)
 
 
+def test_where_nothing_has_to_be_moved_only_the_pose_counts():
+    felt = ReadDistance(A, 1)
+    with torch.no_grad():
+        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+    steps = Steps(spec)
+    steps.look.along(torch.tensor([[1.0, 0.0]]))
+    learned = LearnedDistances(temporal=steps, felt=felt)
+    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, things=3.0, still=0.4)
+    latents = torch.tensor([[[0.5, 3.0]], [[0.5, 3.0]]])
+    starts = torch.tensor([[[0.3, 0.0]], [[2.0, 0.0]]])
+    found = kind.distance(latents, torch.zeros(1, A), learned, starts)
+    pose, arriving = 2.0 * 3 / 4, 5.0 * 0.5 / 25
+    wanted = torch.tensor([3 * 0.5 + pose, 3 * 0.5 + arriving])
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
+    unknown = kind.distance(latents, torch.zeros(1, A), learned)
+    torch.testing.assert_close(unknown, wanted[[1, 1]], atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("pose", "has no learned distance"),
         ("temporal", "the model has no learned distance"),
+        ("things", "has no learned distance"),
         ("felt", "does not tell what is felt"),
         ("seen", "does not tell what is seen"),
     ],

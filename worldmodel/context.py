@@ -18,11 +18,14 @@ class Context:
         latents: (B, T, P, D), T at least 1.
         actions: (B, T - 1, A) the actions between them, in [-1, 1].
         proprio: (B, T, S), or None.
+        start: (B, P, D) the latents that an episode began with, where they are older
+            than the others; None where they are the first of them.
     """
 
     latents: Tensor
     actions: Tensor
     proprio: Tensor | None = None
+    start: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.latents.dim() != 4 or self.latents.shape[1] < 1:
@@ -36,6 +39,11 @@ class Context:
                 f"{tuple(self.actions.shape)}"
             )
 
+    @property
+    def first(self) -> Tensor:
+        """(B, P, D) the latents that the episode began with."""
+        return self.latents[:, 0] if self.start is None else self.start
+
     def problem(self, index: int) -> Context:
         """The past of one problem alone, B = 1, copied.
 
@@ -44,13 +52,20 @@ class Context:
         """
         one = slice(index, index + 1)
         proprio = None if self.proprio is None else self.proprio[one].clone()
-        return Context(self.latents[one].clone(), self.actions[one].clone(), proprio)
+        return Context(
+            self.latents[one].clone(),
+            self.actions[one].clone(),
+            proprio,
+            self.first[one].clone(),
+        )
 
     def newest(self, count: int) -> Context:
         """The last `count` moments, or all where there are fewer."""
         begin = max(0, self.latents.shape[1] - count)
         proprio = None if self.proprio is None else self.proprio[:, begin:]
-        return Context(self.latents[:, begin:], self.actions[:, begin:], proprio)
+        return Context(
+            self.latents[:, begin:], self.actions[:, begin:], proprio, self.first
+        )
 
     def then(self, action: Tensor, latents: Tensor, proprio: Tensor | None) -> Context:
         """One moment more: after `action` (B, A), latents (B, P, D), proprio (B, S).
@@ -68,6 +83,7 @@ class Context:
             torch.cat((self.latents, latents[:, None]), dim=1),
             torch.cat((self.actions, taken), dim=1),
             felt,
+            self.first,
         )
 
     @classmethod
@@ -78,4 +94,5 @@ class Context:
             torch.cat([one.latents for one in problems]),
             torch.cat([one.actions for one in problems]),
             torch.cat(felt) if felt else None,
+            torch.cat([one.first for one in problems]),
         )

@@ -33,6 +33,7 @@ _TERMS = {
     "felt": ("felt",),
     "seen": ("seen",),
     "pose": ("temporal", "felt"),
+    "things": ("temporal",),
 }
 _TINY = 1e-8  # keeps the root's gradient finite
 
@@ -50,6 +51,11 @@ class GoalCost:
             [0, pose], pose while the temporal distance is large, and near it the less
             the nearer the robot itself is to where the goal has it.
         slack: temporal distance that counts as none [model steps].
+        things: weight of how far things are from where the goal has them, along the
+            directions of the temporal distance's goal.
+        still: how far that is at the start of an episode, at most, where nothing has
+            to be moved: there `pose` counts from the start and the temporal distance
+            does not, and elsewhere it is the other way round. 0: both count always.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -61,11 +67,13 @@ class GoalCost:
     seen: float = 0.0
     pose: float = 0.0
     slack: float = 0.0
+    things: float = 0.0
+    still: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_TERMS, "slack", "effort"):
+        for name in (*_TERMS, "slack", "still", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
@@ -86,9 +94,17 @@ class GoalCost:
                 )
 
     def distance(
-        self, latents: Tensor, goals: Tensor, learned: LearnedDistances
+        self,
+        latents: Tensor,
+        goals: Tensor,
+        learned: LearnedDistances,
+        starts: Tensor | None = None,
     ) -> Tensor:
-        """Latents (..., P, D) and goals of a shape that broadcasts -> (...)."""
+        """Latents (..., P, D) and goals of a shape that broadcasts -> (...).
+
+        `starts` are the latents that episodes began with, of a shape that broadcasts,
+        for `still`; without them something has to be moved.
+        """
         self.require(learned)
         total = latents.new_zeros(latents.shape[:-2])
         if self.latent:
@@ -98,19 +114,36 @@ class GoalCost:
         for name, read in reads.items():
             if getattr(self, name) and read is not None:
                 total = total + getattr(self, name) * read(flat, ends)
-        if (self.temporal or self.pose) and learned.temporal is not None:
-            steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
-            total = total + self.temporal * steps / learned.temporal.spec.farthest
-            if self.pose and learned.felt is not None:
-                away = (learned.felt(flat, ends) + _TINY).sqrt()
-                total = total + self.pose * (1 - torch.exp(-steps) / (1 + away))
-        return total
+        if learned.temporal is None:
+            return total
+        if self.things:
+            total = total + self.things * learned.temporal.gap(flat, ends)
+        if not (self.temporal or self.pose):
+            return total
+        steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
+        arriving = self.temporal * steps / learned.temporal.spec.farthest
+        posing = torch.zeros_like(steps)
+        if self.pose and learned.felt is not None:
+            away = (learned.felt(flat, ends) + _TINY).sqrt()
+            near = torch.zeros_like(steps) if self.still else steps
+            posing = self.pose * (1 - torch.exp(-near) / (1 + away))
+        if not self.still:
+            return total + arriving + posing
+        if starts is None:
+            return total + arriving
+        moves = learned.temporal.gap(starts.flatten(-2), ends) > self.still
+        return total + torch.where(moves, arriving, posing)
 
     def along(
-        self, futures: Tensor, goals: Tensor, learned: LearnedDistances
+        self,
+        futures: Tensor,
+        goals: Tensor,
+        learned: LearnedDistances,
+        starts: Tensor | None = None,
     ) -> Tensor:
         """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort."""
-        steps = self.distance(futures, goals[:, None, None], learned)
+        began = None if starts is None else starts[:, None, None]
+        steps = self.distance(futures, goals[:, None, None], learned, began)
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
 
 
@@ -179,5 +212,5 @@ class LatentGoalCost:
 
     def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
         future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        cost = self.kind.along(future, goals, self.learned)
+        cost = self.kind.along(future, goals, self.learned, context.first)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

@@ -31,7 +31,7 @@ TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
 TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
 TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
 TRAIN += ["dynamics.compressor.words=21", "words=3"]
-TRAIN += ["memory.window=3", "memory.windows=4"]
+TRAIN += ["memory.window=3", "memory.windows=4", "memory.remembers=true"]
 TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
 
 

@@ -85,7 +85,7 @@ def run(config: DictConfig) -> int:
     memory, play = _remembered(recipes, data, actions, looked)
     data = play.settled
     predictor = _train_predictor(recipes.predictor, data, actions, looked, folder)
-    if memory is not None:
+    if memory is not None and recipes.memory.remembers:
         memory = _train_memory(recipes.memory, memory, predictor, play, folder)
     distance = _train_distance(recipes.distance, data, looked, folder)
     habit = _train_habit(recipes.habit, data, actions, distance, folder)
@@ -110,7 +110,8 @@ def run(config: DictConfig) -> int:
     model.distances = LearnedDistances(
         distance, reads.felt_distance(config.felt), reads.seen_distance()
     )
-    model.habit, model.anchor, model.memory = habit, anchor, memory
+    model.habit, model.anchor = habit, anchor
+    model.memory = memory if recipes.memory.remembers else None
     model.cpu().requires_grad_(False).eval()
     path = folder / "model"
     card = CARD.format(
@@ -347,7 +348,7 @@ def _spec(
     predictor = recipes.predictor.spec
     distance = recipes.distance.spec
     memory = None
-    if recipes.things:
+    if recipes.things and recipes.memory.remembers:
         dim = recipes.dynamics.compressor.dim
         memory = MemorySpec(dim, recipes.things, recipes.memory.hidden)
     return WorldModelSpec(

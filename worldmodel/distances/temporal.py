@@ -57,8 +57,14 @@ class TemporalDistance(nn.Module):
 
     def arrived(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Bool (...): which latents (..., D) are within `near` of goals (..., D)."""
-        gap = self.look.aim(latents) - self.look.aim(goals)
-        return gap.norm(dim=-1) <= self.spec.near
+        return self.gap(latents, goals) <= self.spec.near
+
+    def gap(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """How far latents (..., D) are from goals (..., D), along the goal's directions.
+
+        In standard deviations of the first of these, (...).
+        """
+        return (self.look.aim(latents) - self.look.aim(goals)).norm(dim=-1)
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> steps (...)."""

@@ -26,6 +26,8 @@ class MemoryRecipe:
         alike: see `settled`, in the units of the distance's directions; 0 for no
             memory, and latents as the pictures tell them.
         within: see `settled` [control steps].
+        remembers: whether the model remembers; otherwise only what predictor, distance
+            and habit learn from is settled.
         windows: windows of play per step.
         window: moments T of a window; the first is believed as it is seen.
         seed: decides weights and batches.
@@ -35,6 +37,7 @@ class MemoryRecipe:
     hidden: int = 128
     alike: float = 0.12
     within: int = 10
+    remembers: bool = True
     windows: int = 256
     window: int = 12
     seed: int = 0
