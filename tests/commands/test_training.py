@@ -95,7 +95,7 @@ def test_a_model_reads_what_is_felt_and_seen_and_looks_at_it(folder):
     ("options", "message"),
     [
         (["proprio=2"], r"felt must be in \[0, proprio=2\], got 3"),
-        (["distance.spec.look.read=99"], r"must be 0 or in \[7, 38\]"),
+        (["distance.spec.look.read=99"], r"must be 0 or in \[7, 12\]"),
         (["distance.spec.look.aim=5"], r"aim must be in \[1, 4\], .* got 5"),
         (["words=0"], "needs proprio and words above 0, got 6 and 0"),
     ],

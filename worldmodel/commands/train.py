@@ -66,8 +66,8 @@ def run(config: DictConfig) -> int:
     begin = _given(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
     _check_reads(config, recipes)
-    _check_words(config.words, encoder)
     spec = _spec(encoder, recipes, frames, config)
+    _check_words(config.words, encoder)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     words = _word_targets(encoder, frames, config.words, recipes.dynamics.seed)

@@ -60,7 +60,7 @@ class TemporalDistance(nn.Module):
         return self.gap(latents, goals) <= self.spec.near
 
     def gap(self, latents: Tensor, goals: Tensor) -> Tensor:
-        """How far latents (..., D) are from goals (..., D), along the goal's directions.
+        """How far latents (..., D) are from goals (..., D) along what is a goal.
 
         In standard deviations of the first of these, (...).
         """
