@@ -45,11 +45,12 @@ def test_the_goal_that_a_plan_saves_can_be_given_back(words, tmp_path, capsys):
 
 def test_another_goal_gives_another_plan(words, tmp_path):
     write_picture(noise(SIDE, SIDE, 3), tmp_path / "noise.png")
+    words = [*words, "planner.samples=32"]  # a few would rank alike for any goal
     assert main([*words, f"out={tmp_path / 'a'}"]) == 0
     goal = f"goal={tmp_path / 'noise.png'}"
     assert main([*words, goal, f"out={tmp_path / 'b'}"]) == 0
     plans = [json.loads((tmp_path / k / "plan.json").read_text()) for k in "ab"]
-    assert plans[0]["costs"] != plans[1]["costs"]
+    assert plans[0]["actions"] != plans[1]["actions"]
 
 
 def test_a_picture_comes_back_as_it_was_written(tmp_path):

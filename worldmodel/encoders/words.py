@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 LEVELS = 32  # per channel, in the table from colour to words
 _STEP = 256 // LEVELS
-_SPREAD = 800.0  # squared difference of colours [level^2] that halves a share, about
+_SPREAD = 800.0  # squared difference of colours [level^2] at which a share falls to 1/e
 _SAME, _OTHER = 16, 48  # largest channel difference: as usual below, unusual above
-_SURE = 3.0  # pixels at which a place is half trusted
+SURE = 3.0  # pixels at which a place is half trusted
 _ROOT, _WIDTH = 0.2, 10.0  # bring amounts and widths to the size of places
 _LEAST = 0.02  # added to standard deviations: what never varies stays small
 NUMBERS = 7  # of a word in a picture
@@ -131,7 +131,7 @@ class VisualWords(nn.Module):
             ),
             dim=-1,
         )
-        trust = amount / (amount + _SURE)
+        trust = amount / (amount + SURE)
         parts = (_ROOT * amount.sqrt(), trust, mean[..., :2], _WIDTH * width)
         return (torch.cat(parts, dim=-1) - self.mean) / self.std
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache
-from worldmodel.encoders.words import VisualWords
+from worldmodel.encoders.words import SURE, VisualWords
 from worldmodel.errors import WorldModelError
 from worldmodel.training.felt import training_rows
 from worldmodel.training.rests import settled_places
@@ -23,7 +23,6 @@ _SAMPLE = 300  # frames that the usual picture is the median of
 _COLOURS = 60_000  # pixels that are clustered
 _ROUNDS = 12
 _UNUSUAL = 32  # least difference of a channel
-_SURE = 3.0  # pixels at which a word's place is half trusted
 _CHUNK = 256
 
 
@@ -85,7 +84,7 @@ def word_sums(cache: FrameCache, words: VisualWords, usual: Tensor) -> Tensor:
 def word_places(sums: Tensor) -> tuple[Tensor, Tensor]:
     """Row and column (N, K, 2) of words of `word_sums`, and trust (N, K) in [0, 1)."""
     pixels = sums[..., 0]
-    return sums[..., 1:] / pixels.clamp(min=1.0)[..., None], pixels / (pixels + _SURE)
+    return sums[..., 1:] / pixels.clamp(min=1.0)[..., None], pixels / (pixels + SURE)
 
 
 def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
