@@ -19,7 +19,7 @@ PREDICTOR = ActionPredictorSpec(latent_dim=8, width=16, depth=1, heads=2)
 def dynamics() -> LatentDynamics:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2)
+        return LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2, 1)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -35,6 +35,7 @@ def batch() -> Experience:
         actions=torch.rand(8, 5, 5, generator=seeded(2)) * 2 - 1,
         proprio=torch.randn(8, 5, 3, generator=seeded(3)),
         words=torch.rand(8, 5, 2, 4, generator=seeded(5)),
+        places=torch.rand(8, 5, 1, 4, generator=seeded(6)),
         episodes=torch.arange(4).repeat_interleave(2),
     )
 
@@ -79,7 +80,7 @@ def test_a_rare_large_error_weighs_less_with_huber(dynamics):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         robust = LatentDynamics(
-            COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2, huber=0.1
+            COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2, 1, huber=0.1
         )
     robust.load_state_dict(dynamics.state_dict())
     calm, wild = pictures(), 20 * pictures()

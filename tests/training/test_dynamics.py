@@ -12,6 +12,7 @@ from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
 WORDS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
+PLACES = WORDS[:, :1]
 STEPS = 60
 
 
@@ -36,6 +37,7 @@ def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
         recipe(STEPS),
         cache,
         WORDS,
+        PLACES,
         CPU,
         on_step=lambda _, terms: seen.append(terms["total"]),
     )
@@ -69,9 +71,9 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_dynamics(recipe(5), cache, WORDS, CPU, path, kill)
-    resumed = train_dynamics(recipe(5), cache, WORDS, CPU, path)
-    whole = train_dynamics(recipe(5), cache, WORDS, CPU)
+        train_dynamics(recipe(5), cache, WORDS, PLACES, CPU, path, kill)
+    resumed = train_dynamics(recipe(5), cache, WORDS, PLACES, CPU, path)
+    whole = train_dynamics(recipe(5), cache, WORDS, PLACES, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
 
 

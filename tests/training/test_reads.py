@@ -7,6 +7,7 @@ from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.reads import Reads, still_directions
 
 EPISODES, STEPS = 200, 20
+NOWHERE = torch.zeros(len(toy_frames().frames), 0, 4)
 
 
 def test_reads_find_what_latents_tell_linearly():
@@ -17,7 +18,7 @@ def test_reads_find_what_latents_tell_linearly():
     latents = felt @ mix + torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     words = torch.zeros(len(felt), 1, 4)
     words[..., :2], words[..., 3] = felt[:, None], 1.0
-    reads = Reads.of(latents, felt, words, frames)
+    reads = Reads.of(latents, felt, words, NOWHERE, frames)
     assert reads.felt is not None
     assert reads.seen is not None
     torch.testing.assert_close(reads.felt(latents), felt, atol=1e-2, rtol=1e-2)
@@ -39,7 +40,7 @@ def test_places_are_fitted_where_they_are_to_be_trusted():
     untrusted = torch.arange(len(felt)) % 3 == 0
     words[untrusted, :, :2] = 50.0
     words[untrusted, :, 3] = 0.0
-    seen = Reads.of(latents, felt, words, frames).seen
+    seen = Reads.of(latents, felt, words, NOWHERE, frames).seen
     assert seen is not None
     scale = seen[:, 2:].diagonal()
     torch.testing.assert_close(seen[:, 2:], scale.diag(), atol=1e-3, rtol=0)
@@ -50,7 +51,7 @@ def test_nothing_is_read_where_nothing_is_told():
     frames = toy_frames()
     latents = torch.randn(len(frames.frames), 3)
     none = torch.zeros(len(latents), 0)
-    reads = Reads.of(latents, none, torch.zeros(len(latents), 0, 4), frames)
+    reads = Reads.of(latents, none, NOWHERE, NOWHERE, frames)
     assert reads.felt is None
     assert reads.seen is None
     assert reads.seen_distance() is None
@@ -96,8 +97,8 @@ def test_only_the_training_split_is_fitted():
     spoiled = latents.clone()
     spoiled[held] = 100.0
     none = torch.zeros(len(latents), 0, 4)
-    clean = Reads.of(latents, felt, none, frames).felt
-    found = Reads.of(spoiled, felt, none, frames).felt
+    clean = Reads.of(latents, felt, none, none, frames).felt
+    found = Reads.of(spoiled, felt, none, none, frames).felt
     assert clean is not None
     assert found is not None
     assert torch.equal(clean.weight, found.weight)

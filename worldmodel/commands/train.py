@@ -42,13 +42,14 @@ from worldmodel.training.felt import proprio_statistics, standardised_proprio
 from worldmodel.training.habit import HabitRecipe, train_habit
 from worldmodel.training.latents import LatentEpisodes, anchored, latent_episodes
 from worldmodel.training.memory import MemoryRecipe, Play, train_memory
+from worldmodel.training.places import HAND, place_targets
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
-from worldmodel.training.reads import Reads, still_directions
+from worldmodel.training.reads import Reads, place_directions, still_directions
 from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
 from worldmodel.training.words import find_words, word_sums, word_targets
 
-_PLAIN = ("still", "words", "proprio", "felt", "anchor")  # options of the recipe
+_PLAIN = ("still", "words", "places", "proprio", "felt", "anchor")  # options of the recipe
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
 CARD = """# World model
 
@@ -65,18 +66,19 @@ def run(config: DictConfig) -> int:
     encoder, encoder_history = load_encoder(config.encoder)
     begin = _given(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
-    _check_reads(config, recipes)
     spec = _spec(encoder, recipes, frames, config)
+    _check_reads(config, recipes, encoder.spec.things)
     _check_words(config.words, encoder)
     folder = open_run_folder("train", config).path
     cache = _encode(encoder, frames, folder, config.still, device)
     words = _word_targets(encoder, frames, config.words, recipes.dynamics.seed)
-    job = _CompressorJob(recipes.dynamics, cache, words, folder, device)
+    places = place_targets(frames, words, encoder.spec.things if config.places else 0)
+    job = _CompressorJob(recipes.dynamics, cache, words, places, folder, device)
     compressor = job.train(begin)
     data = latent_episodes(compressor.to(device), cache)
     felt = standardised_proprio(frames, config.proprio)
-    reads = Reads.of(data.latents, felt, words, frames, encoder.spec.things)
-    things = _things(recipes.distance.spec.look, config.proprio, data, reads)
+    reads = Reads.of(data.latents, felt, words, places, frames, encoder.spec.things)
+    things = _things(recipes.distance.spec.look, config, data, reads)
     anchor = _anchor(config, reads, things, frames)
     if anchor is not None:
         data = anchored(data, anchor, frames)
@@ -163,11 +165,17 @@ def _given(
     return given
 
 
-def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
+def _check_reads(config: DictConfig, recipes: _Recipes, things: int) -> None:
     """Raises unless what is to be read from latents can be."""
     if not 0 <= config.felt <= config.proprio:
         raise OptionError(
             f"felt must be in [0, proprio={config.proprio}], got {config.felt}"
+        )
+    if config.places and not (config.words and things and config.proprio >= HAND):
+        raise OptionError(
+            f"places needs an encoder that knows things, words above 0 and at least "
+            f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
+            f"words={config.words} and proprio={config.proprio}; or set it to false"
         )
     look = recipes.distance.spec.look
     if not look.read:
@@ -184,17 +192,26 @@ def _check_reads(config: DictConfig, recipes: _Recipes) -> None:
             f"all of proprio={config.proprio}, and some directions that say where "
             f"things are; got {look.read}"
         )
-    things = look.read - config.proprio
-    if not 1 <= look.aim <= things:
+    told = look.read - config.proprio
+    if config.places and not look.aim == 3 * things <= told:
         raise OptionError(
-            f"distance.spec.look.aim must be in [1, {things}], the directions that say "
+            f"distance.spec.look.aim must be {3 * things}, the places of things in the "
+            f"hand's coordinates, and read at least {config.proprio} more, got "
+            f"{look.aim} and {look.read}"
+        )
+    if not 1 <= look.aim <= told:
+        raise OptionError(
+            f"distance.spec.look.aim must be in [1, {told}], the directions that say "
             f"where things are, got {look.aim}"
         )
 
 
 def _seen(config: DictConfig, encoder: FrozenEncoder) -> int:
-    """Visual words that say where things are: things, where the encoder has any."""
-    return min(config.words, encoder.spec.things) or config.words
+    """Numbers that say where things are, or words where the encoder has no things."""
+    things = min(config.words, encoder.spec.things)
+    if things and config.places:
+        return 3 * things
+    return 2 * (things or config.words)
 
 
 def _check_words(words: int, encoder: FrozenEncoder) -> None:
@@ -205,13 +222,16 @@ def _check_words(words: int, encoder: FrozenEncoder) -> None:
 
 
 def _things(
-    look: LookSpec, proprio: int, data: LatentEpisodes, reads: Reads
+    look: LookSpec, config: DictConfig, data: LatentEpisodes, reads: Reads
 ) -> torch.Tensor | None:
     """Directions that say where things are, where the distance looks at them."""
     if not look.read:
         return None
     assert reads.seen is not None
-    return still_directions(data, reads.seen, look.aim, look.read - proprio)
+    count = look.read - config.proprio
+    if config.places:
+        return place_directions(data, reads.seen, count)
+    return still_directions(data, reads.seen, look.aim, count)
 
 
 def _looked_at(things: torch.Tensor, reads: Reads) -> torch.Tensor:
@@ -283,6 +303,7 @@ class _CompressorJob:
     recipe: DynamicsRecipe
     cache: TokenCache
     words: torch.Tensor
+    places: torch.Tensor
     folder: Path
     device: torch.device
 
@@ -290,7 +311,14 @@ class _CompressorJob:
         log, state = self.folder / "dynamics.txt", self.folder / "dynamics.safetensors"
         with followed("compressor", self.recipe.schedule.steps, log) as on_step:
             dynamics = train_dynamics(
-                self.recipe, self.cache, self.words, self.device, state, on_step, begin
+                self.recipe,
+                self.cache,
+                self.words,
+                self.places,
+                self.device,
+                state,
+                on_step,
+                begin,
             )
         return dynamics.compressor.requires_grad_(False)
 
@@ -356,7 +384,7 @@ def _spec(
         compressor=recipes.dynamics.compressor,
         predictor=predictor,
         action_spec=frames.spec.action_spec,
-        distances=LearnedSpec(distance, config.felt, 2 * _seen(config, encoder)),
+        distances=LearnedSpec(distance, config.felt, _seen(config, encoder)),
         habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
         anchor=config.proprio if config.anchor else 0,
         memory=memory,

@@ -28,6 +28,7 @@ class DynamicsWeights:
         inverse: linear prediction of the motion commanded between two latents.
         proprio: linear prediction of what the robot feels.
         words: linear prediction of where each visual word is.
+        places: linear prediction of where things are, in the hand's coordinates.
         contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
@@ -37,6 +38,7 @@ class DynamicsWeights:
     inverse: float = 1.0
     proprio: float = 0.5
     words: float = 2.0
+    places: float = 2.0
     contrast: float = 0.3
     sigreg: float = 0.05
 
@@ -52,12 +54,15 @@ class Experience:
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
         words: (B, T, K, 4) row, column and amount of each visual word, standardised,
             and the trust in its place; K may be 0. See `training.words.word_targets`.
+        places: (B, T, J, 4) where each thing is, in the hand's coordinates, and the
+            trust in that; J may be 0. See `training.places.place_targets`.
         episodes: (B,) int64 number of each window's episode.
     """
 
     actions: Tensor
     proprio: Tensor
     words: Tensor
+    places: Tensor
     episodes: Tensor
 
 
@@ -79,6 +84,7 @@ class LatentDynamics(nn.Module):
         weights: of the terms.
         proprio_size: dimensions S of proprio; 0 leaves that term out.
         words: visual words K; 0 leaves that term out.
+        things: things J whose places are told; 0 leaves that term out.
         huber: errors of prediction above it count linearly, below it squared (Huber
             1964), so that what is hard to foresee, a tumbling cube, does not drown
             the rest. None: squared everywhere.
@@ -91,6 +97,7 @@ class LatentDynamics(nn.Module):
         weights: DynamicsWeights,
         proprio_size: int = 0,
         words: int = 0,
+        things: int = 0,
         huber: float | None = None,
     ) -> None:
         super().__init__()
@@ -108,6 +115,7 @@ class LatentDynamics(nn.Module):
         self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
         self.proprio = nn.Linear(compressor.dim, proprio_size) if proprio_size else None
         self.words = nn.Linear(compressor.dim, 3 * words) if words else None
+        self.places = nn.Linear(compressor.dim, 3 * things) if things else None
         self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
@@ -127,6 +135,7 @@ class LatentDynamics(nn.Module):
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
             "words": self._words_error(latents, batch.words),
+            "places": self._places_error(latents, batch.places),
             "contrast": self._contrast(latents, batch.episodes),
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
@@ -171,6 +180,14 @@ class LatentDynamics(nn.Module):
         errors = F.smooth_l1_loss(told, words[..., :3], beta=NEAR, reduction="none")
         places = (words[..., 3:] * errors[..., :2]).mean()
         return places + AMOUNT * errors[..., 2].mean()
+
+    def _places_error(self, latents: Tensor, places: Tensor) -> Tensor:
+        """Huber error of where things are, each as far as it is to be trusted."""
+        if self.places is None:
+            return latents.new_zeros(())
+        told = self.places(latents).float().unflatten(-1, (-1, 3))  # (B, T, J, 3)
+        errors = F.smooth_l1_loss(told, places[..., :3], beta=NEAR, reduction="none")
+        return (places[..., 3:] * errors).mean()
 
     def _contrast(self, latents: Tensor, episodes: Tensor) -> Tensor:
         """InfoNCE between the two windows of each episode, squared distances.

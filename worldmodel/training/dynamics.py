@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from worldmodel.data import Windows
 from worldmodel.predictors import ActionPredictorSpec, Compressor, CompressorSpec
@@ -15,9 +15,12 @@ from worldmodel.predictors.objective import (
     Experience,
     LatentDynamics,
 )
-from worldmodel.training.felt import standardised_proprio
+from worldmodel.training.felt import standardised_proprio, training_rows
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.reads import least_squares
 from worldmodel.training.tokens import TokenCache
+
+_READ = 8192  # moments that first read-outs are fitted to
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def train_dynamics(
     recipe: DynamicsRecipe,
     cache: TokenCache,
     words: Tensor,
+    places: Tensor,
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
@@ -67,7 +71,8 @@ def train_dynamics(
     """Trains compressor and predictor; resumes from `state_path` where it exists.
 
     Only the training split is used. Arguments as in `pretrain`, but for `words`, the
-    (N, K, 4) of `word_targets`, and `begin`, a compressor to begin with.
+    (N, K, 4) of `word_targets`, `places`, the (N, J, 4) of `place_targets`, and `begin`,
+    a compressor to begin with.
     """
     torch.manual_seed(recipe.seed)
     model = LatentDynamics(
@@ -76,11 +81,13 @@ def train_dynamics(
         recipe.weights,
         recipe.proprio,
         words.shape[1],
+        places.shape[1],
         recipe.huber,
     ).to(device)
+    proprio = standardised_proprio(cache.frames, recipe.proprio)
     if begin is not None:
         model.compressor.load_state_dict(begin.state_dict())
-    proprio = standardised_proprio(cache.frames, recipe.proprio)
+        _read_out(model, cache, proprio, words, places)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache.frames, "train", recipe.window)
 
@@ -92,6 +99,7 @@ def train_dynamics(
             actions.to(device),
             proprio[rows].to(device),
             words[rows].to(device),
+            places[rows].to(device),
             episodes.to(device),
         )
         with autocast(device):
@@ -99,3 +107,38 @@ def train_dynamics(
 
     fit(Job(model, loss, generator), recipe.schedule, state_path, on_step)
     return model
+
+
+@torch.no_grad()
+def _read_out(
+    model: LatentDynamics,
+    cache: TokenCache,
+    proprio: Tensor,
+    words: Tensor,
+    places: Tensor,
+) -> None:
+    """Fits the linear read-outs to a compressor that has learned already.
+
+    Fresh ones would spoil it before they have learned to read it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    trained = training_rows(cache.frames).nonzero().flatten()
+    rows = trained[torch.randperm(len(trained), generator=generator)[:_READ]]
+    device = next(model.parameters()).device
+    latents = model.compressor(cache.at(rows).to(device).float()).float().cpu()
+    ones = torch.ones(len(rows))
+    if model.proprio is not None:
+        _set(model.proprio, [least_squares(latents, proprio[rows], ones)])
+    for head, targets in ((model.words, words), (model.places, places)):
+        if head is not None:
+            read = [
+                least_squares(latents, one[:, :3], one[:, 3])
+                for one in targets[rows].unbind(1)
+            ]
+            _set(head, read)
+
+
+def _set(head: nn.Linear, read: list[nn.Linear]) -> None:
+    """Makes one read-out of several, one below the other."""
+    head.weight.copy_(torch.cat([one.weight for one in read]))
+    head.bias.copy_(torch.cat([one.bias for one in read]))

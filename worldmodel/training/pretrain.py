@@ -98,6 +98,7 @@ def pretrain(
             actions.to(device),
             proprio[rows].to(device),
             words[rows].to(device),
+            words[rows][:, :, :0].to(device),  # places come with the next stage
             episodes.to(device),
         )
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))

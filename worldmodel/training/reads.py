@@ -24,9 +24,10 @@ class Reads:
 
     Attributes:
         felt: latents (D) -> standardised proprio (F); None where F is 0.
-        seen: (2 K, D) read-out of rows and columns of things; where none were found,
-            of all visual words, the less the more proprio explains them. None where
-            there are no words.
+        seen: (S, D) read-out of where things are: in the hand's coordinates (S = 3 J)
+            where these were learned; else rows and columns of things (2 J); where
+            none were found, of all visual words (2 K), the less the more proprio
+            explains them. None where there are no words.
     """
 
     felt: nn.Linear | None
@@ -38,6 +39,7 @@ class Reads:
         latents: Tensor,
         felt: Tensor,
         words: Tensor,
+        places: Tensor,
         frames: FrameCache,
         things: int = 0,
     ) -> Reads:
@@ -47,6 +49,7 @@ class Reads:
             latents: (N, D) of all rows.
             felt: (N, F) standardised proprio.
             words: (N, K, 4) of `word_targets`.
+            places: (N, J, 4) of `place_targets`; J may be 0.
             frames: the dataset that they are of.
             things: how many of the words, the last ones, are things.
         """
@@ -54,19 +57,17 @@ class Reads:
         inputs = latents[trains].cpu()
         told = None
         if felt.shape[1]:
-            told = _least_squares(inputs, felt[trains], torch.ones(len(inputs)))
+            told = least_squares(inputs, felt[trains], torch.ones(len(inputs)))
+        if places.shape[1]:
+            return cls(told, _where(inputs, places[trains], 3).flatten(0, 1))
         if not words.shape[1]:
             return cls(told, None)
         if things:
             words = words[:, -things:]
-        rows = []
-        for places, trust in zip(
-            words[trains, :, :2].unbind(1), words[trains, :, 3].unbind(1), strict=True
-        ):
-            rows.append(_least_squares(inputs, places, trust).weight)
-        shares = torch.ones(len(rows), 2) if things else unexplained(words, frames)
-        scale = (shares / shares.mean()).sqrt()
-        seen = scale[..., None] * torch.stack(rows).detach()  # (K, 2, D)
+        seen = _where(inputs, words[trains], 2)
+        if not things:
+            shares = unexplained(words, frames)
+            seen *= (shares / shares.mean()).sqrt()[..., None]
         return cls(told, seen.flatten(0, 1))
 
     def felt_distance(self, size: int) -> ReadDistance | None:
@@ -120,6 +121,32 @@ def still_directions(
     return (found / (spread @ found[0]).std()).to(latents)
 
 
+def place_directions(data: LatentEpisodes, seen: Tensor, count: int) -> Tensor:
+    """Where things are in the hand's coordinates, and what else stays as they do.
+
+    Args:
+        data: latents of the training episodes.
+        seen: (3 J, D) read-out of where things are, see `Reads`.
+        count: directions, at least 3 J.
+
+    Returns:
+        (count, D): `seen`, in its units, and what follows among `still_directions`: a
+        thing that stays keeps its orientation, too.
+    """
+    places = len(seen)
+    more = still_directions(data, seen, places, count)[places:]
+    return torch.cat((seen.to(more), more))
+
+
+def _where(inputs: Tensor, targets: Tensor, size: int) -> Tensor:
+    """Read-outs (K, size, D) of the first numbers of targets (M, K, 4), by trust."""
+    rows = [
+        least_squares(inputs, one[:, :size], one[:, 3]).weight
+        for one in targets.unbind(1)
+    ]
+    return torch.stack(rows).detach()
+
+
 def _principal(latents: Tensor, weight: Tensor, count: int) -> Tensor:
     """(count, D): along which what is read varies most, the first with variance 1."""
     told = (latents - latents.mean(dim=0)) @ weight.to(latents).T
@@ -134,7 +161,7 @@ def _distance(weight: Tensor) -> ReadDistance:
     return read
 
 
-def _least_squares(inputs: Tensor, targets: Tensor, weight: Tensor) -> nn.Linear:
+def least_squares(inputs: Tensor, targets: Tensor, weight: Tensor) -> nn.Linear:
     """Weighted ridge regression of (M, S) on (M, D), weights (M,)."""
     ones = torch.ones(len(inputs), 1)
     x = torch.cat((inputs, ones), dim=1).double()
