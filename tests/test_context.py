@@ -57,3 +57,11 @@ def test_problems_apart_are_together_what_they_were():
     assert torch.equal(again.proprio, whole.proprio)
     bare = Context.together([Context(whole.latents, whole.actions)])
     assert bare.proprio is None
+
+
+def test_an_episode_may_begin_now():
+    context = Context(torch.rand(2, 3, 1, 3), torch.rand(2, 2, 5))
+    begun = context.begun(torch.tensor([False, True]))
+    assert torch.equal(begun.first[0], context.latents[0, 0])
+    assert torch.equal(begun.first[1], context.latents[1, -1])
+    assert torch.equal(begun.latents, context.latents)

@@ -44,6 +44,11 @@ class Context:
         """(B, P, D) the latents that the episode began with."""
         return self.latents[:, 0] if self.start is None else self.start
 
+    def begun(self, rows: Tensor) -> Context:
+        """The same past; the episodes of some problems, bool (B,), begin now."""
+        start = torch.where(rows[:, None, None], self.latents[:, -1], self.first)
+        return Context(self.latents, self.actions, self.proprio, start)
+
     def problem(self, index: int) -> Context:
         """The past of one problem alone, B = 1, copied.
 

@@ -164,12 +164,12 @@ FEW = 8  # candidates up to which a tile is as small
 class LatentGoalCost:
     """A `CostFn`: (B, N, H, A) in [-1, 1] -> (B, N), by imagination.
 
-    On a CPU the candidates of each problem are imagined in tiles of one fixed shape
+    Where `alone` the candidates of a problem are imagined in tiles of one fixed shape
     (the last one padded): matrix products round differently with the number of rows,
     so this makes a candidate's cost bitwise independent of the batch, of its place in
     it and of chunking. `FEW` candidates or less, asked for alone, go in a tile of that
-    size, which takes a third of the time. Off the CPU all problems are imagined at
-    once, in chunks.
+    size, which takes a third of the time. Otherwise all problems are imagined at once,
+    in chunks.
 
     Attributes:
         model: imagines.
@@ -177,7 +177,8 @@ class LatentGoalCost:
         goals: (B, P, D).
         kind: which distance.
         learned: the distances that `kind` may use.
-        chunk: candidates imagined at once over all problems off the CPU, which bounds
+        alone: whether each problem is imagined alone, on a CPU.
+        chunk: candidates imagined at once over all problems otherwise, which bounds
             memory.
     """
 
@@ -186,11 +187,12 @@ class LatentGoalCost:
     goals: Tensor
     kind: GoalCost
     learned: LearnedDistances
+    alone: bool = True
     chunk: int = 16384
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Cost of each candidate; differentiable in the actions."""
-        if actions.device.type == "cpu":
+        if self.alone and actions.device.type == "cpu":
             rows = [self._tiled(b, actions[b : b + 1]) for b in range(len(actions))]
             return torch.cat(rows)
         candidates = max(1, self.chunk // actions.shape[0])

@@ -67,20 +67,22 @@ class Habit(nn.Module):
 class HabitProposals:
     """Action sequences that follow the habit through imagination.
 
-    On a CPU each problem is imagined alone, so that its proposals are bitwise the same
-    in every batch.
+    Where `alone`, on a CPU, each problem is imagined alone, so that its proposals are
+    bitwise the same in every batch.
 
     Attributes:
         habit: chooses the actions.
         predictor: imagines where they lead.
         context: the past of B problems.
         goal: (B, P, D) latents of their goals, P = 1.
+        alone: whether each problem is imagined alone, on a CPU.
     """
 
     habit: Habit
     predictor: ActionPredictor
     context: Context
     goal: Tensor
+    alone: bool = True
 
     @torch.no_grad()
     def __call__(self, noise: Tensor) -> Tensor:
@@ -90,7 +92,7 @@ class HabitProposals:
             noise: (B, N, H, A), added to the action of each candidate and step; what
                 follows is chosen where it leads.
         """
-        if noise.device.type != "cpu":
+        if not self.alone or noise.device.type != "cpu":
             return self._follow(self.context, self.goal, noise)
         rows = [
             self._follow(

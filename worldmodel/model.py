@@ -138,6 +138,9 @@ class WorldModel(nn.Module):
     Attributes:
         spec: architecture and meaning.
         history: how it was made, as plain JSON (dataset, seeds, recipe, results).
+        alone: whether, on a CPU, each problem of a batch is computed alone, so that it
+            is bitwise the same in every batch. Without, a batch of twenty is three
+            times as fast, and its last bits depend on who is in it.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class WorldModel(nn.Module):
         super().__init__()
         self.spec = spec
         self.history = dict(history or {})
+        self.alone = True
         self.encoder = FrozenEncoder(VideoViT(spec.encoder))
         self.compressor = Compressor(spec.compressor)
         self.predictor = ActionPredictor(spec.predictor)
@@ -197,8 +201,9 @@ class WorldModel(nn.Module):
     def encode_newest(self, clip: Tensor) -> Tensor:
         """Planning latents of the last frame of each clip, at the cost of one frame.
 
-        On a CPU each clip is encoded alone, so that its latent is bitwise the same in
-        every batch (matrix products round differently with the number of rows).
+        Where `alone`, on a CPU, each clip is encoded alone, so that its latent is
+        bitwise the same in every batch (matrix products round differently with the
+        number of rows).
 
         Args:
             clip: uint8 (B, T, height, width, 3), T at least 1. Only the last `tubelet`
@@ -212,8 +217,8 @@ class WorldModel(nn.Module):
         if missing:
             first = clip[:, :1].expand(-1, missing, -1, -1, -1)
             clip = torch.cat([first, clip], dim=1)
-        together = 1 if clip.device.type == "cpu" else len(clip)
-        tokens = [self.encoder.encoder.newest(some) for some in clip.split(together)]
+        at_once = 1 if self._apart(clip) else len(clip)
+        tokens = [self.encoder.encoder.newest(some) for some in clip.split(at_once)]
         return torch.cat([self.compressor(some) for some in tokens])[:, None]
 
     def context(
@@ -251,8 +256,7 @@ class WorldModel(nn.Module):
 
         The picture's latent is corrected by the proprio that was measured with it, and
         by what was to be expected after `past` (see `Anchor`, `Memory`). What is
-        older than imagination needs falls away; what memory made of it stays. On a CPU
-        each problem is corrected alone, bitwise the same in every batch.
+        older than imagination needs falls away; what memory made of it stays.
 
         Args:
             past: what this gave a moment ago; None at the start.
@@ -271,11 +275,15 @@ class WorldModel(nn.Module):
         known = self.context_frames
         return self._extended(past, action, latents, proprio).newest(known)
 
+    def _apart(self, batch: Tensor) -> bool:
+        """Whether the problems of a batch are computed one by one."""
+        return self.alone and batch.device.type == "cpu"
+
     def _begun(self, latents: Tensor, proprio: Tensor | None) -> Context:
         """The first moment, corrected by proprio."""
         size = self.spec.predictor.action_size
         none = latents.new_zeros((len(latents), 0, size))
-        if latents.device.type == "cpu":
+        if self._apart(latents):
             rows = zip(*_alone(latents, proprio), strict=True)
             latents = torch.cat([self._anchored(one, felt) for one, felt in rows])
         else:
@@ -287,7 +295,7 @@ class WorldModel(nn.Module):
         self, past: Context, action: Tensor, latents: Tensor, proprio: Tensor | None
     ) -> Context:
         """One moment more, all of the past kept."""
-        if latents.device.type != "cpu":
+        if not self._apart(latents):
             return self._one_more(past, action, latents, proprio)
         rows = zip(*_alone(latents, proprio), strict=True)
         return Context.together(
@@ -351,13 +359,13 @@ class WorldModel(nn.Module):
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
         kind = self.spec.cost if kind is None else kind
-        return LatentGoalCost(self, context, goal, kind, self.distances)
+        return LatentGoalCost(self, context, goal, kind, self.distances, self.alone)
 
     def proposals(self, context: Context, goal: Tensor) -> HabitProposals | None:
         """What the habit would do toward goals (B, P, D); None without a habit."""
         if self.habit is None:
             return None
-        return HabitProposals(self.habit, self.predictor, context, goal)
+        return HabitProposals(self.habit, self.predictor, context, goal, self.alone)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:

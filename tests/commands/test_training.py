@@ -123,6 +123,34 @@ def test_a_model_can_do_without_words_proprio_and_anchor(folder):
     assert model.distances.seen is None
 
 
+def test_a_model_practises_and_learns_from_that(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    model, out = folder / "train" / "model", folder / "practice"
+    small = ["planner.samples=8", "planner.elites=2", "planner.iterations=1"]
+    small += [
+        "reluctance=0",
+        "proposals=2",
+        "horizon=2",
+        "rules.steps=6",
+        "rules.group=2",
+    ]
+    goals = ["rules.shortest=2", "rules.longest=3", "workers=1", "device=cpu"]
+    options = [f"model={model}", f"goals={data}", f"out={out}", *small, *goals]
+    assert run("practice", *options, "episodes=2") == 0
+    first = LeRobotDataset.open(out).episode(1)
+    assert run("practice", *options, "episodes=3") == 0
+    assert "3 episodes, 18 frames" in capsys.readouterr().out
+    again = LeRobotDataset.open(out).episode(1)
+    assert (again.actions == first.actions).all()
+    assert abs(again.actions).max() > 0
+    train = [f"data={data}", f"encoder={encoder}", f"out={folder / 'wiser'}", *TRAIN]
+    assert run("train", *train, f"practice={out}") == 0
+    history = WorldModel.from_pretrained(folder / "wiser" / "model").history
+    assert history["practice"] == LeRobotDataset.open(out).fingerprint()
+    assert run("train", *train, f"practice={out}", "practice_weight=0") == 2
+    assert "practice_weight must be at least 1" in capsys.readouterr().err
+
+
 def test_training_goes_on_from_the_pretrained_compressor(folder, capsys):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", *TRAIN]

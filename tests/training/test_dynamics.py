@@ -6,13 +6,13 @@ from tests.training.toy import COMPRESSOR, EPISODES, PREDICTOR, toy_frames
 from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoint import weights_hash
 from worldmodel.predictors.objective import LatentDynamics
-from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
+from worldmodel.training.dynamics import DynamicsRecipe, Targets, train_dynamics
 from worldmodel.training.loop import Schedule
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
 WORDS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
-PLACES = WORDS[:, :1]
+TARGETS = Targets(WORDS, WORDS[:, :1])
 STEPS = 60
 
 
@@ -36,8 +36,7 @@ def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
     model = train_dynamics(
         recipe(STEPS),
         cache,
-        WORDS,
-        PLACES,
+        TARGETS,
         CPU,
         on_step=lambda _, terms: seen.append(terms["total"]),
     )
@@ -71,9 +70,9 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_dynamics(recipe(5), cache, WORDS, PLACES, CPU, path, kill)
-    resumed = train_dynamics(recipe(5), cache, WORDS, PLACES, CPU, path)
-    whole = train_dynamics(recipe(5), cache, WORDS, PLACES, CPU)
+        train_dynamics(recipe(5), cache, TARGETS, CPU, path, kill)
+    resumed = train_dynamics(recipe(5), cache, TARGETS, CPU, path)
+    whole = train_dynamics(recipe(5), cache, TARGETS, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
 
 

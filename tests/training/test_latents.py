@@ -3,7 +3,7 @@ import torch
 from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
 from worldmodel.predictors import Compressor, CompressorSpec
-from worldmodel.training.latents import latent_episodes
+from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
 from worldmodel.training.tokens import TokenCache
 
 
@@ -22,3 +22,20 @@ def test_latents_of_an_episode_are_its_own_and_only_training_rows_are_used():
     rule = SplitRule()
     assert episodes == {i for i in range(EPISODES) if rule.split_of(i) == "train"}
     assert (data.rows % STEPS != STEPS - 1).all()
+
+
+def test_practice_is_drawn_more_often_than_play():
+    play, practice = (
+        LatentEpisodes(
+            torch.full((4, 2), number),
+            torch.tensor([0, 0, 2, 2]),
+            torch.tensor([1, 1, 3, 3]),
+            torch.tensor([0, 2]),
+        )
+        for number in (0.0, 1.0)
+    )
+    both = joined(play, practice, weight=3)
+    assert both.first.tolist() == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert both.last.tolist() == [1, 1, 3, 3, 5, 5, 7, 7]
+    assert both.rows.tolist() == [0, 2] + 3 * [4, 6]
+    assert both.latents[both.rows, 0].tolist() == [0, 0] + 6 * [1]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def play(lifts: bool = True) -> tuple[Tensor, Tensor]:
         way = torch.cat(
             [
                 start + (end - start) * torch.linspace(0, 1, 8)[:-1, None]
-                for start, end in zip(points[:-1], points[1:], strict=True)
+                for start, end in itertools.pairwise(points)
             ]
         )
         way = torch.cat((way, points[-1].expand(STEPS - len(way), 3)))

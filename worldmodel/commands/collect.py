@@ -44,7 +44,7 @@ def run(config: DictConfig) -> int:
         done = config.episodes - len(missing)
         with bar(config.episodes, "collect", "episode", done) as progress:
             work = functools.partial(_stage, recorder, root, spec)
-            for count, _ in enumerate(_spread(work, missing, config.workers), 1):
+            for count, _ in enumerate(spread(work, missing, config.workers), 1):
                 progress.update()
                 if count % COMMIT_EVERY == 0:
                     writer.commit()
@@ -78,7 +78,7 @@ def _stage(key: tuple, root: Path, spec: DatasetSpec, index: int) -> int:
     return index
 
 
-def _spread(work: functools.partial, indices: list[int], workers: int) -> Iterable[int]:
+def spread(work: functools.partial, indices: list[int], workers: int) -> Iterable[int]:
     """Indices as they are finished, by worker processes (in this one if 1)."""
     if workers == 1 or len(indices) < 2:
         yield from map(work, indices)

@@ -7,49 +7,54 @@ The run folder ends with `model/`, a checkpoint that plans.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from worldmodel.anchor import Anchor
 from worldmodel.commands.control import BANK_FILE
-from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
-from worldmodel.commands.training import choose_device, followed, open_frames
-from worldmodel.costs import GoalCost
-from worldmodel.data import FrameCache, Windows
-from worldmodel.distances import (
-    LearnedDistances,
-    LearnedSpec,
-    LookSpec,
-    TemporalDistance,
+from worldmodel.commands.train_options import (
+    Recipes,
+    check_reads,
+    check_words,
+    given_compressor,
+    model_spec,
+    open_practice,
+    training_history,
 )
+from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.data import FrameCache, Windows
+from worldmodel.distances import LearnedDistances, LookSpec, TemporalDistance
 from worldmodel.encoders import FrozenEncoder
-from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
-from worldmodel.habit import Habit, HabitSpec
-from worldmodel.memory import Memory, MemorySpec
-from worldmodel.model import WorldModel, WorldModelSpec
-from worldmodel.parts import load_compressor, load_encoder
+from worldmodel.habit import Habit
+from worldmodel.memory import Memory
+from worldmodel.model import WorldModel
+from worldmodel.parts import load_encoder
 from worldmodel.predictors import ActionPredictor, Compressor
 from worldmodel.training.distance import DistanceRecipe, train_distance
-from worldmodel.training.dynamics import DynamicsRecipe, train_dynamics
+from worldmodel.training.dynamics import DynamicsRecipe, Targets, train_dynamics
 from worldmodel.training.felt import proprio_statistics, standardised_proprio
 from worldmodel.training.habit import HabitRecipe, train_habit
-from worldmodel.training.latents import LatentEpisodes, anchored, latent_episodes
+from worldmodel.training.latents import (
+    LatentEpisodes,
+    anchored,
+    joined,
+    latent_episodes,
+)
 from worldmodel.training.memory import MemoryRecipe, Play, train_memory
-from worldmodel.training.places import HAND, place_targets
+from worldmodel.training.places import place_targets
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
 from worldmodel.training.reads import Reads, place_directions, still_directions
 from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
 from worldmodel.training.words import find_words, word_sums, word_targets
 
-_PLAIN = ("still", "words", "places", "proprio", "felt", "anchor")  # options of the recipe
 EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
 CARD = """# World model
 
@@ -61,29 +66,35 @@ evaluated yet: `worldmodel evaluate model={path}`.
 
 def run(config: DictConfig) -> int:
     """Trains the stages one after the other and writes the world model."""
-    recipes = _Recipes.of(config)
+    recipes = Recipes.of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    begin = _given(config.compressor, encoder, recipes.dynamics)
+    begin = given_compressor(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
-    spec = _spec(encoder, recipes, frames, config)
-    _check_reads(config, recipes, encoder.spec.things)
-    _check_words(config.words, encoder)
+    practice = open_practice(config, frames)
+    spec = model_spec(encoder, recipes, frames, config)
+    check_reads(config, recipes, encoder.spec.things)
+    check_words(config.words, encoder)
     folder = open_run_folder("train", config).path
-    cache = _encode(encoder, frames, folder, config.still, device)
-    words = _word_targets(encoder, frames, config.words, recipes.dynamics.seed)
-    places = place_targets(frames, words, encoder.spec.things if config.places else 0)
-    job = _CompressorJob(recipes.dynamics, cache, words, places, folder, device)
-    compressor = job.train(begin)
-    data = latent_episodes(compressor.to(device), cache)
+    targets = _targets(encoder, frames, config, recipes.dynamics.seed)
+    seen = _Seen(encoder, folder, config.still, device)
+    cache = seen.tokens(frames)
+    job = _CompressorJob(recipes.dynamics, cache, targets, folder, device)
+    compressor = job.train(begin).to(device)
+    data = latent_episodes(compressor, cache)
     felt = standardised_proprio(frames, config.proprio)
-    reads = Reads.of(data.latents, felt, words, places, frames, encoder.spec.things)
-    things = _things(recipes.distance.spec.look, config, data, reads)
-    anchor = _anchor(config, reads, things, frames)
-    if anchor is not None:
-        data = anchored(data, anchor, frames)
+    words, places, things = targets.words, targets.places, encoder.spec.things
+    reads = Reads.of(data.latents, felt, words, places, frames, things)
+    directions = _things(recipes.distance.spec.look, config, data, reads)
+    anchor = _anchor(config, reads, directions, frames)
+    data = _corrected(data, anchor, frames)
     actions = torch.from_numpy(np.array(frames.actions))
-    looked = None if things is None else _looked_at(things, reads)
+    if practice is not None:
+        more = latent_episodes(compressor, seen.tokens(practice))
+        more = _corrected(more, anchor, practice)
+        data = joined(data, more, config.practice_weight)
+        actions = torch.cat((actions, torch.from_numpy(np.array(practice.actions))))
+    looked = None if directions is None else _looked_at(directions, reads)
     memory, play = _remembered(recipes, data, actions, looked)
     data = play.settled
     predictor = _train_predictor(recipes.predictor, data, actions, looked, folder)
@@ -91,134 +102,35 @@ def run(config: DictConfig) -> int:
         memory = _train_memory(recipes.memory, memory, predictor, play, folder)
     distance = _train_distance(recipes.distance, data, looked, folder)
     habit = _train_habit(recipes.habit, data, actions, distance, folder)
-    history = {
-        "dataset": frames.fingerprint,
-        "frames": len(frames.frames),
-        "device": device.type,
-        "recipe": {
-            **{name: config[name] for name in _PLAIN},
-            "compressor_given": config.compressor is not None,
-            **{
-                name: OmegaConf.to_container(config[name], resolve=True)
-                for name in ("dynamics", "predictor", "memory", "distance", "habit")
-            },
-        },
-        "encoder": encoder_history,
-    }
+    history = training_history(config, frames, practice, encoder_history, device)
     model = WorldModel(spec, history)
-    model.encoder = encoder
-    model.compressor = compressor
-    model.predictor = predictor
+    model.encoder, model.compressor, model.predictor = encoder, compressor, predictor
     model.distances = LearnedDistances(
         distance, reads.felt_distance(config.felt), reads.seen_distance()
     )
     model.habit, model.anchor = habit, anchor
     model.memory = memory if recipes.memory.remembers else None
-    model.cpu().requires_grad_(False).eval()
-    path = folder / "model"
-    card = CARD.format(
-        frames=len(frames.frames), encoder=encoder.weights_hash[:12], path=path
-    )
-    model.save_pretrained(path, card)
-    if config.bank:
-        windows = Windows(frames, "train", length=1)
-        some = windows.at(windows.spread(min(config.bank, len(windows)))).frames[:, 0]
-        save_bank(some.numpy(), path / BANK_FILE)
-    print(f"the world model is in {path}")
+    _save(model.cpu().requires_grad_(False).eval(), frames, config.bank, folder)
     return 0
 
 
-@dataclass(frozen=True)
-class _Recipes:
-    """The recipes of the stages."""
-
-    dynamics: DynamicsRecipe
-    predictor: PredictorRecipe
-    memory: MemoryRecipe
-    distance: DistanceRecipe
-    habit: HabitRecipe
-    cost: GoalCost
-
-    @classmethod
-    def of(cls, config: DictConfig) -> _Recipes:
-        return cls(*(instantiate(config[field.name]) for field in fields(cls)))
-
-    @property
-    def things(self) -> int:
-        """Directions that say where things are, which a memory keeps; 0 for none."""
-        look = self.distance.spec.look
-        return 0 if not (look.read and self.memory.alike) else look.aim
+def _save(model: WorldModel, frames: FrameCache, bank: int, folder: Path) -> None:
+    """Writes the checkpoint, and frames beside it that show what it imagines."""
+    path = folder / "model"
+    made = model.encoder.weights_hash[:12]
+    card = CARD.format(frames=len(frames.frames), encoder=made, path=path)
+    model.save_pretrained(path, card)
+    if bank:
+        windows = Windows(frames, "train", length=1)
+        some = windows.at(windows.spread(min(bank, len(windows)))).frames[:, 0]
+        save_bank(some.numpy(), path / BANK_FILE)
+    print(f"the world model is in {path}")
 
 
-def _given(
-    path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
-) -> Compressor | None:
-    """The compressor to go on from, or None where training begins with nothing."""
-    if path is None:
-        return None
-    given = load_compressor(path, encoder)
-    if given.spec != recipe.compressor:
-        raise OptionError(
-            f"{path} is a compressor {given.spec}, dynamics.compressor says "
-            f"{recipe.compressor}"
-        )
-    return given
-
-
-def _check_reads(config: DictConfig, recipes: _Recipes, things: int) -> None:
-    """Raises unless what is to be read from latents can be."""
-    if not 0 <= config.felt <= config.proprio:
-        raise OptionError(
-            f"felt must be in [0, proprio={config.proprio}], got {config.felt}"
-        )
-    if config.places and not (config.words and things and config.proprio >= HAND):
-        raise OptionError(
-            f"places needs an encoder that knows things, words above 0 and at least "
-            f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
-            f"words={config.words} and proprio={config.proprio}; or set it to false"
-        )
-    look = recipes.distance.spec.look
-    if not look.read:
-        return
-    if not (config.proprio and config.words):
-        raise OptionError(
-            "distance.spec.look.read needs proprio and words above 0, got "
-            f"{config.proprio} and {config.words}; or set it to 0"
-        )
-    most = config.proprio + 2 * config.words
-    if not config.proprio < look.read <= most:
-        raise OptionError(
-            f"distance.spec.look.read must be 0 or in [{config.proprio + 1}, {most}]: "
-            f"all of proprio={config.proprio}, and some directions that say where "
-            f"things are; got {look.read}"
-        )
-    told = look.read - config.proprio
-    if config.places and not look.aim == 3 * things <= told:
-        raise OptionError(
-            f"distance.spec.look.aim must be {3 * things}, the places of things in the "
-            f"hand's coordinates, and read at least {config.proprio} more, got "
-            f"{look.aim} and {look.read}"
-        )
-    if not 1 <= look.aim <= told:
-        raise OptionError(
-            f"distance.spec.look.aim must be in [1, {told}], the directions that say "
-            f"where things are, got {look.aim}"
-        )
-
-
-def _seen(config: DictConfig, encoder: FrozenEncoder) -> int:
-    """Numbers that say where things are, or words where the encoder has no things."""
-    things = min(config.words, encoder.spec.things)
-    if things and config.places:
-        return 3 * things
-    return 2 * (things or config.words)
-
-
-def _check_words(words: int, encoder: FrozenEncoder) -> None:
-    """Raises unless words are none, or as many as the encoder itself has."""
-    own = encoder.spec.places
-    if own and words not in (0, own):
-        raise OptionError(f"words must be {own}, as the encoder has, or 0, got {words}")
+def _corrected(
+    data: LatentEpisodes, anchor: Anchor | None, frames: FrameCache
+) -> LatentEpisodes:
+    return data if anchor is None else anchored(data, anchor, frames)
 
 
 def _things(
@@ -250,7 +162,7 @@ def _anchor(
 
 
 def _remembered(
-    recipes: _Recipes,
+    recipes: Recipes,
     data: LatentEpisodes,
     actions: torch.Tensor,
     looked: torch.Tensor | None,
@@ -262,6 +174,15 @@ def _remembered(
     memory = Memory.of(looked, recipes.things, recipe.hidden).to(looked.device)
     truth = settled(data, memory, recipe.alike, recipe.within)
     return memory, Play(data, truth, actions)
+
+
+def _targets(
+    encoder: FrozenEncoder, frames: FrameCache, config: DictConfig, seed: int
+) -> Targets:
+    """What latents shall tell: of the encoder's words and things, where it has any."""
+    words = _word_targets(encoder, frames, config.words, seed)
+    things = encoder.spec.things if config.places else 0
+    return Targets(words, place_targets(frames, words, things))
 
 
 def _word_targets(
@@ -279,21 +200,26 @@ def _word_targets(
     return word_targets(frames, word_sums(frames, words, usual), things)
 
 
-def _encode(
-    encoder: FrozenEncoder,
-    frames: FrameCache,
-    folder: Path,
-    still: float,
-    device: torch.device,
-) -> TokenCache:
-    with bar(len(frames.episodes), "encode", "episode") as progress:
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the frozen encoder sees in datasets, kept in the run folder."""
 
-        def advance(done: int, total: int) -> None:
-            del total
-            progress.update(done - progress.n)
+    encoder: FrozenEncoder
+    folder: Path
+    still: float
+    device: torch.device
 
-        path = folder / "tokens"
-        return encode_dataset(encoder, frames, path, still, device, advance)
+    def tokens(self, frames: FrameCache) -> TokenCache:
+        path = self.folder / "tokens"
+        with bar(len(frames.episodes), "encode", "episode") as progress:
+
+            def advance(done: int, total: int) -> None:
+                del total
+                progress.update(done - progress.n)
+
+            return encode_dataset(
+                self.encoder, frames, path, self.still, self.device, advance
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,8 +228,7 @@ class _CompressorJob:
 
     recipe: DynamicsRecipe
     cache: TokenCache
-    words: torch.Tensor
-    places: torch.Tensor
+    targets: Targets
     folder: Path
     device: torch.device
 
@@ -313,8 +238,7 @@ class _CompressorJob:
             dynamics = train_dynamics(
                 self.recipe,
                 self.cache,
-                self.words,
-                self.places,
+                self.targets,
                 self.device,
                 state,
                 on_step,
@@ -368,25 +292,3 @@ def _train_habit(
     log, state = folder / "habit.txt", folder / "habit.safetensors"
     with followed("habit", recipe.schedule.steps, log) as on_step:
         return train_habit(recipe, data, actions, distance, state, on_step)
-
-
-def _spec(
-    encoder: FrozenEncoder, recipes: _Recipes, frames: FrameCache, config: DictConfig
-) -> WorldModelSpec:
-    predictor = recipes.predictor.spec
-    distance = recipes.distance.spec
-    memory = None
-    if recipes.things and recipes.memory.remembers:
-        dim = recipes.dynamics.compressor.dim
-        memory = MemorySpec(dim, recipes.things, recipes.memory.hidden)
-    return WorldModelSpec(
-        encoder=encoder.spec,
-        compressor=recipes.dynamics.compressor,
-        predictor=predictor,
-        action_spec=frames.spec.action_spec,
-        distances=LearnedSpec(distance, config.felt, _seen(config, encoder)),
-        habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
-        anchor=config.proprio if config.anchor else 0,
-        memory=memory,
-        cost=recipes.cost,
-    )

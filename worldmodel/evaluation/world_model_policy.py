@@ -85,6 +85,7 @@ class _Memory:
         past: What the model remembers, up to the newest frame; None before the first.
         action: (B, A) the action that was decided last, None before the first.
         queue: (B, k, A) planned actions that are not executed yet.
+        fresh: bool (B,) episodes that have another goal since the newest frame.
     """
 
     goal: Tensor
@@ -93,6 +94,7 @@ class _Memory:
     past: Any | None
     action: Tensor | None
     queue: Tensor
+    fresh: Tensor
 
 
 @dataclass
@@ -132,7 +134,35 @@ class WorldModelPolicy:
             past=None,
             action=None,
             queue=goal.new_zeros((batch, 0, action_size)),
+            fresh=torch.zeros(batch, dtype=torch.bool, device=goal.device),
         )
+
+    def aim(self, rows: np.ndarray, goal_images: np.ndarray) -> None:
+        """Gives some of the episodes another goal, from the next step on.
+
+        Args:
+            rows: int (K,) places of the episodes in the batch.
+            goal_images: uint8 (K, height, width, 3).
+
+        Raises:
+            WorldModelError: The goal images have the wrong size or type.
+        """
+        if self._memory is None:
+            raise WorldModelError("start must be called before aim")
+        check_images("goal image", goal_images, self.model.height, self.model.width)
+        images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
+        places = torch.from_numpy(rows).to(self.device)
+        goal, fresh = self._memory.goal.clone(), self._memory.fresh.clone()
+        goal[places] = self.model.encode_newest(images[:, None])
+        fresh[places] = True
+        self._memory = replace(self._memory, goal=goal, fresh=fresh)
+
+    def took(self, actions: np.ndarray) -> None:
+        """Tells the actions (B, A) that were taken, where not those decided."""
+        if self._memory is None or self._memory.action is None:
+            raise WorldModelError("act must be called before took")
+        taken = torch.from_numpy(actions).to(self._memory.action)
+        self._memory = replace(self._memory, action=taken)
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""
@@ -156,7 +186,10 @@ class WorldModelPolicy:
         latent = self.model.encode_newest(clip)
         felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
         past = self.model.remember(memory.past, memory.action, latent, felt)
-        return replace(memory, clip=clip, past=past)
+        if memory.fresh.any():
+            past = past.begun(memory.fresh)
+        fresh = torch.zeros_like(memory.fresh)
+        return replace(memory, clip=clip, past=past, fresh=fresh)
 
     def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
         context = memory.past

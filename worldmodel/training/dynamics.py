@@ -58,11 +58,23 @@ class DynamicsRecipe:
             raise ValueError(f"pairs must be at least 1, got {self.pairs}")
 
 
+@dataclass(frozen=True)
+class Targets:
+    """What latents shall tell of the pictures, at all rows.
+
+    Attributes:
+        words: (N, K, 4) of `word_targets`; K may be 0.
+        places: (N, J, 4) of `place_targets`; J may be 0.
+    """
+
+    words: Tensor
+    places: Tensor
+
+
 def train_dynamics(
     recipe: DynamicsRecipe,
     cache: TokenCache,
-    words: Tensor,
-    places: Tensor,
+    targets: Targets,
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
@@ -70,9 +82,8 @@ def train_dynamics(
 ) -> LatentDynamics:
     """Trains compressor and predictor; resumes from `state_path` where it exists.
 
-    Only the training split is used. Arguments as in `pretrain`, but for `words`, the
-    (N, K, 4) of `word_targets`, `places`, the (N, J, 4) of `place_targets`, and `begin`,
-    a compressor to begin with.
+    Only the training split is used. Arguments as in `pretrain`, but for what latents
+    shall tell, and `begin`, a compressor to begin with.
     """
     torch.manual_seed(recipe.seed)
     model = LatentDynamics(
@@ -80,14 +91,14 @@ def train_dynamics(
         recipe.predictor,
         recipe.weights,
         recipe.proprio,
-        words.shape[1],
-        places.shape[1],
+        targets.words.shape[1],
+        targets.places.shape[1],
         recipe.huber,
     ).to(device)
     proprio = standardised_proprio(cache.frames, recipe.proprio)
     if begin is not None:
         model.compressor.load_state_dict(begin.state_dict())
-        _read_out(model, cache, proprio, words, places)
+        _read_out(model, cache, proprio, targets)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache.frames, "train", recipe.window)
 
@@ -98,8 +109,8 @@ def train_dynamics(
         batch = Experience(
             actions.to(device),
             proprio[rows].to(device),
-            words[rows].to(device),
-            places[rows].to(device),
+            targets.words[rows].to(device),
+            targets.places[rows].to(device),
             episodes.to(device),
         )
         with autocast(device):
@@ -114,8 +125,7 @@ def _read_out(
     model: LatentDynamics,
     cache: TokenCache,
     proprio: Tensor,
-    words: Tensor,
-    places: Tensor,
+    targets: Targets,
 ) -> None:
     """Fits the linear read-outs to a compressor that has learned already.
 
@@ -129,11 +139,11 @@ def _read_out(
     ones = torch.ones(len(rows))
     if model.proprio is not None:
         _set(model.proprio, [least_squares(latents, proprio[rows], ones)])
-    for head, targets in ((model.words, words), (model.places, places)):
+    for head, told in ((model.words, targets.words), (model.places, targets.places)):
         if head is not None:
             read = [
                 least_squares(latents, one[:, :3], one[:, 3])
-                for one in targets[rows].unbind(1)
+                for one in told[rows].unbind(1)
             ]
             _set(head, read)
 

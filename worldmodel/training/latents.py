@@ -22,7 +22,8 @@ class LatentEpisodes:
         latents: (N, D) all rows.
         first: (N,) row where the episode of each row begins.
         last: (N,) its last row.
-        rows: (M,) rows of the training split that have a next one.
+        rows: (M,) rows of the training split that have a next one; one that counts
+            more stands here more often.
     """
 
     latents: Tensor
@@ -45,6 +46,19 @@ class LatentEpisodes:
         """Rows (count,) of the training split that have a next one."""
         drawn = torch.randint(len(self.rows), (count,), generator=generator)
         return self.rows[drawn]
+
+
+def joined(
+    play: LatentEpisodes, practice: LatentEpisodes, weight: int
+) -> LatentEpisodes:
+    """Both, one after the other; practice is drawn `weight` times as often."""
+    after = len(play.latents)
+    return LatentEpisodes(
+        torch.cat((play.latents, practice.latents)),
+        torch.cat((play.first, practice.first + after)),
+        torch.cat((play.last, practice.last + after)),
+        torch.cat((play.rows, (practice.rows + after).repeat(weight))),
+    )
 
 
 @torch.no_grad()

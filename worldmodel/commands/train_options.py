@@ -1,0 +1,199 @@
+"""What `worldmodel train` is asked for: recipes, what they need, what they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.training import open_frames
+from worldmodel.costs import GoalCost
+from worldmodel.data import FrameCache
+from worldmodel.distances import LearnedSpec
+from worldmodel.encoders import FrozenEncoder
+from worldmodel.errors import OptionError
+from worldmodel.habit import HabitSpec
+from worldmodel.memory import MemorySpec
+from worldmodel.model import WorldModelSpec
+from worldmodel.parts import load_compressor
+from worldmodel.predictors import Compressor
+from worldmodel.training.distance import DistanceRecipe
+from worldmodel.training.dynamics import DynamicsRecipe
+from worldmodel.training.habit import HabitRecipe
+from worldmodel.training.memory import MemoryRecipe
+from worldmodel.training.places import HAND
+from worldmodel.training.predictor import PredictorRecipe
+
+_PLAIN = (
+    "still",
+    "words",
+    "places",
+    "proprio",
+    "felt",
+    "anchor",
+    "practice_weight",
+)
+_STAGES = ("dynamics", "predictor", "memory", "distance", "habit")
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The recipes of the stages."""
+
+    dynamics: DynamicsRecipe
+    predictor: PredictorRecipe
+    memory: MemoryRecipe
+    distance: DistanceRecipe
+    habit: HabitRecipe
+    cost: GoalCost
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Recipes:
+        return cls(*(instantiate(config[field.name]) for field in fields(cls)))
+
+    @property
+    def things(self) -> int:
+        """Directions that say where things are, which a memory keeps; 0 for none."""
+        look = self.distance.spec.look
+        return 0 if not (look.read and self.memory.alike) else look.aim
+
+
+def open_practice(config: DictConfig, frames: FrameCache) -> FrameCache | None:
+    """What a model practised, or None."""
+    if config.practice_weight < 1:
+        raise OptionError(
+            f"practice_weight must be at least 1, got {config.practice_weight}"
+        )
+    if config.practice is None:
+        return None
+    practice = open_frames(config.practice)
+    same = ("height", "width", "proprio_names", "action_spec")
+    for name in same:
+        wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)
+        if found != wanted:
+            raise OptionError(
+                f"practice must have the {name} of data, {wanted}, got {found}"
+            )
+    return practice
+
+
+def given_compressor(
+    path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
+) -> Compressor | None:
+    """The compressor to go on from, or None where training begins with nothing."""
+    if path is None:
+        return None
+    given = load_compressor(path, encoder)
+    if given.spec != recipe.compressor:
+        raise OptionError(
+            f"{path} is a compressor {given.spec}, dynamics.compressor says "
+            f"{recipe.compressor}"
+        )
+    return given
+
+
+def check_reads(config: DictConfig, recipes: Recipes, things: int) -> None:
+    """Raises unless what is to be read from latents can be."""
+    if not 0 <= config.felt <= config.proprio:
+        raise OptionError(
+            f"felt must be in [0, proprio={config.proprio}], got {config.felt}"
+        )
+    if config.places and not (config.words and things and config.proprio >= HAND):
+        raise OptionError(
+            f"places needs an encoder that knows things, words above 0 and at least "
+            f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
+            f"words={config.words} and proprio={config.proprio}; or set it to false"
+        )
+    look = recipes.distance.spec.look
+    if not look.read:
+        return
+    if not (config.proprio and config.words):
+        raise OptionError(
+            "distance.spec.look.read needs proprio and words above 0, got "
+            f"{config.proprio} and {config.words}; or set it to 0"
+        )
+    most = config.proprio + 2 * config.words
+    if not config.proprio < look.read <= most:
+        raise OptionError(
+            f"distance.spec.look.read must be 0 or in [{config.proprio + 1}, {most}]: "
+            f"all of proprio={config.proprio}, and some directions that say where "
+            f"things are; got {look.read}"
+        )
+    told = look.read - config.proprio
+    if config.places and not look.aim == 3 * things <= told:
+        raise OptionError(
+            f"distance.spec.look.aim must be {3 * things}, the places of things in the "
+            f"hand's coordinates, and read at least {config.proprio} more, got "
+            f"{look.aim} and {look.read}"
+        )
+    if not 1 <= look.aim <= told:
+        raise OptionError(
+            f"distance.spec.look.aim must be in [1, {told}], the directions that say "
+            f"where things are, got {look.aim}"
+        )
+
+
+def _seen(config: DictConfig, encoder: FrozenEncoder) -> int:
+    """Numbers that say where things are, or words where the encoder has no things."""
+    things = min(config.words, encoder.spec.things)
+    if things and config.places:
+        return 3 * things
+    return 2 * (things or config.words)
+
+
+def check_words(words: int, encoder: FrozenEncoder) -> None:
+    """Raises unless words are none, or as many as the encoder itself has."""
+    own = encoder.spec.places
+    if own and words not in (0, own):
+        raise OptionError(f"words must be {own}, as the encoder has, or 0, got {words}")
+
+
+def model_spec(
+    encoder: FrozenEncoder, recipes: Recipes, frames: FrameCache, config: DictConfig
+) -> WorldModelSpec:
+    """What the stages will make, together."""
+    predictor = recipes.predictor.spec
+    distance = recipes.distance.spec
+    memory = None
+    if recipes.things and recipes.memory.remembers:
+        dim = recipes.dynamics.compressor.dim
+        memory = MemorySpec(dim, recipes.things, recipes.memory.hidden)
+    return WorldModelSpec(
+        encoder=encoder.spec,
+        compressor=recipes.dynamics.compressor,
+        predictor=predictor,
+        action_spec=frames.spec.action_spec,
+        distances=LearnedSpec(distance, config.felt, _seen(config, encoder)),
+        habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
+        anchor=config.proprio if config.anchor else 0,
+        memory=memory,
+        cost=recipes.cost,
+    )
+
+
+def training_history(
+    config: DictConfig,
+    frames: FrameCache,
+    practice: FrameCache | None,
+    encoder_history: dict[str, Any],
+    device: torch.device,
+) -> dict[str, Any]:
+    """How the model was made, as plain JSON."""
+    return {
+        "dataset": frames.fingerprint,
+        "frames": len(frames.frames),
+        "practice": None if practice is None else practice.fingerprint,
+        "device": device.type,
+        "recipe": {
+            **{name: config[name] for name in _PLAIN},
+            "compressor_given": config.compressor is not None,
+            **{
+                name: OmegaConf.to_container(config[name], resolve=True)
+                for name in _STAGES
+            },
+        },
+        "encoder": encoder_history,
+    }
