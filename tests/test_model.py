@@ -121,6 +121,9 @@ def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates(
     assert torch.equal(alone(candidates[1:, 66:]), whole[1:, 66:])
     swapped = made.goal_cost(made.context(latents.flip(0), past.flip(0)), goal.flip(0))
     assert torch.equal(swapped(candidates.flip(0)).flip(0), whole)
+    made.alone = False  # faster, and the same but for the last bits
+    together = made.goal_cost(made.context(latents, past), goal)
+    torch.testing.assert_close(together(candidates), whole, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

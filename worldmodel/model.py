@@ -275,6 +275,10 @@ class WorldModel(nn.Module):
         known = self.context_frames
         return self._extended(past, action, latents, proprio).newest(known)
 
+    def begun(self, past: Context, rows: Tensor) -> Context:
+        """The past of episodes of which some, bool (B,), begin now, with a new goal."""
+        return past.begun(rows)
+
     def _apart(self, batch: Tensor) -> bool:
         """Whether the problems of a batch are computed one by one."""
         return self.alone and batch.device.type == "cpu"

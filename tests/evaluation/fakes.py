@@ -142,6 +142,7 @@ class PointModel:
     contexts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
     has_habit: bool = False
     proposed: list[Tensor] = field(default_factory=list)
+    begins: list[list[bool]] = field(default_factory=list)
 
     def encode_newest(self, clip: Tensor) -> Tensor:
         self.encoded_clips.append(tuple(clip.shape))
@@ -171,6 +172,10 @@ class PointModel:
             taken = taken[:, -(seen.shape[1] - 1) :]
         self.contexts.append((seen, taken, felt))
         return self.contexts[-1]
+
+    def begun(self, past: Any, rows: Tensor) -> Any:
+        self.begins.append(rows.tolist())
+        return past
 
     def imagine(self, context: Any, actions: Tensor) -> Tensor:
         now = context[0][:, -1:, None]  # (B, 1, 1, P, D)

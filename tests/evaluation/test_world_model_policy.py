@@ -6,6 +6,7 @@ import torch
 
 from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
 from worldmodel.encoders import VideoViTSpec
+from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel, WorldModelSpec
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
@@ -60,6 +61,38 @@ def test_a_second_start_forgets_the_first_episodes():
     first = [decision.actions for decision in run_steps(policy, 3)]
     second = [decision.actions for decision in run_steps(policy, 3)]
     np.testing.assert_array_equal(first, second)
+
+
+def test_another_goal_is_pursued_by_those_that_got_it():
+    model = PointModel()
+    policy = WorldModelPolicy(model, point_mpc(), SPEC)
+    policy.start(GOALS, SEEDS)
+    policy.act(frames(0), proprio(0))
+    policy.aim(np.array([1]), picture(np.array((0.5, 0.0)))[None])
+    actions = policy.act(frames(0), proprio(0)).actions
+    assert model.begins == [[False, True]]
+    assert actions[1, 0] > 0  # the first goal lies the other way
+    policy.act(frames(0), proprio(0))
+    assert len(model.begins) == 1
+
+
+def test_what_was_done_instead_is_remembered():
+    model = PointModel()
+    policy = WorldModelPolicy(model, point_mpc(), SPEC)
+    policy.start(GOALS, SEEDS)
+    policy.act(frames(0), proprio(0))
+    done = np.array([[0.1, -0.2], [0.3, 0.4]], dtype=np.float32)
+    policy.took(done)
+    policy.act(frames(1), proprio(1))
+    np.testing.assert_array_equal(model.contexts[-1][1][:, 0].numpy(), done)
+
+
+def test_before_the_start_there_is_nothing_to_change():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
+    with pytest.raises(WorldModelError, match="start must be called before aim"):
+        policy.aim(np.array([0]), GOALS[:1])
+    with pytest.raises(WorldModelError, match="act must be called before took"):
+        policy.took(np.zeros((2, 2), dtype=np.float32))
 
 
 def test_proposals_of_a_habit_are_varied_but_for_the_first_and_do_not_repeat():
