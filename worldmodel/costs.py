@@ -56,6 +56,9 @@ class GoalCost:
         still: how far that is at the start of an episode, at most, where nothing has
             to be moved: there `pose` counts from the start and the temporal distance
             does not, and elsewhere it is the other way round. 0: both count always.
+        there: how far things may be from where the goal has them and be there: neither
+            the temporal distance nor `things` counts then, so nothing is to be gained
+            by moving them on.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -69,11 +72,12 @@ class GoalCost:
     slack: float = 0.0
     things: float = 0.0
     still: float = 0.0
+    there: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_TERMS, "slack", "still", "effort"):
+        for name in (*_TERMS, "slack", "still", "there", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
@@ -116,11 +120,14 @@ class GoalCost:
                 total = total + getattr(self, name) * read(flat, ends)
         if learned.temporal is None:
             return total
+        gap = learned.temporal.gap(flat, ends)
+        there = gap <= self.there
         if self.things:
-            total = total + self.things * learned.temporal.gap(flat, ends)
+            total = total + self.things * gap.masked_fill(there, 0.0)
         if not (self.temporal or self.pose):
             return total
         steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
+        steps = steps.masked_fill(there, 0.0)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         posing = torch.zeros_like(steps)
         if self.pose and learned.felt is not None:

@@ -144,10 +144,10 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     assert (again.actions == first.actions).all()
     assert abs(again.actions).max() > 0
     train = [f"data={data}", f"encoder={encoder}", f"out={folder / 'wiser'}", *TRAIN]
-    assert run("train", *train, f"practice={out}") == 0
+    assert run("train", *train, f"practice=[{out}]") == 0
     history = WorldModel.from_pretrained(folder / "wiser" / "model").history
-    assert history["practice"] == LeRobotDataset.open(out).fingerprint()
-    assert run("train", *train, f"practice={out}", "practice_weight=0") == 2
+    assert history["practice"] == [LeRobotDataset.open(out).fingerprint()]
+    assert run("train", *train, f"practice=[{out}]", "practice_weight=0") == 2
     assert "practice_weight must be at least 1" in capsys.readouterr().err
 
 

@@ -1,6 +1,6 @@
 """Lets a model practise: it plans toward pictures of play, and is recorded.
 
-A dataset like that of `collect`, for `train practice=…`. A kill loses no finished
+A dataset like that of `collect`, for `train practice=[…]`. A kill loses no finished
 group of episodes; the same command goes on where it stopped.
 """
 

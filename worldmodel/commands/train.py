@@ -71,7 +71,7 @@ def run(config: DictConfig) -> int:
     encoder, encoder_history = load_encoder(config.encoder)
     begin = given_compressor(config.compressor, encoder, recipes.dynamics)
     frames = open_frames(config.data)
-    practice = open_practice(config, frames)
+    practised = open_practice(config, frames)
     spec = model_spec(encoder, recipes, frames, config)
     check_reads(config, recipes, encoder.spec.things)
     check_words(config.words, encoder)
@@ -89,7 +89,7 @@ def run(config: DictConfig) -> int:
     anchor = _anchor(config, reads, directions, frames)
     data = _corrected(data, anchor, frames)
     actions = torch.from_numpy(np.array(frames.actions))
-    if practice is not None:
+    for practice in practised:
         more = latent_episodes(compressor, seen.tokens(practice))
         more = _corrected(more, anchor, practice)
         data = joined(data, more, config.practice_weight)
@@ -102,7 +102,7 @@ def run(config: DictConfig) -> int:
         memory = _train_memory(recipes.memory, memory, predictor, play, folder)
     distance = _train_distance(recipes.distance, data, looked, folder)
     habit = _train_habit(recipes.habit, data, actions, distance, folder)
-    history = training_history(config, frames, practice, encoder_history, device)
+    history = training_history(config, frames, practised, encoder_history, device)
     model = WorldModel(spec, history)
     model.encoder, model.compressor, model.predictor = encoder, compressor, predictor
     model.distances = LearnedDistances(

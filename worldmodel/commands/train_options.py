@@ -61,23 +61,22 @@ class Recipes:
         return 0 if not (look.read and self.memory.alike) else look.aim
 
 
-def open_practice(config: DictConfig, frames: FrameCache) -> FrameCache | None:
-    """What a model practised, or None."""
+def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
+    """What models practised."""
     if config.practice_weight < 1:
         raise OptionError(
             f"practice_weight must be at least 1, got {config.practice_weight}"
         )
-    if config.practice is None:
-        return None
-    practice = open_frames(config.practice)
-    same = ("height", "width", "proprio_names", "action_spec")
-    for name in same:
-        wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)
-        if found != wanted:
-            raise OptionError(
-                f"practice must have the {name} of data, {wanted}, got {found}"
-            )
-    return practice
+    practised = [open_frames(path) for path in config.practice]
+    for path, practice in zip(config.practice, practised, strict=True):
+        for name in ("height", "width", "proprio_names", "action_spec"):
+            wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)
+            if found != wanted:
+                raise OptionError(
+                    f"practice {path} must have the {name} of data, {wanted}, got "
+                    f"{found}"
+                )
+    return practised
 
 
 def given_compressor(
@@ -177,7 +176,7 @@ def model_spec(
 def training_history(
     config: DictConfig,
     frames: FrameCache,
-    practice: FrameCache | None,
+    practised: list[FrameCache],
     encoder_history: dict[str, Any],
     device: torch.device,
 ) -> dict[str, Any]:
@@ -185,7 +184,7 @@ def training_history(
     return {
         "dataset": frames.fingerprint,
         "frames": len(frames.frames),
-        "practice": None if practice is None else practice.fingerprint,
+        "practice": [practice.fingerprint for practice in practised],
         "device": device.type,
         "recipe": {
             **{name: config[name] for name in _PLAIN},
