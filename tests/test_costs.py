@@ -124,6 +124,18 @@ def test_where_nothing_has_to_be_moved_only_the_pose_counts():
     torch.testing.assert_close(unknown, wanted[[1, 1]], atol=1e-3, rtol=0)
 
 
+def test_nothing_is_gained_by_moving_things_that_are_there():
+    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+    steps = Steps(spec)
+    steps.look.along(torch.tensor([[1.0, 0.0]]))
+    learned = LearnedDistances(temporal=steps)
+    kind = GoalCost(latent=0.0, temporal=5.0, things=3.0, there=0.2)
+    latents = torch.tensor([[[0.0, 1.0]], [[0.2, 1.0]], [[0.3, 1.0]]])
+    found = kind.distance(latents, torch.zeros(1, A), learned)
+    wanted = torch.tensor([0.0, 0.0, 3 * 0.3 + 5 * 0.3 / 25])
+    torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -8,12 +8,22 @@ worldmodel=${WORLDMODEL:-.venv/bin/worldmodel}
 
 say() { printf 'reference: %s\n' "$*" >&2; }
 
-say "stage 1 of 3: play"
+learn() { # FOLDER, then further options
+  out=$1 && shift
+  "$worldmodel" train data="$folder/play" encoder="$folder/pretrain/encoder" \
+    compressor="$folder/pretrain/compressor" out="$out" "$@"
+}
+
+say "stage 1 of 5: play"
 "$worldmodel" collect out="$folder/play"
-say "stage 2 of 3: encoder"
+say "stage 2 of 5: encoder"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
-say "stage 3 of 3: compressor, predictor, goal distance"
-"$worldmodel" train data="$folder/play" encoder="$folder/pretrain/encoder" \
-  compressor="$folder/pretrain/compressor" out="$folder/train"
+say "stage 3 of 5: compressor, predictor, goal distance, habit"
+learn "$folder/first"
+say "stage 4 of 5: practice of that model"
+"$worldmodel" practice model="$folder/first/model" goals="$folder/play" \
+  out="$folder/practice"
+say "stage 5 of 5: what plans, from play and practice"
+learn "$folder/train" practice="[$folder/practice]"
 say "the model is in $folder/train/model; evaluate it with"
 say "  $worldmodel evaluate model=$folder/train/model"
