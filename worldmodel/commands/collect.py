@@ -48,11 +48,16 @@ def run(config: DictConfig) -> int:
                 progress.update()
                 if count % COMMIT_EVERY == 0:
                     writer.commit()
+    show_dataset(root)
+    return 0
+
+
+def show_dataset(root: Path) -> None:
+    """Draws a contact sheet of a dataset beside it, and says what there is."""
     dataset = LeRobotDataset.open(root)
     sheet = root / "contact_sheet.png"
     contact_sheet(dataset, sheet)
     print(f"{len(dataset)} episodes, {dataset.frames} frames in {root}; see {sheet}")
-    return 0
 
 
 def _spec(config: DictConfig, mix: PlayMix, state_size: int) -> DatasetSpec:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from envs.recording import PROPRIO_NAMES
 from envs.simulation import ACTION_SPEC, Simulation
 from worldmodel.action_spec import ActionSpec
-from worldmodel.commands.collect import spread
+from worldmodel.commands.collect import show_dataset, spread
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
@@ -25,8 +25,6 @@ from worldmodel.data import (
     DatasetWriter,
     Episode,
     FrameCache,
-    LeRobotDataset,
-    contact_sheet,
     stage_episode,
 )
 from worldmodel.errors import OptionError
@@ -54,10 +52,7 @@ def run(config: DictConfig) -> int:
             for _ in spread(work, groups, config.workers):
                 writer.commit()
                 progress.update(size)
-    dataset = LeRobotDataset.open(root)
-    sheet = root / "contact_sheet.png"
-    contact_sheet(dataset, sheet)
-    print(f"{len(dataset)} episodes, {dataset.frames} frames in {root}; see {sheet}")
+    show_dataset(root)
     return 0
 
 
