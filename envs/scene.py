@@ -12,11 +12,11 @@ FINGER_TRAVEL_M = 0.04
 TRAY_LOW_M = (0.29, -0.31)
 TRAY_HIGH_M = (0.73, 0.31)
 
-# From the robot's left, where the hand hides the cube least, low and far away; tray and
-# workspace fill the picture.
-CAMERA_POS_M = (0.51, 1.59, 0.90)
-CAMERA_TARGET_M = (0.51, -0.023, 0.108)
-CAMERA_FOVY_DEG = 18.3
+# From the robot's left, where the hand hides the cube least, low and far away; the tray
+# fills the picture from below, and the whole hand is in it up to the highest goal.
+CAMERA_POS_M = (0.51, 1.59, 0.97)
+CAMERA_TARGET_M = (0.51, -0.023, 0.125)
+CAMERA_FOVY_DEG = 19.4
 
 # Published joint limits of the Franka Emika Panda [rad].
 JOINT_LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)

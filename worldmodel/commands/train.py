@@ -77,7 +77,8 @@ def run(config: DictConfig) -> int:
     check_words(config.words, encoder)
     folder = open_run_folder("train", config).path
     targets = _targets(encoder, frames, config, recipes.dynamics.seed)
-    seen = _Seen(encoder, folder, config.still, device)
+    kept = Path(config.tokens) if config.tokens else folder / "tokens"
+    seen = _Seen(encoder, kept, config.still, device)
     cache = seen.tokens(frames)
     job = _CompressorJob(recipes.dynamics, cache, targets, folder, device)
     compressor = job.train(begin).to(device)
@@ -202,7 +203,7 @@ def _word_targets(
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What the frozen encoder sees in datasets, kept in the run folder."""
+    """What the frozen encoder sees in datasets, kept in `folder`."""
 
     encoder: FrozenEncoder
     folder: Path
@@ -210,7 +211,6 @@ class _Seen:
     device: torch.device
 
     def tokens(self, frames: FrameCache) -> TokenCache:
-        path = self.folder / "tokens"
         with bar(len(frames.episodes), "encode", "episode") as progress:
 
             def advance(done: int, total: int) -> None:
@@ -218,7 +218,7 @@ class _Seen:
                 progress.update(done - progress.n)
 
             return encode_dataset(
-                self.encoder, frames, path, self.still, self.device, advance
+                self.encoder, frames, self.folder, self.still, self.device, advance
             )
 
 
