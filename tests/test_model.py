@@ -15,7 +15,8 @@ from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
 from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
-from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
 from worldmodel.parts import (
     load_compressor,
     load_encoder,

@@ -143,8 +143,15 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     again = LeRobotDataset.open(out).episode(1)
     assert (again.actions == first.actions).all()
     assert abs(again.actions).max() > 0
+    shared = folder / "train" / "tokens"
+    (seen,) = shared.iterdir()
+    written = seen.stat().st_mtime_ns
     train = [f"data={data}", f"encoder={encoder}", f"out={folder / 'wiser'}", *TRAIN]
+    train += [f"tokens={shared}"]
     assert run("train", *train, f"practice=[{out}]") == 0
+    assert len(list(shared.iterdir())) == 2  # of play, as before, and of practice
+    assert seen.stat().st_mtime_ns == written
+    assert not (folder / "wiser" / "tokens").exists()
     history = WorldModel.from_pretrained(folder / "wiser" / "model").history
     assert history["practice"] == [LeRobotDataset.open(out).fingerprint()]
     assert run("train", *train, f"practice=[{out}]", "practice_weight=0") == 2

@@ -11,7 +11,8 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.distances import LookSpec
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.habit import HabitSpec
-from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 
 SIDE = 32  # [px]

@@ -8,7 +8,8 @@ from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
-from worldmodel.model import WorldModel, WorldModelSpec
+from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
 
 GOALS = np.stack([picture(np.array(p)) for p in ((0.5, 0.5), (-0.5, 0.1))])

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
-from envs.play import PlayMix
 from envs.recording import PROPRIO_NAMES, PlayRecorder
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
@@ -37,7 +37,9 @@ def run(config: DictConfig) -> int:
     """Collects until the dataset has `config.episodes` episodes."""
     mix = instantiate(config.mix)
     recorder = (mix, config.seed, config.steps, config.height, config.width)
-    spec = _spec(config, mix, PlayRecorder(*recorder).state_size)
+    size = PlayRecorder(*recorder).state_size
+    collection = {"seed": config.seed, "steps": config.steps, "mix": vars(mix)}
+    spec = scene_spec(config.height, config.width, size, collection)
     root = Path(config.out)
     with DatasetWriter(root, spec) as writer:
         missing = writer.missing(config.episodes)
@@ -60,14 +62,17 @@ def show_dataset(root: Path) -> None:
     print(f"{len(dataset)} episodes, {dataset.frames} frames in {root}; see {sheet}")
 
 
-def _spec(config: DictConfig, mix: PlayMix, state_size: int) -> DatasetSpec:
+def scene_spec(
+    height: int, width: int, state_size: int, collection: dict[str, Any]
+) -> DatasetSpec:
+    """A dataset of the scene, with frames height x width, collected so."""
     return DatasetSpec(
-        height=config.height,
-        width=config.width,
+        height=height,
+        width=width,
         proprio_names=PROPRIO_NAMES,
         sim_state_size=state_size,
         action_spec=ActionSpec.from_json(ACTION_SPEC),
-        collection={"seed": config.seed, "steps": config.steps, "mix": vars(mix)},
+        collection=collection,
     )
 
 

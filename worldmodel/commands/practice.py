@@ -12,10 +12,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from envs.recording import PROPRIO_NAMES
-from envs.simulation import ACTION_SPEC, Simulation
-from worldmodel.action_spec import ActionSpec
-from worldmodel.commands.collect import show_dataset, spread
+from envs.simulation import Simulation
+from worldmodel.commands.collect import scene_spec, show_dataset, spread
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
@@ -67,19 +65,14 @@ def _check_size(control: Control, goals: FrameCache) -> None:
 
 
 def _spec(config: DictConfig, control: Control, goals: FrameCache) -> DatasetSpec:
-    return DatasetSpec(
-        height=control.model.height,
-        width=control.model.width,
-        proprio_names=PROPRIO_NAMES,
-        sim_state_size=Simulation().state_size,
-        action_spec=ActionSpec.from_json(ACTION_SPEC),
-        collection={
-            "model": control.model_hash,
-            "control": control.settings,
-            "goals": goals.fingerprint,
-            "rules": OmegaConf.to_container(config.rules, resolve=True),
-        },
-    )
+    collection = {
+        "model": control.model_hash,
+        "control": control.settings,
+        "goals": goals.fingerprint,
+        "rules": OmegaConf.to_container(config.rules, resolve=True),
+    }
+    size = Simulation().state_size
+    return scene_spec(control.model.height, control.model.width, size, collection)
 
 
 @functools.cache

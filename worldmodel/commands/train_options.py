@@ -17,7 +17,7 @@ from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
-from worldmodel.model import WorldModelSpec
+from worldmodel.model_spec import WorldModelSpec
 from worldmodel.parts import load_compressor
 from worldmodel.predictors import Compressor
 from worldmodel.training.distance import DistanceRecipe

@@ -1,0 +1,110 @@
+"""What a world model is made of, as `config.json` of a checkpoint says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from worldmodel.action_spec import ActionSpec
+from worldmodel.costs import GoalCost
+from worldmodel.distances import LearnedSpec, LookSpec, TemporalDistanceSpec
+from worldmodel.encoders import VideoViTSpec
+from worldmodel.habit import HabitSpec
+from worldmodel.memory import MemorySpec
+from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+
+
+@dataclass(frozen=True)
+class WorldModelSpec:
+    """Architecture and meaning of a world model.
+
+    Attributes:
+        encoder: the frozen video encoder.
+        compressor: its tokens to planning latents.
+        predictor: the action-conditioned predictor.
+        action_spec: what the actions mean.
+        distances: the learned goal distances.
+        habit: what proposes actions to a search, or None.
+        anchor: leading dimensions of proprio that correct latents; 0 for none.
+        memory: what corrects latents by what was seen before, or None.
+        cost: the goal cost that planning uses unless told otherwise.
+    """
+
+    encoder: VideoViTSpec
+    compressor: CompressorSpec
+    predictor: ActionPredictorSpec
+    action_spec: ActionSpec
+    distances: LearnedSpec = field(default_factory=LearnedSpec)
+    habit: HabitSpec | None = None
+    anchor: int = 0
+    memory: MemorySpec | None = None
+    cost: GoalCost = field(default_factory=GoalCost)
+
+    def __post_init__(self) -> None:
+        self._check_latents()
+        if self.anchor < 0:
+            raise ValueError(f"anchor must be at least 0, got {self.anchor}")
+        wanted = self.action_spec.size * self.action_spec.block
+        for name, part in (("predictor", self.predictor), ("habit", self.habit)):
+            if part is not None and part.action_size != wanted:
+                raise ValueError(
+                    f"{name}.action_size must be {wanted} as the action spec says, "
+                    f"got {part.action_size}"
+                )
+
+    def _check_latents(self) -> None:
+        """Raises if what one part gives is not what the next one takes."""
+        encoder = self.encoder
+        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
+        parts = {"predictor": self.predictor.latent_dim}
+        if self.distances.temporal is not None:
+            parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
+        if self.habit is not None:
+            parts["habit.look"] = self.habit.look.latent_dim
+        if self.memory is not None:
+            parts["memory"] = self.memory.latent_dim
+        for name, dim in parts.items():
+            if dim != self.compressor.dim:
+                raise ValueError(
+                    f"{name}.latent_dim must be compressor.dim={self.compressor.dim}, "
+                    f"got {dim}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        return {
+            "encoder": asdict(self.encoder),
+            "compressor": asdict(self.compressor),
+            "predictor": asdict(self.predictor),
+            "action_spec": self.action_spec.to_json(),
+            "distances": asdict(self.distances),
+            "habit": None if self.habit is None else asdict(self.habit),
+            "anchor": self.anchor,
+            "memory": None if self.memory is None else asdict(self.memory),
+            "cost": asdict(self.cost),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldModelSpec:
+        """The spec from what `to_json` gave."""
+        distances = dict(values["distances"])
+        if distances["temporal"] is not None:
+            temporal = _with_look(distances["temporal"])
+            distances["temporal"] = TemporalDistanceSpec(**temporal)
+        habit, memory = values["habit"], values["memory"]
+        return cls(
+            encoder=VideoViTSpec(**values["encoder"]),
+            compressor=CompressorSpec(**values["compressor"]),
+            predictor=ActionPredictorSpec(**values["predictor"]),
+            action_spec=ActionSpec.from_json(values["action_spec"]),
+            distances=LearnedSpec(**distances),
+            habit=None if habit is None else HabitSpec(**_with_look(habit)),
+            anchor=values["anchor"],
+            memory=None if memory is None else MemorySpec(**memory),
+            cost=GoalCost(**values["cost"]),
+        )
+
+
+def _with_look(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "look": LookSpec(**values["look"])}
