@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -243,3 +244,8 @@ def scene_xml() -> str:
   </worldbody>
   {_actuators()}
 </mujoco>"""
+
+
+def scene_hash() -> str:
+    """12 hexadecimal digits that name the scene: camera, light, arm, cube, table."""
+    return hashlib.sha256(scene_xml().encode()).hexdigest()[:12]

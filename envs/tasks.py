@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs.simulation import Quantities
+if TYPE_CHECKING:  # so that task names are known where mujoco cannot be imported
+    from envs.simulation import Quantities
 
 Distances = dict[str, float]
 

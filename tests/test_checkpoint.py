@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from worldmodel import checkpoint
@@ -110,11 +111,20 @@ def test_a_file_cut_off_is_named(saved, name, part):
         load_checkpoint(saved)
 
 
-def test_tensors_of_another_checkpoint_are_refused(saved, tmp_path):
-    save_checkpoint(tmp_path / "other", CONFIG, {"x": torch.ones(1)}, "")
+def test_tensors_of_another_checkpoint_are_refused(module, saved, tmp_path):
+    others = {name: value + 1 for name, value in module.state_dict().items()}
+    save_checkpoint(tmp_path / "other", CONFIG, others, "")
     os.replace(tmp_path / "other" / "model.safetensors", saved / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"is not what config\.json describes"):
-        load_checkpoint(saved)
+        load_checkpoint(saved).load_into(module)
+
+
+def test_a_tensor_that_was_taken_out_is_named(module, saved):
+    tensors = load_file(saved / "model.safetensors")
+    tensors.pop("0.bias")
+    save_file(tensors, saved / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: (.|\n)*0\.bias"):
+        load_checkpoint(saved).load_into(module)
 
 
 def test_a_missing_folder_is_named(tmp_path):

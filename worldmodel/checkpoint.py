@@ -34,12 +34,34 @@ class Checkpoint:
         tensors: Tensors by name, on the CPU.
         weights_hash: SHA-256 of the tensors, see `weights_hash`.
         package_version: Version of the package that wrote it.
+        path: The folder.
+        promised_hash: What `config.json` says that `weights_hash` is.
     """
 
     config: dict[str, Any]
     tensors: dict[str, Tensor]
     weights_hash: str
     package_version: str
+    path: Path
+    promised_hash: str
+
+    def load_into(self, module: nn.Module) -> None:
+        """Copies the tensors into a module that has exactly these.
+
+        Raises:
+            CheckpointError: Names every missing, extra and misshapen tensor; or the
+                tensors are not those that config.json was written with.
+        """
+        try:
+            load_strict(module, self.tensors)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path / TENSORS_FILE}: {error}") from error
+        if self.weights_hash != self.promised_hash:
+            raise CheckpointError(
+                f"{self.path / TENSORS_FILE} is not what {CONFIG_FILE} describes: "
+                f"expected weights {self.promised_hash[:12]}, got "
+                f"{self.weights_hash[:12]}; take both files from one checkpoint"
+            )
 
 
 def save_checkpoint(
@@ -78,11 +100,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Reads a checkpoint folder.
+    """Reads a checkpoint folder; `Checkpoint.load_into` checks the tensors.
 
     Raises:
-        CheckpointError: It is missing, half-written, of another format, or its config
-            and tensors do not belong together.
+        CheckpointError: It is missing, half-written, or of another format.
     """
     path = surviving_folder(Path(path))
     if not path.is_dir():
@@ -92,17 +113,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise CheckpointError(f"{path} is no whole checkpoint: {name} is missing")
     config = _read_config(path / CONFIG_FILE)
     tensors = load_tensors(path / TENSORS_FILE)
-    found = weights_hash(tensors)
-    if found != config["weights_hash"]:
-        raise CheckpointError(
-            f"{path / TENSORS_FILE} is not what {CONFIG_FILE} describes: "
-            f"expected weights {config['weights_hash'][:12]}, got {found[:12]}"
-        )
     return Checkpoint(
         config={key: v for key, v in config.items() if key not in ENVELOPE},
         tensors=tensors,
-        weights_hash=found,
+        weights_hash=weights_hash(tensors),
         package_version=config["package_version"],
+        path=path,
+        promised_hash=config["weights_hash"],
     )
 
 

@@ -12,11 +12,7 @@ from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.anchor import Anchor
-from worldmodel.checkpoint import (
-    load_checkpoint,
-    load_strict,
-    save_checkpoint,
-)
+from worldmodel.checkpoint import load_checkpoint, save_checkpoint
 from worldmodel.context import Context
 from worldmodel.costs import GoalCost, LatentGoalCost
 from worldmodel.distances import LearnedDistances
@@ -340,7 +336,7 @@ class WorldModel(nn.Module):
                 f"{path}: config.json is not understood: {error}"
             ) from error
         model = cls(spec, history)
-        load_strict(model, checkpoint.tensors)
+        checkpoint.load_into(model)
         found = model.encoder.weights_hash
         if found != wanted:
             raise CheckpointError(

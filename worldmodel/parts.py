@@ -10,7 +10,6 @@ from typing import Any
 from worldmodel.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    load_strict,
     save_checkpoint,
     weights_hash,
 )
@@ -45,7 +44,7 @@ def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(path, error) from error
     encoder = VideoViT(spec)
-    load_strict(encoder, checkpoint.tensors)
+    checkpoint.load_into(encoder)
     return FrozenEncoder(encoder), history
 
 
@@ -79,7 +78,7 @@ def load_compressor(path: str | Path, encoder: FrozenEncoder) -> Compressor:
             f"{encoder.weights_hash[:12]}; take both from one pretraining"
         )
     compressor = Compressor(spec)
-    load_strict(compressor, checkpoint.tensors)
+    checkpoint.load_into(compressor)
     return compressor
 
 

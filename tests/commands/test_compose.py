@@ -63,6 +63,11 @@ def test_options_change_values():
     assert instantiate(config.planner) == Shooter(samples=20)
 
 
+@pytest.mark.parametrize("name", ["2024", "1.50", "007"])
+def test_a_path_is_a_text_whatever_it_looks_like(name):
+    assert compose_config("drive", ["task=push", f"out={name}"]).out == name
+
+
 def test_a_group_choice_changes_the_object():
     config = compose_config("drive", ["planner=walker", "planner.steps=4", "task=x"])
     assert instantiate(config.planner) == Walker(steps=4)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -94,6 +95,25 @@ def test_options_reach_the_command(fake):
     fake(seen.append)
     main(["doctor", "frames=7"])
     assert seen[0].frames == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--version"], 0, ""),
+        (["demo"], 2, "error: no GL backend renders (nonsense: "),
+    ],
+)
+def test_a_gl_setting_that_renders_nothing_is_one_line(words, status, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "worldmodel.commands.main", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MUJOCO_GL": "nonsense"},
+    )
+    assert done.returncode == status
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == len(message[:1])
 
 
 def test_the_program_ends_with_one_line_and_status_2():

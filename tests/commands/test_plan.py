@@ -1,4 +1,6 @@
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -71,6 +73,19 @@ def test_a_picture_of_another_size_or_type_is_refused(pixels, message, tmp_path)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=message):
         read_picture(tmp_path / "a.png", SIDE, SIDE)
+
+
+def test_a_picture_of_sixteen_bits_is_refused(tmp_path):
+    rows = b"".join(b"\0" + bytes(6 * SIDE) for _ in range(SIDE))
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0)
+    parts = [b"IHDR" + header, b"IDAT" + zlib.compress(rows), b"IEND"]
+    chunks = [
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in parts
+    ]
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(ValueError, match="got RGB with 16 bits and 32x32"):
+        read_picture(tmp_path / "deep.png", SIDE, SIDE)
 
 
 @pytest.mark.parametrize("length", [0, 7, 40, 1000])

@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.errors import OptionError
 
 
@@ -44,6 +44,15 @@ def test_another_config_is_refused_and_the_difference_shown(tmp_path):
     with pytest.raises(OptionError, match="steps was 3, is 4"):
         open_run_folder("train", changed)
     assert open_run_folder("train", changed, may_change=["steps"]).is_resumed
+
+
+def test_a_run_does_not_go_on_with_other_inputs(tmp_path):
+    sources = {"data": "a", "encoder": "b", "practice": ["c"], "compressor": None}
+    check_sources(tmp_path, sources)
+    check_sources(tmp_path, sources)
+    with pytest.raises(OptionError, match="other contents of data, practice than"):
+        check_sources(tmp_path, {**sources, "data": "z", "practice": []})
+    check_sources(tmp_path, sources)
 
 
 def test_another_command_is_refused(tmp_path):

@@ -134,12 +134,13 @@ def test_the_latent_cost_on_rendered_futures_sees_the_last_frames(state):
     def encode(frames: torch.Tensor) -> torch.Tensor:
         return frames.float().mean(dim=(2, 3, 4))[:, :, None, None]
 
-    def distance(latents: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+    def distance(latents, goal, began):
         assert latents.shape == (1, 3, 2, 1, 1)
+        assert began.shape == goal.shape == (1, 1, 1)
         return (latents - goal[:, None, None]).abs().sum(dim=(2, 3, 4))
 
     source = RenderedLatentCost(SimulatorPool(), render, encode, distance, last=2)
-    cost = source.cost(state[None], state[None], goal)
+    cost = source.cost(state[None], state[None], goal, state[None])
     # After steps 3 and 4 of a horizon of 4 the gaps from 7 are 4 and 3.
     assert cost(torch.zeros(1, 3, 4, 5)).tolist() == [[7.0, 7.0, 7.0]]
 

@@ -45,7 +45,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms(dynamics):
     weights = vars(dynamics.weights)
     expected = sum(weight * terms[name] for name, weight in weights.items())
     torch.testing.assert_close(terms["total"], expected)
-    assert set(terms) == {"total", "std", *weights}
+    assert set(terms) == {"total", "std", "std_min", "effective_rank", *weights}
 
 
 def test_every_part_learns(dynamics):

@@ -74,9 +74,11 @@ def _latent(
         ]
         return torch.cat(parts)[:, None]  # (B, 1, P, D): only the last frame's
 
-    def distance(futures: Tensor, goals: Tensor) -> Tensor:
+    def distance(futures: Tensor, goals: Tensor, starts: Tensor) -> Tensor:
         last = futures[:, :, -1]  # (B, N, P, D)
-        return model.spec.cost.distance(last, goals[:, None], model.distances)
+        return model.spec.cost.distance(
+            last, goals[:, None], model.distances, starts[:, None]
+        )
 
     def policy() -> SimulatorPolicy:
         cost = RenderedLatentCost(

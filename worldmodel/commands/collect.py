@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from envs.recording import PROPRIO_NAMES, PlayRecorder
+from envs.scene import scene_hash
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.instantiate import instantiate
@@ -65,14 +66,18 @@ def show_dataset(root: Path) -> None:
 def scene_spec(
     height: int, width: int, state_size: int, collection: dict[str, Any]
 ) -> DatasetSpec:
-    """A dataset of the scene, with frames height x width, collected so."""
+    """A dataset of the scene as it is now, with frames height x width.
+
+    Pictures of another scene (camera, light, arm, cube) do not go into one dataset with
+    those of this one.
+    """
     return DatasetSpec(
         height=height,
         width=width,
         proprio_names=PROPRIO_NAMES,
         sim_state_size=state_size,
         action_spec=ActionSpec.from_json(ACTION_SPEC),
-        collection=collection,
+        collection={**collection, "scene": scene_hash()},
     )
 
 
@@ -95,5 +100,8 @@ def spread(work: functools.partial, indices: list[int], workers: int) -> Iterabl
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(work, index) for index in indices]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:  # where one failed, the others need not be tried
+            pool.shutdown(cancel_futures=True)

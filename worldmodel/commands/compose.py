@@ -20,6 +20,8 @@ from worldmodel.errors import OptionError
 from worldmodel.resources import configs_folder
 
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
+# Names of files and folders: texts, whatever they look like (`out=2024`).
+PATHS = ("data", "encoder", "compressor", "goals", "goal", "out", "problems", "tokens")
 
 
 def compose_config(command: str, options: Sequence[str]) -> DictConfig:
@@ -123,6 +125,8 @@ def _admit(base: DictConfig, override: Override) -> str:
     parent = OmegaConf.select(base, path) if path else base
     if not isinstance(parent, DictConfig):
         raise OptionError(_unknown(override.key_or_group, _names(base)))
+    if not path and key in PATHS and isinstance(override.value(), int | float):
+        return f"{key}='{_line(override).partition('=')[2]}'"
     if key in parent.keys():  # noqa: SIM118, `in parent` misses values still to be given
         _check_kind(override, parent)
         return _line(override)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,19 @@ def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
 
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:
     return {
-        "planner": OmegaConf.to_container(config.planner, resolve=True),
+        "planner": _plain(OmegaConf.to_container(config.planner, resolve=True)),
         **{name: config[name] for name in _MPC_OPTIONS},
         "cost": dict(vars(cost)),
     }
+
+
+def _plain(value: Any) -> Any:
+    """JSON values, which know no infinite numbers: these as a text."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def _bank(path: Path, model: WorldModel, device: torch.device) -> FrameBank | None:

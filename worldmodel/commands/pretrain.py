@@ -10,7 +10,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from worldmodel.commands.instantiate import instantiate
-from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
 from worldmodel.parts import save_compressor, save_encoder
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
@@ -36,6 +36,7 @@ def run(config: DictConfig) -> int:
     device = choose_device(config.device)
     frames = open_frames(config.data)
     folder = open_run_folder("pretrain", config).path
+    check_sources(folder, {"data": frames.fingerprint})
     with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
         trained = pretrain(
             recipe, frames, device, folder / "state.safetensors", on_step

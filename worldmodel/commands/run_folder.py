@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from worldmodel.version import __version__
 
 RUNS = Path("runs")
 CONFIG_FILE = "config.yaml"
+SOURCES_FILE = "sources.json"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,32 @@ def open_run_folder(
     with new_file(path / CONFIG_FILE) as staging:
         staging.write_text(f"# worldmodel {__version__}\n{text}", encoding="utf-8")
     return RunFolder(path, is_resumed)
+
+
+def check_sources(folder: Path, sources: Mapping[str, str | list[str] | None]) -> None:
+    """Keeps what a run reads, by its hashes, and refuses to go on with something else.
+
+    Paths stand in the config; what lies there may have been made anew since.
+
+    Args:
+        folder: The run's folder.
+        sources: Hash or hashes of each input, by the name of its option.
+
+    Raises:
+        OptionError: The run began with another input of these.
+    """
+    file = folder / SOURCES_FILE
+    if not file.is_file():
+        with new_file(file) as staging:
+            staging.write_text(json.dumps(dict(sources), indent=1), encoding="utf-8")
+        return
+    before = json.loads(file.read_text(encoding="utf-8"))
+    changed = [name for name, found in sources.items() if before.get(name) != found]
+    if changed:
+        raise OptionError(
+            f"{folder} began with other contents of {', '.join(changed)} than lie "
+            "there now; choose another out=, or bring them back"
+        )
 
 
 def _new_path(command: str) -> Path:

@@ -6,6 +6,7 @@ The run folder ends with `model/`, a checkpoint that plans.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ import torch
 from omegaconf import DictConfig
 
 from worldmodel.anchor import Anchor
+from worldmodel.checkpoint import weights_hash
 from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.progress import bar
-from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.train_options import (
     Recipes,
     check_reads,
@@ -55,12 +57,16 @@ from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
 from worldmodel.training.words import find_words, word_sums, word_targets
 
-EXAMPLE = "worldmodel train data=data/play encoder=runs/pretrain/first/encoder"
+EXAMPLE = (
+    "worldmodel train data=data/play encoder=runs/pretrain/first/encoder "
+    "compressor=runs/pretrain/first/compressor out=runs/train/first"
+)
 CARD = """# World model
 
 Plans toward goal images. Trained by `worldmodel train` on {frames} frames of play, on
-the frozen encoder {encoder}. Recipe and dataset stand in `config.json`; it has not been
-evaluated yet: `worldmodel evaluate model={path}`.
+the frozen encoder {encoder}. The play was collected so: {collection}. Recipe and
+dataset stand in `config.json`; it has not been evaluated yet:
+`worldmodel evaluate model={path}`.
 """
 
 
@@ -76,6 +82,15 @@ def run(config: DictConfig) -> int:
     check_reads(config, recipes, encoder.spec.things)
     check_words(config.words, encoder)
     folder = open_run_folder("train", config).path
+    check_sources(
+        folder,
+        {
+            "data": frames.fingerprint,
+            "encoder": encoder.weights_hash,
+            "compressor": None if begin is None else weights_hash(begin),
+            "practice": [practice.fingerprint for practice in practised],
+        },
+    )
     targets = _targets(encoder, frames, config, recipes.dynamics.seed)
     kept = Path(config.tokens) if config.tokens else folder / "tokens"
     seen = _Seen(encoder, kept, config.still, device)
@@ -119,7 +134,12 @@ def _save(model: WorldModel, frames: FrameCache, bank: int, folder: Path) -> Non
     """Writes the checkpoint, and frames beside it that show what it imagines."""
     path = folder / "model"
     made = model.encoder.weights_hash[:12]
-    card = CARD.format(frames=len(frames.frames), encoder=made, path=path)
+    card = CARD.format(
+        frames=len(frames.frames),
+        encoder=made,
+        path=path,
+        collection=json.dumps(dict(frames.spec.collection)),
+    )
     model.save_pretrained(path, card)
     if bank:
         windows = Windows(frames, "train", length=1)

@@ -67,7 +67,7 @@ def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
         raise OptionError(
             f"practice_weight must be at least 1, got {config.practice_weight}"
         )
-    practised = [open_frames(path) for path in config.practice]
+    practised = [open_frames(str(path)) for path in config.practice]
     for path, practice in zip(config.practice, practised, strict=True):
         for name in ("height", "width", "proprio_names", "action_spec"):
             wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)
@@ -76,6 +76,12 @@ def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
                     f"practice {path} must have the {name} of data, {wanted}, got "
                     f"{found}"
                 )
+        scenes = [some.spec.collection.get("scene") for some in (frames, practice)]
+        if None not in scenes and scenes[0] != scenes[1]:
+            raise OptionError(
+                f"practice {path} was recorded in scene {scenes[1]}, data in "
+                f"{scenes[0]}: another camera, light or cube; record one of them anew"
+            )
     return practised
 
 
@@ -183,6 +189,7 @@ def training_history(
     """How the model was made, as plain JSON."""
     return {
         "dataset": frames.fingerprint,
+        "collection": dict(frames.spec.collection),
         "frames": len(frames.frames),
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,

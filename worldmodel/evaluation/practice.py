@@ -91,8 +91,9 @@ class Practice:
         for _ in range(rules.group):
             random_start(simulation, rng)
             states.append(simulation.get_state())
+        device = next(self.model.parameters()).device
         policy = WorldModelPolicy(
-            self.model, self.mpc, ActionSpec.from_json(ACTION_SPEC)
+            self.model, self.mpc, ActionSpec.from_json(ACTION_SPEC), device
         )
         seeds = rng.integers(2**62, size=rules.group)
         policy.start(self._pictures(rng, rules.group), seeds)

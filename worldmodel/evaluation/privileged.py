@@ -19,8 +19,9 @@ from worldmodel.evaluation.policy import Decision
 _ACTION_SIZE = len(ACTION_NAMES)
 _OPEN_M = 0.04
 
-MakeCost = Callable[[np.ndarray, np.ndarray, np.ndarray], CostFn]
-"""The cost from states (B, n), goals (B, n) and goal images (B, height, width, 3)."""
+MakeCost = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], CostFn]
+"""The cost from states (B, n), goals (B, n), goal images (B, height, width, 3) and the
+states (B, n) that episodes began with."""
 MakeProposals = Callable[[np.ndarray, np.ndarray], ProposeFn]
 """What proposes action sequences from states (B, n) to goals (B, n)."""
 
@@ -43,25 +44,32 @@ class SimulatorPolicy:
     _goal_images: np.ndarray = field(init=False, repr=False)
     _states: np.ndarray = field(init=False, repr=False)
     _goals: np.ndarray = field(init=False, repr=False)
+    _starts: np.ndarray | None = field(default=None, init=False, repr=False)
     _mpc_state: MPCState = field(init=False, repr=False)
     _queue: Tensor = field(init=False, repr=False)
 
     def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
         """Begins B episodes."""
         self._goal_images = goal_images
+        self._starts = None
         self._mpc_state = self.mpc.start(torch.from_numpy(seeds), self.action_size)
         self._queue = torch.empty(len(seeds), 0, self.action_size)
 
     def see(self, states: np.ndarray, goals: np.ndarray) -> None:
         """Receives the true states and goals."""
         self._states, self._goals = states, goals
+        if self._starts is None:
+            self._starts = states.copy()
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""
         if self._queue.shape[1]:
             decision = Decision.of_actions(self._queue[:, 0].numpy())
         else:
-            cost = self.make_cost(self._states, self._goals, self._goal_images)
+            assert self._starts is not None  # `see` comes before `act`
+            cost = self.make_cost(
+                self._states, self._goals, self._goal_images, self._starts
+            )
             propose = None
             if self.make_proposals is not None:
                 propose = self.make_proposals(self._states, self._goals)

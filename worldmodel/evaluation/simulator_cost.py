@@ -19,8 +19,9 @@ Render = Callable[[np.ndarray], np.ndarray]
 """The image uint8 (height, width, 3) of a state (n,)."""
 Encode = Callable[[Tensor], Tensor]
 """Latents (B, T, P, D) of frames uint8 (B, T, height, width, 3)."""
-LatentDistance = Callable[[Tensor, Tensor], Tensor]
-"""Costs (B, N) of futures (B, N, T, P, D) given goals (B, P, D)."""
+LatentDistance = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Costs (B, N) of futures (B, N, T, P, D) given goals (B, P, D) and what episodes
+began with (B, P, D)."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,14 @@ class ShapedCost:
     _simulation: Simulation = field(default_factory=Simulation, repr=False)
 
     def cost(
-        self, states: np.ndarray, goals: np.ndarray, goal_images: np.ndarray
+        self,
+        states: np.ndarray,
+        goals: np.ndarray,
+        goal_images: np.ndarray,
+        starts: np.ndarray,
     ) -> CostFn:
         """Gives the cost of sequences from true states (B, n) to goals (B, n)."""
-        del goal_images
+        del goal_images, starts
 
         def evaluate(actions: Tensor) -> Tensor:
             futures = self.pool.rollout(states, actions.double().cpu().numpy())
@@ -75,7 +80,7 @@ class RenderedLatentCost:
         pool: Simulates.
         render: Renders a state, in this process.
         encode: The world model's encoder.
-        distance: Distance of latents from the goal's.
+        distance: Distance of latents from the goal's, given those of the start.
         last: How many of the last states of a sequence are rendered and encoded as
             one clip; at least the encoder's tubelet.
     """
@@ -91,12 +96,21 @@ class RenderedLatentCost:
             raise WorldModelError(f"last must be at least 1, got {self.last}")
 
     def cost(
-        self, states: np.ndarray, goals: np.ndarray, goal_images: np.ndarray
+        self,
+        states: np.ndarray,
+        goals: np.ndarray,
+        goal_images: np.ndarray,
+        starts: np.ndarray,
     ) -> CostFn:
-        """Gives the cost of sequences toward goal images (B, height, width, 3)."""
+        """Gives the cost of sequences toward goal images (B, height, width, 3).
+
+        `starts` (B, n) are the states that episodes began with.
+        """
         del goals
+        first = np.stack([self.render(state) for state in starts])
         with torch.no_grad():
             goal = self.encode(torch.from_numpy(goal_images)[:, None])[:, 0]
+            began = self.encode(torch.from_numpy(first)[:, None])[:, 0]
 
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
@@ -107,6 +121,6 @@ class RenderedLatentCost:
             frames = frames.view(-1, seen.shape[2], *frames.shape[1:])
             latents = self.encode(frames)  # (B N, T, P, D)
             latents = latents.view(*seen.shape[:2], *latents.shape[1:])
-            return self.distance(latents, goal).to(actions)
+            return self.distance(latents, goal, began).to(actions)
 
         return evaluate

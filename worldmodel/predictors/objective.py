@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldmodel.collapse import latent_stats
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.predictors.compressor import Compressor, CompressorSpec
 from worldmodel.pretraining.regularizers import SIGReg
@@ -140,8 +141,9 @@ class LatentDynamics(nn.Module):
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
-        std = latents.detach().flatten(0, 1).std(dim=0).mean()
-        return {"total": torch.stack(weighted).sum(), **terms, "std": std}
+        stats = asdict(latent_stats(latents.detach().flatten(0, 1)))
+        watched = {name: torch.tensor(value) for name, value in stats.items()}
+        return {"total": torch.stack(weighted).sum(), **terms, **watched}
 
     def _prediction_errors(
         self, latents: Tensor, actions: Tensor, generator: torch.Generator

@@ -1,1 +1,1 @@
-"""Learning an encoder from video without labels: masks, losses, collapse watch."""
+"""Learning an encoder from video without labels: masks, losses."""

@@ -11,6 +11,7 @@ import torch
 
 from worldmodel.atomic import new_file
 from worldmodel.data import FrameCache
+from worldmodel.data.lock import FileLock
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.pretraining.joint import single_clips
 from worldmodel.training.loop import autocast
@@ -47,6 +48,7 @@ def encode_dataset(
     """Encodes every frame, or opens what an earlier call encoded.
 
     The file's name carries encoder and dataset, so another of either is encoded anew.
+    Processes that ask at the same time wait for the one that encodes.
 
     Args:
         encoder: the frozen encoder.
@@ -58,10 +60,10 @@ def encode_dataset(
     """
     name = f"tokens-{encoder.weights_hash[:12]}-{frames.fingerprint[:12]}-{still}.npy"
     file = path / name
-    if not file.is_file():
-        path.mkdir(parents=True, exist_ok=True)
-        with new_file(file) as staging:
-            _write(encoder.to(device), frames, staging, still, progress)
+    with FileLock(path / "lock", wait=True):  # runs may share the folder
+        if not file.is_file():
+            with new_file(file) as staging:
+                _write(encoder.to(device), frames, staging, still, progress)
     return TokenCache(np.load(file, mmap_mode="r"), frames)
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from worldmodel.pretraining.monitor import effective_rank, latent_stats
+from worldmodel.collapse import effective_rank, latent_stats
 
 
 def with_spectrum(singular: list[float], samples: int = 40) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -46,12 +47,17 @@ def effective_rank(latents: Tensor) -> Tensor:
 
 @torch.no_grad()
 def latent_stats(latents: Tensor) -> LatentStats:
-    """Stats of latents (n, P, D), n samples at each of P positions (or (n, D))."""
+    """Stats of latents (n, P, D), n samples at each of P positions (or (n, D)).
+
+    Of latents that are not finite they are nan.
+    """
     if latents.dim() not in (2, 3) or latents.shape[0] < 2:
         raise ValueError(
             f"latents must be (n, P, D) or (n, D) with n at least 2, "
             f"got {tuple(latents.shape)}"
         )
+    if not latents.isfinite().all():
+        return LatentStats(math.nan, math.nan, math.nan)
     per_position = latents[:, None] if latents.dim() == 2 else latents
     per_position = per_position.float().transpose(0, 1)  # (P, n, D)
     std = per_position.std(dim=1)
