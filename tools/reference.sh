@@ -18,9 +18,9 @@ say "stage 1 of 5: play"
 "$worldmodel" collect out="$folder/play"
 say "stage 2 of 5: encoder"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
-say "stage 3 of 5: a first model, half as long: compressor, predictor, goal distance, habit"
-learn "$folder/first" predictor.schedule.steps=1500 distance.schedule.steps=3000 \
-  habit.schedule.steps=2000
+say "stage 3 of 5: a first model, in fewer steps: compressor, predictor, goal distance, habit"
+learn "$folder/first" dynamics.schedule.steps=2000 predictor.schedule.steps=1500 \
+  distance.schedule.steps=3000 habit.schedule.steps=2000
 say "stage 4 of 5: practice of that model"
 "$worldmodel" practice model="$folder/first/model" goals="$folder/play" \
   out="$folder/practice"
