@@ -49,7 +49,17 @@ _LINK_CAPSULES = (
 
 _STIFFNESS = (9000, 9000, 7000, 7000, 4000, 4000, 4000)
 _DAMPING = (200, 200, 160, 160, 90, 90, 90)
-_FORCE = (200, 200, 200, 200, 80, 80, 80)
+# [N m]. A hand that is told to go through the cube presses it with about 100 N, and stops.
+_FORCE = (50, 50, 50, 50, 20, 20, 20)
+# Contacts of cube, fingers and table. MuJoCo's own are soft: under such a press a cube
+# of 100 g sinks centimetres deep into the table, and leaves it like a shot. Harder
+# ones let a cube that is pushed fast hop on by up to 11 cm.
+_FIRM = 'solref="0.015 1" solimp="0.97 0.995 0.001"'
+# Friction of the table and of the fingers, each with the cube, whose own is below both.
+# Their product is below 1: otherwise a cube that is pushed jams.
+_TABLE_FRICTION = 'friction="1.2 0.01 0.001"'
+_FINGER_FRICTION = 'friction="0.8 0.05 0.001"'
+_CUBE_FRICTION = 'friction="0.3 0.01 0.001"'
 # Mass [kg] and a box-like diagonal inertia [kg m^2] for each link.
 _LINK_MASS = (3.0, 3.0, 2.5, 2.5, 2.5, 1.5, 0.6)
 
@@ -211,12 +221,12 @@ _HEADER = f"""
     <default class="mark"><geom contype="0" conaffinity="0" rgba="0 0.85 0.9 1"/>
     </default>
     <default class="finger">
-      <geom contype="2" conaffinity="1" rgba="0.1 0.8 0.3 1" friction="1.5 0.05 0.001"
-            condim="4" solref="0.01 1"/>
+      <geom contype="2" conaffinity="1" rgba="0.1 0.8 0.3 1"
+            {_FINGER_FRICTION} condim="4" {_FIRM}/>
     </default>
     <default class="cube">
       <geom contype="1" conaffinity="7" rgba="0.1 0.1 0.1 1" condim="4"
-            friction="0.9 0.01 0.001" mass="0.1" solref="0.01 1"/>
+            {_CUBE_FRICTION} mass="0.1" {_FIRM}/>
     </default>
     <default class="face"><geom contype="0" conaffinity="0" mass="0"/></default>
     <default class="rail"><geom contype="4" conaffinity="1" rgba="0.2 0.24 0.28 1"/>
@@ -239,7 +249,7 @@ def scene_xml() -> str:
             xyaxes="{_camera_axes()}"/>
     <geom name="table" type="box" pos="0.4 0 -0.02" size="0.55 0.6 0.02"
           contype="4" conaffinity="1" rgba="0.6 0.64 0.68 1"
-          friction="0.9 0.01 0.001" condim="4"/>
+          {_TABLE_FRICTION} condim="4" {_FIRM}/>
     {_tray()}{_arm()}{_cube()}
   </worldbody>
   {_actuators()}
