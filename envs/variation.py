@@ -24,7 +24,7 @@ class SceneOptions:
         cube_scale: factor on the cube's side; 0.7 to 1.08 fits the gripper
             and what the scripted experts take for a held cube.
         cube_mass: mass of the cube [kg].
-        friction: factor on the sliding friction of cube and table.
+        friction: factor on the sliding friction of every surface.
     """
 
     table_rgb: tuple[float, float, float] | None = None

@@ -51,8 +51,9 @@ def test_a_push_leaves_the_cube_on_the_table(simulation):
     simulation.place(START, False, CUBE, 0.2)
     goal = np.array([0.6, -0.1, CUBE_HALF_SIDE_M])
     run_expert(simulation, PushExpert(goal), 50)
+    simulation.step(np.zeros(5))
     cube = simulation.quantities().cube_pos_world
-    assert np.linalg.norm(cube[:2] - goal[:2]) < 0.01
+    assert np.linalg.norm(cube[:2] - goal[:2]) < 0.015
     assert cube[2] == pytest.approx(CUBE_HALF_SIDE_M, abs=2e-3)
 
 

@@ -116,3 +116,47 @@ def test_a_random_start_follows_from_its_generator_and_touches_nothing(simulatio
         clear = np.linalg.norm(gap) > 0.09 or before.gripper_pos_world[2] > 0.075
         assert clear
         assert before.cube_pos_world[2] == pytest.approx(CUBE_HALF_SIDE_M, abs=1e-3)
+
+
+DOWN, AHEAD = (0.0, 0.0, -1.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def lowest_corner(simulation: Simulation) -> float:
+    """Height of the cube's lowest corner above the table [m]."""
+    cube = simulation.data.body("cube")
+    heights = cube.xmat.reshape(3, 3)[2] * CUBE_HALF_SIDE_M
+    return float(cube.xpos[2] - np.abs(heights).sum())
+
+
+def test_a_cube_that_is_pressed_does_not_sink_into_the_table(simulation):
+    above = np.array([CUBE[0], CUBE[1] + 0.005, 0.1, 0.0])
+    simulation.place(above, True, CUBE, 0.0)
+    for _ in range(6):
+        simulation.step(np.array(DOWN))
+        assert lowest_corner(simulation) > -0.002
+
+
+def test_a_cube_that_was_pressed_stays_when_the_hand_goes(simulation):
+    above = np.array([CUBE[0], CUBE[1], 0.1, 0.0])
+    simulation.place(above, True, CUBE, 0.0)
+    for _ in range(4):
+        simulation.step(np.array(DOWN))
+    pressed = simulation.quantities().cube_pos_world
+    for _ in range(4):
+        simulation.step(-np.array(DOWN))
+    left = simulation.quantities().cube_pos_world
+    assert np.linalg.norm(left - pressed) < 0.03
+
+
+@pytest.mark.parametrize("speed", [0.4, 0.6, 0.8])
+@pytest.mark.parametrize("yaw", [0.0, 0.2, 0.5])
+def test_a_cube_that_is_pushed_goes_with_the_hand(simulation, speed, yaw):
+    behind = np.array([0.42, 0.0, 0.01, 0.0])
+    simulation.place(behind, True, np.array([0.48, 0.0]), yaw)
+    for _ in range(3):
+        simulation.step(speed * np.array(AHEAD) + (0, 0, 0, 0, 1 - speed))
+    now = simulation.quantities()
+    ahead = now.cube_pos_world[0] - now.gripper_pos_world[0]
+    touching = CUBE_HALF_SIDE_M + 0.012
+    assert touching - 0.005 < ahead < touching + 0.03
+    assert now.gripper_pos_world[0] == pytest.approx(0.42 + 0.15 * speed, abs=0.002)
