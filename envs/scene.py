@@ -49,7 +49,7 @@ _LINK_CAPSULES = (
 
 _STIFFNESS = (9000, 9000, 7000, 7000, 4000, 4000, 4000)
 _DAMPING = (200, 200, 160, 160, 90, 90, 90)
-# [N m]. A hand that is told to go through the cube presses it with about 100 N, and stops.
+# [N m]. A hand that is told to go through the cube presses it with about 100 N at most.
 _FORCE = (50, 50, 50, 50, 20, 20, 20)
 # Contacts of cube, fingers and table. MuJoCo's own are soft: under such a press a cube
 # of 100 g sinks centimetres deep into the table, and leaves it like a shot. Harder
