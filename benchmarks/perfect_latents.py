@@ -99,7 +99,11 @@ class PerfectLatents:
     generator: torch.Generator = field(default_factory=torch.Generator)
 
     def cost(
-        self, states: np.ndarray, goals: np.ndarray, goal_images: np.ndarray
+        self,
+        states: np.ndarray,
+        goals: np.ndarray,
+        goal_images: np.ndarray,
+        starts: np.ndarray,
     ) -> CostFn:
         """The cost of sequences from true states (B, n) to goals (B, n)."""
         del goal_images
