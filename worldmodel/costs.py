@@ -35,6 +35,9 @@ _TERMS = {
     "pose": ("temporal", "felt"),
     "things": ("temporal",),
 }
+# Gain in one step from which things are being brought nearer, in standard deviations of
+# where they are.
+_PROGRESS = 0.03
 _TINY = 1e-8  # keeps the root's gradient finite
 
 
@@ -59,6 +62,10 @@ class GoalCost:
         there: how far things may be from where the goal has them and be there: neither
             the temporal distance nor `things` counts then, so nothing is to be gained
             by moving them on.
+        rest: the same for things that did not get nearer in the last step, by at least
+            `_PROGRESS`: where they were brought to within `rest`, they are left; while
+            they are being brought, they shall get within `there`. Below `there` it
+            does nothing.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -73,11 +80,12 @@ class GoalCost:
     things: float = 0.0
     still: float = 0.0
     there: float = 0.0
+    rest: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_TERMS, "slack", "still", "there", "effort"):
+        for name in (*_TERMS, "slack", "still", "there", "rest", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
@@ -103,11 +111,13 @@ class GoalCost:
         goals: Tensor,
         learned: LearnedDistances,
         starts: Tensor | None = None,
+        there: Tensor | None = None,
     ) -> Tensor:
         """Latents (..., P, D) and goals of a shape that broadcasts -> (...).
 
         `starts` are the latents that episodes began with, of a shape that broadcasts,
-        for `still`; without them something has to be moved.
+        for `still`; without them something has to be moved. `there`, likewise without
+        (P, D), is used instead of the one that is set.
         """
         self.require(learned)
         total = latents.new_zeros(latents.shape[:-2])
@@ -121,13 +131,13 @@ class GoalCost:
         if learned.temporal is None:
             return total
         gap = learned.temporal.gap(flat, ends)
-        there = gap <= self.there
+        arrived = gap <= (self.there if there is None else there)
         if self.things:
-            total = total + self.things * gap.masked_fill(there, 0.0)
+            total = total + self.things * gap.masked_fill(arrived, 0.0)
         if not (self.temporal or self.pose):
             return total
         steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
-        steps = steps.masked_fill(there, 0.0)
+        steps = steps.masked_fill(arrived, 0.0)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         posing = torch.zeros_like(steps)
         if self.pose and learned.felt is not None:
@@ -146,12 +156,32 @@ class GoalCost:
         futures: Tensor,
         goals: Tensor,
         learned: LearnedDistances,
-        starts: Tensor | None = None,
+        past: Context | None = None,
     ) -> Tensor:
-        """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort."""
-        began = None if starts is None else starts[:, None, None]
-        steps = self.distance(futures, goals[:, None, None], learned, began)
+        """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort.
+
+        `past` is what came before, for `still` and `rest`.
+        """
+        began, there = None, None
+        if past is not None:
+            began = past.first[:, None, None]
+            there = self._there(past, goals, learned)
+        steps = self.distance(futures, goals[:, None, None], learned, began, there)
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
+
+    def _there(
+        self, past: Context, goals: Tensor, learned: LearnedDistances
+    ) -> Tensor | None:
+        """`there` (B, 1, 1) as it is now; None where nothing differs from it."""
+        if self.rest <= self.there or learned.temporal is None:
+            return None
+        if past.latents.shape[1] < 2:
+            return None
+        recent = past.latents[:, -2:].flatten(-2)
+        before, now = learned.temporal.gap(recent, goals.flatten(-2)[:, None]).unbind(1)
+        rests = (now <= self.rest) & (before - now < _PROGRESS)
+        there = torch.where(rests, self.rest, self.there)
+        return there[:, None, None]
 
 
 def single_costs(learned: LearnedDistances) -> dict[str, GoalCost]:
@@ -221,5 +251,5 @@ class LatentGoalCost:
 
     def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
         future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        cost = self.kind.along(future, goals, self.learned, context.first)
+        cost = self.kind.along(future, goals, self.learned, context)
         return cost + self.kind.effort * actions.square().mean((-2, -1))

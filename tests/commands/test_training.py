@@ -175,6 +175,22 @@ def test_training_goes_on_from_the_pretrained_compressor(folder, capsys):
     assert "dynamics.compressor says" in capsys.readouterr().err
 
 
+def test_a_trained_compressor_is_taken_as_it_is(folder, capsys):
+    data, encoder = folder / "data", folder / "pre" / "encoder"
+    options = [f"data={data}", f"encoder={encoder}", "refine=false", *TRAIN]
+    made = folder / "train" / "compressor"
+    out = folder / "taken"
+    assert run("train", *options, f"compressor={made}", f"out={out}") == 0
+    first = WorldModel.from_pretrained(folder / "train" / "model").compressor
+    taken = WorldModel.from_pretrained(out / "model").compressor.state_dict()
+    for name, weight in first.state_dict().items():
+        assert torch.equal(taken[name], weight)
+    assert not (out / "dynamics.safetensors").exists()
+    assert run("train", *options, f"out={folder / 'none'}") == 2
+    assert "refine=false takes the compressor as it is" in capsys.readouterr().err
+    assert not (folder / "none").exists()
+
+
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):
     assert run("pretrain", f"data={tmp_path / 'none'}", f"out={tmp_path / 'a'}") == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -1,7 +1,8 @@
 """Trains what plans on a frozen encoder: predictor, memory, distance, habit.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `model/`, a checkpoint that plans.
+The run folder ends with `model/`, a checkpoint that plans, and with `compressor/`,
+which another run may take as it is.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.habit import Habit
 from worldmodel.memory import Memory
 from worldmodel.model import WorldModel
-from worldmodel.parts import load_encoder
+from worldmodel.parts import load_encoder, save_compressor
 from worldmodel.predictors import ActionPredictor, Compressor
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.dynamics import DynamicsRecipe, Targets, train_dynamics
@@ -68,6 +69,11 @@ the frozen encoder {encoder}. The play was collected so: {collection}. Recipe an
 dataset stand in `config.json`; it has not been evaluated yet:
 `worldmodel evaluate model={path}`.
 """
+COMPRESSOR_CARD = """# Compressor
+
+Of the encoder's tokens to one latent, trained by `worldmodel train`; the model beside
+it plans with it. `worldmodel train compressor=... refine=false` takes it as it is.
+"""
 
 
 def run(config: DictConfig) -> int:
@@ -75,7 +81,7 @@ def run(config: DictConfig) -> int:
     recipes = Recipes.of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    begin = given_compressor(config.compressor, encoder, recipes.dynamics)
+    begin = given_compressor(config, encoder, recipes.dynamics)
     frames = open_frames(config.data)
     practised = open_practice(config, frames)
     spec = model_spec(encoder, recipes, frames, config)
@@ -95,8 +101,14 @@ def run(config: DictConfig) -> int:
     kept = Path(config.tokens) if config.tokens else folder / "tokens"
     seen = _Seen(encoder, kept, config.still, device)
     cache = seen.tokens(frames)
-    job = _CompressorJob(recipes.dynamics, cache, targets, folder, device)
-    compressor = job.train(begin).to(device)
+    if config.refine:
+        job = _CompressorJob(recipes.dynamics, cache, targets, folder, device)
+        compressor = job.train(begin).to(device)
+    else:
+        assert begin is not None  # `given_compressor` saw to it
+        compressor = begin.to(device)
+    alone = folder / "compressor"
+    save_compressor(alone, compressor, encoder.encoder, COMPRESSOR_CARD)
     data = latent_episodes(compressor, cache)
     felt = standardised_proprio(frames, config.proprio)
     words, places, things = targets.words, targets.places, encoder.spec.things

@@ -86,10 +86,17 @@ def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
 
 
 def given_compressor(
-    path: str | None, encoder: FrozenEncoder, recipe: DynamicsRecipe
+    config: DictConfig, encoder: FrozenEncoder, recipe: DynamicsRecipe
 ) -> Compressor | None:
     """The compressor to go on from, or None where training begins with nothing."""
+    path = config.compressor
     if path is None:
+        if not config.refine:
+            raise OptionError(
+                "refine=false takes the compressor as it is, but compressor is null; "
+                "give compressor=... (a run of `worldmodel train` leaves one), or "
+                "refine=true"
+            )
         return None
     given = load_compressor(path, encoder)
     if given.spec != recipe.compressor:
@@ -196,6 +203,7 @@ def training_history(
         "recipe": {
             **{name: config[name] for name in _PLAIN},
             "compressor_given": config.compressor is not None,
+            "refine": config.refine,
             **{
                 name: OmegaConf.to_container(config[name], resolve=True)
                 for name in _STAGES
