@@ -43,8 +43,12 @@ def test_a_moment_more_comes_last_and_old_ones_fall_away():
     assert context.actions[0, :, 0].tolist() == [2.0, 3.0]
     assert context.proprio is not None
     assert context.proprio[0, :, 0].tolist() == [1.0, 2.0, 3.0]
-    assert context.first.tolist() == [[[0.0] * 3]] * 2  # what it began with is kept
-    assert torch.equal(context.problem(1).first, context.first[1:])
+    kept = context.beginning  # what it began with
+    assert kept.latents[1, :, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert kept.age.tolist() == [3, 3]
+    assert torch.equal(context.problem(1).beginning.latents, kept.latents[1:])
+    late = context.then(torch.ones(2, 5), torch.ones(2, 1, 3), torch.ones(2, 4))
+    assert torch.equal(late.beginning.latents, kept.latents)
 
 
 def test_problems_apart_are_together_what_they_were():
@@ -55,6 +59,8 @@ def test_problems_apart_are_together_what_they_were():
     assert again.proprio is not None
     assert whole.proprio is not None
     assert torch.equal(again.proprio, whole.proprio)
+    assert torch.equal(again.beginning.latents, whole.beginning.latents)
+    assert torch.equal(again.beginning.age, whole.beginning.age)
     bare = Context.together([Context(whole.latents, whole.actions)])
     assert bare.proprio is None
 
@@ -62,6 +68,10 @@ def test_problems_apart_are_together_what_they_were():
 def test_an_episode_may_begin_now():
     context = Context(torch.rand(2, 3, 1, 3), torch.rand(2, 2, 5))
     begun = context.begun(torch.tensor([False, True]))
-    assert torch.equal(begun.first[0], context.latents[0, 0])
-    assert torch.equal(begun.first[1], context.latents[1, -1])
     assert torch.equal(begun.latents, context.latents)
+    now = torch.rand(2, 1, 3)
+    found = begun.then(torch.rand(2, 5), now, None).beginning
+    first, last = context.latents[0], context.latents[1, -1]
+    assert torch.equal(found.latents[0], torch.cat((first, now[:1])))
+    assert torch.equal(found.latents[1], torch.stack((last, now[1], last, last)))
+    assert found.age.tolist() == [3, 1]

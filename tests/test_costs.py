@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -115,13 +115,49 @@ def test_where_nothing_has_to_be_moved_only_the_pose_counts():
     learned = LearnedDistances(temporal=steps, felt=felt)
     kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, things=3.0, still=0.4)
     latents = torch.tensor([[[0.5, 3.0]], [[0.5, 3.0]]])
-    starts = torch.tensor([[[0.3, 0.0]], [[2.0, 0.0]]])
-    found = kind.distance(latents, torch.zeros(1, A), learned, starts)
+    moves = torch.tensor([False, True])
+    found = kind.distance(latents, torch.zeros(1, A), learned, moves)
     pose, arriving = 2.0 * 3 / 4, 5.0 * 0.5 / 25
     wanted = torch.tensor([3 * 0.5 + pose, 3 * 0.5 + arriving])
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
     unknown = kind.distance(latents, torch.zeros(1, A), learned)
     torch.testing.assert_close(unknown, wanted[[1, 1]], atol=1e-3, rtol=0)
+
+
+def test_something_has_to_be_moved_unless_a_first_moment_shows_it_in_place():
+    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+    steps = Steps(spec)
+    steps.look.along(torch.tensor([[1.0, 0.0]]))
+    learned = LearnedDistances(temporal=steps)
+    kind = GoalCost(latent=0.0, temporal=1.0, still=0.4)
+    places = [[2.0, 0.3, 2.0], [2.0, 2.0, 0.5], [0.4, 2.0, 2.0]]  # (B, S)
+    beginning = torch.tensor(places)[..., None, None].expand(3, 3, 1, A)
+    found = kind.moves(beginning, torch.zeros(3, 1, A), learned)
+    assert found is not None
+    assert found.tolist() == [False, True, False]
+    assert replace(kind, still=0.0).moves(beginning, GOALS, learned) is None
+    assert kind.moves(beginning, GOALS, NOTHING) is None
+
+
+def test_a_later_first_moment_makes_the_pose_count():
+    felt = ReadDistance(A, 1)
+    with torch.no_grad():
+        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+    steps = Steps(spec)
+    steps.look.along(torch.tensor([[1.0, 0.0]]))
+    learned = LearnedDistances(temporal=steps, felt=felt)
+    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, still=0.4, path=0.0)
+    latents = torch.tensor([[2.0, 3.0], [0.1, 3.0]])[None, :, None]  # (1, T, 1, A)
+    seen = Context(latents, torch.zeros(1, 1, 1))
+    hidden = Context(latents[:, :1], torch.zeros(1, 0, 1))
+    future = latents[:, None, 1:]  # (1, N=1, H=1, 1, A)
+    goals = torch.zeros(1, 1, A)
+    pose = kind.along(future, goals, learned, seen)
+    assert pose.item() == pytest.approx(2.0 * 3 / 4, abs=1e-3)
+    arriving = kind.along(future, goals, learned, hidden)
+    assert arriving.item() == pytest.approx(5.0 * 0.1 / 25, abs=1e-3)
+    assert torch.equal(kind.along(future, goals, learned), arriving)
 
 
 def test_nothing_is_gained_by_moving_things_that_are_there():

@@ -3,11 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
+
+BEGINNING = 4  # moments: one and the three after it
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first moments of B episodes, of which a later one may be seen better.
+
+    Attributes:
+        latents: (B, `BEGINNING`, P, D); where an episode is younger the first repeats.
+        age: int64 (B,) moments since the first.
+    """
+
+    latents: Tensor
+    age: Tensor
+
+    @classmethod
+    def of(cls, latents: Tensor) -> Self:
+        """The beginning of episodes with the latents (B, T, P, D) so far."""
+        some = latents[:, :BEGINNING]
+        missing = BEGINNING - some.shape[1]
+        first = some[:, :1].expand(-1, missing, -1, -1)
+        age = torch.full((len(some),), latents.shape[1] - 1, device=latents.device)
+        return cls(torch.cat((some, first), dim=1), age)
+
+    def then(self, latents: Tensor) -> Self:
+        """One moment more, latents (B, P, D)."""
+        age = self.age + 1
+        now = torch.arange(BEGINNING, device=age.device) == age[:, None]
+        grown = torch.where(now[..., None, None], latents[:, None], self.latents)
+        return replace(self, latents=grown, age=age)
+
+    def anew(self, rows: Tensor, latents: Tensor) -> Self:
+        """Some of the episodes, bool (B,), begin with latents (B, P, D)."""
+        fresh = self.of(latents[:, None])
+        kept = torch.where(rows[:, None, None, None], fresh.latents, self.latents)
+        return replace(self, latents=kept, age=torch.where(rows, fresh.age, self.age))
+
+    def problem(self, index: int) -> Self:
+        """That of one problem alone, B = 1, copied."""
+        one = slice(index, index + 1)
+        return replace(self, latents=self.latents[one].clone(), age=self.age[one])
+
+    @classmethod
+    def together(cls, problems: Sequence[Beginning]) -> Self:
+        """Several as one batch."""
+        return cls(
+            torch.cat([one.latents for one in problems]),
+            torch.cat([one.age for one in problems]),
+        )
 
 
 @dataclass(frozen=True)
@@ -18,14 +68,14 @@ class Context:
         latents: (B, T, P, D), T at least 1.
         actions: (B, T - 1, A) the actions between them, in [-1, 1].
         proprio: (B, T, S), or None.
-        start: (B, P, D) the latents that an episode began with, where they are older
-            than the others; None where they are the first of them.
+        start: how the episodes began, where that is older than the latents; None where
+            they are all there is.
     """
 
     latents: Tensor
     actions: Tensor
     proprio: Tensor | None = None
-    start: Tensor | None = None
+    start: Beginning | None = None
 
     def __post_init__(self) -> None:
         if self.latents.dim() != 4 or self.latents.shape[1] < 1:
@@ -40,14 +90,13 @@ class Context:
             )
 
     @property
-    def first(self) -> Tensor:
-        """(B, P, D) the latents that the episode began with."""
-        return self.latents[:, 0] if self.start is None else self.start
+    def beginning(self) -> Beginning:
+        """How the episodes began."""
+        return Beginning.of(self.latents) if self.start is None else self.start
 
     def begun(self, rows: Tensor) -> Context:
         """The same past; the episodes of some problems, bool (B,), begin now."""
-        start = torch.where(rows[:, None, None], self.latents[:, -1], self.first)
-        return Context(self.latents, self.actions, self.proprio, start)
+        return replace(self, start=self.beginning.anew(rows, self.latents[:, -1]))
 
     def problem(self, index: int) -> Context:
         """The past of one problem alone, B = 1, copied.
@@ -61,7 +110,7 @@ class Context:
             self.latents[one].clone(),
             self.actions[one].clone(),
             proprio,
-            self.first[one].clone(),
+            self.beginning.problem(index),
         )
 
     def newest(self, count: int) -> Context:
@@ -69,7 +118,7 @@ class Context:
         begin = max(0, self.latents.shape[1] - count)
         proprio = None if self.proprio is None else self.proprio[:, begin:]
         return Context(
-            self.latents[:, begin:], self.actions[:, begin:], proprio, self.first
+            self.latents[:, begin:], self.actions[:, begin:], proprio, self.beginning
         )
 
     def then(self, action: Tensor, latents: Tensor, proprio: Tensor | None) -> Context:
@@ -88,7 +137,7 @@ class Context:
             torch.cat((self.latents, latents[:, None]), dim=1),
             torch.cat((self.actions, taken), dim=1),
             felt,
-            self.first,
+            self.beginning.then(latents),
         )
 
     @classmethod
@@ -99,5 +148,5 @@ class Context:
             torch.cat([one.latents for one in problems]),
             torch.cat([one.actions for one in problems]),
             torch.cat(felt) if felt else None,
-            torch.cat([one.first for one in problems]),
+            Beginning.together([one.beginning for one in problems]),
         )

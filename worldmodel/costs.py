@@ -35,9 +35,6 @@ _TERMS = {
     "pose": ("temporal", "felt"),
     "things": ("temporal",),
 }
-# Gain in one step from which things are being brought nearer, in standard deviations of
-# where they are.
-_PROGRESS = 0.03
 _TINY = 1e-8  # keeps the root's gradient finite
 
 
@@ -56,16 +53,13 @@ class GoalCost:
         slack: temporal distance that counts as none [model steps].
         things: weight of how far things are from where the goal has them, along the
             directions of the temporal distance's goal.
-        still: how far that is at the start of an episode, at most, where nothing has
-            to be moved: there `pose` counts from the start and the temporal distance
-            does not, and elsewhere it is the other way round. 0: both count always.
+        still: how far that is in the first moments of an episode (`Beginning`), at
+            most, where nothing has to be moved: there `pose` counts from the start and
+            the temporal distance does not, and elsewhere it is the other way round. 0:
+            both count always.
         there: how far things may be from where the goal has them and be there: neither
             the temporal distance nor `things` counts then, so nothing is to be gained
             by moving them on.
-        rest: the same for things that did not get nearer in the last step, by at least
-            `_PROGRESS`: where they were brought to within `rest`, they are left; while
-            they are being brought, they shall get within `there`. Below `there` it
-            does nothing.
         path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
             last step.
         effort: weight of the mean squared action.
@@ -80,12 +74,11 @@ class GoalCost:
     things: float = 0.0
     still: float = 0.0
     there: float = 0.0
-    rest: float = 0.0
     path: float = 0.3
     effort: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*_TERMS, "slack", "still", "there", "rest", "effort"):
+        for name in (*_TERMS, "slack", "still", "there", "effort"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
@@ -110,14 +103,12 @@ class GoalCost:
         latents: Tensor,
         goals: Tensor,
         learned: LearnedDistances,
-        starts: Tensor | None = None,
-        there: Tensor | None = None,
+        moves: Tensor | None = None,
     ) -> Tensor:
         """Latents (..., P, D) and goals of a shape that broadcasts -> (...).
 
-        `starts` are the latents that episodes began with, of a shape that broadcasts,
-        for `still`; without them something has to be moved. `there`, likewise without
-        (P, D), is used instead of the one that is set.
+        `moves` (...), of a shape that broadcasts, is what `moves` says; None where
+        something has to be moved.
         """
         self.require(learned)
         total = latents.new_zeros(latents.shape[:-2])
@@ -131,13 +122,13 @@ class GoalCost:
         if learned.temporal is None:
             return total
         gap = learned.temporal.gap(flat, ends)
-        arrived = gap <= (self.there if there is None else there)
+        there = gap <= self.there
         if self.things:
-            total = total + self.things * gap.masked_fill(arrived, 0.0)
+            total = total + self.things * gap.masked_fill(there, 0.0)
         if not (self.temporal or self.pose):
             return total
         steps = (learned.temporal(flat, ends) - self.slack).clamp(min=0.0)
-        steps = steps.masked_fill(arrived, 0.0)
+        steps = steps.masked_fill(there, 0.0)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         posing = torch.zeros_like(steps)
         if self.pose and learned.felt is not None:
@@ -146,10 +137,28 @@ class GoalCost:
             posing = self.pose * (1 - torch.exp(-near) / (1 + away))
         if not self.still:
             return total + arriving + posing
-        if starts is None:
+        if moves is None:
             return total + arriving
-        moves = learned.temporal.gap(starts.flatten(-2), ends) > self.still
         return total + torch.where(moves, arriving, posing)
+
+    def moves(
+        self, beginning: Tensor, goals: Tensor, learned: LearnedDistances
+    ) -> Tensor | None:
+        """Bool (B,): whether something has to be moved; None where that is all one.
+
+        A hand before a cube seems to hold it. Where one of the first moments shows
+        things at their places, no hand has been there to bring them.
+
+        Args:
+            beginning: (B, S, P, D) the first moments of episodes.
+            goals: (B, P, D).
+            learned: the model's distances.
+        """
+        if not self.still or learned.temporal is None:
+            return None
+        ends = goals.flatten(-2)[:, None]
+        gaps = learned.temporal.gap(beginning.flatten(-2), ends)
+        return gaps.amin(dim=1) > self.still
 
     def along(
         self,
@@ -160,28 +169,15 @@ class GoalCost:
     ) -> Tensor:
         """Futures (B, N, H, P, D) and goals (B, P, D) -> (B, N), without effort.
 
-        `past` is what came before, for `still` and `rest`.
+        `past` tells how the episodes began; None where something has to be moved.
         """
-        began, there = None, None
+        moves = None
         if past is not None:
-            began = past.first[:, None, None]
-            there = self._there(past, goals, learned)
-        steps = self.distance(futures, goals[:, None, None], learned, began, there)
+            moves = self.moves(past.beginning.latents, goals, learned)
+        if moves is not None:
+            moves = moves[:, None, None]
+        steps = self.distance(futures, goals[:, None, None], learned, moves)
         return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
-
-    def _there(
-        self, past: Context, goals: Tensor, learned: LearnedDistances
-    ) -> Tensor | None:
-        """`there` (B, 1, 1) as it is now; None where nothing differs from it."""
-        if self.rest <= self.there or learned.temporal is None:
-            return None
-        if past.latents.shape[1] < 2:
-            return None
-        recent = past.latents[:, -2:].flatten(-2)
-        before, now = learned.temporal.gap(recent, goals.flatten(-2)[:, None]).unbind(1)
-        rests = (now <= self.rest) & (before - now < _PROGRESS)
-        there = torch.where(rests, self.rest, self.there)
-        return there[:, None, None]
 
 
 def single_costs(learned: LearnedDistances) -> dict[str, GoalCost]:

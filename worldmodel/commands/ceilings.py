@@ -76,9 +76,11 @@ def _latent(
 
     def distance(futures: Tensor, goals: Tensor, starts: Tensor) -> Tensor:
         last = futures[:, :, -1]  # (B, N, P, D)
-        return model.spec.cost.distance(
-            last, goals[:, None], model.distances, starts[:, None]
-        )
+        cost, learned = model.spec.cost, model.distances
+        moves = cost.moves(starts[:, None], goals, learned)
+        if moves is not None:
+            moves = moves[:, None]
+        return cost.distance(last, goals[:, None], learned, moves)
 
     def policy() -> SimulatorPolicy:
         cost = RenderedLatentCost(
