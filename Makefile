@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh .venv
 	@touch $@
 
-# Makes a model by the shipped recipe from nothing, in about two hours on two cores.
+# Makes a model by the shipped recipe from nothing, in one to two hours on two cores.
 reference: setup
 	tools/reference.sh runs/reference
 
