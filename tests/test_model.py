@@ -35,6 +35,7 @@ SPEC = WorldModelSpec(
     ),
     habit=HabitSpec(LookSpec(latent_dim=6, read=3, aim=1), hidden=8),
     anchor=2,
+    reader=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=2),
     memory=MemorySpec(latent_dim=6, things=1, hidden=8),
     cost=GoalCost(temporal=0.5, path=0.1),
 )
@@ -159,6 +160,22 @@ def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
     assert torch.equal(one.context(latents, taken).latents, latents)
     with pytest.raises(ValueError, match="at least the 2 dimensions .* got 1"):
         one.context(latents, taken, felt[..., :1])
+
+
+@torch.no_grad()
+def test_a_picture_without_proprio_tells_what_the_reader_reads():
+    one = model()
+    assert one.anchor is not None
+    assert one.reader is not None
+    one.anchor.lift.weight.copy_(torch.linalg.pinv(one.anchor.tell.weight))
+    tokens = one.encoder.encode(frames())
+    latents, read = one.encode(frames())[:, :, 0], one.reader(tokens)
+    torch.testing.assert_close(one.anchor.tell(latents), read, atol=1e-4, rtol=1e-4)
+    felt = uniform(2, 5)  # what was measured counts, whatever was read
+    seen = one.remember(None, None, latents[:, :1], felt).latents[:, 0]
+    one.reader = None
+    bare = one.remember(None, None, one.encode(frames())[:, 0], felt).latents[:, 0]
+    torch.testing.assert_close(seen, bare, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -309,6 +326,7 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
             "habit.action_size must be 5",
         ),
         ({"anchor": -1}, "anchor must be at least 0, got -1"),
+        ({"anchor": 3}, "reader.dim must be anchor=3, got 2"),
         (
             {"compressor": replace(SPEC.compressor, patches=9)},
             "patches must be 4, as the encoder gives, got 9",

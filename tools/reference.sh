@@ -25,13 +25,15 @@ say "stage 2 of 7: encoder"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
 say "stage 3 of 7: a first model: compressor, and in fewer steps what plans"
 learn "$folder/first" compressor="$folder/pretrain/compressor" \
-  predictor.schedule.steps=3000 distance.schedule.steps=4000 habit.schedule.steps=3000
+  reader.schedule.steps=2000 predictor.schedule.steps=3000 \
+  distance.schedule.steps=4000 habit.schedule.steps=3000
 say "stage 4 of 7: practice of that model"
 "$worldmodel" practice model="$folder/first/model" goals="$folder/play" \
   out="$folder/practice" episodes=600
 say "stage 5 of 7: a second model, from play and practice"
 learn_again "$folder/second" practice="[$folder/practice]" \
-  predictor.schedule.steps=4000 distance.schedule.steps=4000 habit.schedule.steps=3000
+  reader.schedule.steps=2000 predictor.schedule.steps=4000 \
+  distance.schedule.steps=4000 habit.schedule.steps=3000
 say "stage 6 of 7: practice of that model"
 "$worldmodel" practice model="$folder/second/model" goals="$folder/play" \
   out="$folder/practice2" episodes=1000 rules.seed=1

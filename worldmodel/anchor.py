@@ -14,7 +14,7 @@ class Anchor(nn.Module):
     A latent tells proprio linearly, to within what can be seen. A robot measures its
     own joints far better. So the latent is moved, no further than needed, to where it
     tells just what was measured, along directions that leave alone what it tells of
-    other things. A goal picture comes without proprio and stays as it is.
+    other things. A goal picture comes without proprio; there a reader may say it.
 
     Args:
         latent_dim: width D of a latent.
@@ -56,7 +56,11 @@ class Anchor(nn.Module):
         anchor.std.copy_(std)
         return anchor.requires_grad_(False)
 
+    def telling(self, latents: Tensor, felt: Tensor) -> Tensor:
+        """Latents (..., D) moved to where they tell `felt` (..., S), standardised."""
+        return latents + self.lift(felt - self.tell(latents))
+
     def forward(self, latents: Tensor, proprio: Tensor) -> Tensor:
         """Latents (..., D) and raw proprio (..., at least S) -> latents (..., D)."""
         felt = (proprio[..., : len(self.mean)] - self.mean) / self.std
-        return latents + self.lift(felt - self.tell(latents))
+        return self.telling(latents, felt)

@@ -49,6 +49,7 @@ class WorldModel(nn.Module):
         self.habit = None if spec.habit is None else Habit(spec.habit)
         dim = spec.compressor.dim
         self.anchor = Anchor(dim, spec.anchor) if spec.anchor else None
+        self.reader = None if spec.reader is None else Compressor(spec.reader)
         self.memory = None if spec.memory is None else Memory(spec.memory)
 
     @property
@@ -87,7 +88,7 @@ class WorldModel(nn.Module):
             (B, T, 1, D); that of frame t is computed from the clip of the last
             `tubelet` frames ending at t. A still picture is a clip of itself.
         """
-        return self.compressor(self.encoder.encode(frames))[:, :, None]
+        return self._compressed(self.encoder.encode(frames))[:, :, None]
 
     @torch.no_grad()
     def encode_newest(self, clip: Tensor) -> Tensor:
@@ -111,7 +112,14 @@ class WorldModel(nn.Module):
             clip = torch.cat([first, clip], dim=1)
         at_once = 1 if self._apart(clip) else len(clip)
         tokens = [self.encoder.encoder.newest(some) for some in clip.split(at_once)]
-        return torch.cat([self.compressor(some) for some in tokens])[:, None]
+        return torch.cat([self._compressed(some) for some in tokens])[:, None]
+
+    def _compressed(self, tokens: Tensor) -> Tensor:
+        """Tokens (..., P, token_dim) -> latents (..., D)."""
+        latents = self.compressor(tokens)
+        if self.reader is None or self.anchor is None:
+            return latents
+        return self.anchor.telling(latents, self.reader(tokens))
 
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None

@@ -27,6 +27,8 @@ class WorldModelSpec:
         distances: the learned goal distances.
         habit: what proposes actions to a search, or None.
         anchor: leading dimensions of proprio that correct latents; 0 for none.
+        reader: its tokens to the proprio that the anchor takes, for pictures that come
+            without; or None, where latents tell what they tell.
         memory: what corrects latents by what was seen before, or None.
         cost: the goal cost that planning uses unless told otherwise.
     """
@@ -38,6 +40,7 @@ class WorldModelSpec:
     distances: LearnedSpec = field(default_factory=LearnedSpec)
     habit: HabitSpec | None = None
     anchor: int = 0
+    reader: CompressorSpec | None = None
     memory: MemorySpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
 
@@ -45,6 +48,10 @@ class WorldModelSpec:
         self._check_latents()
         if self.anchor < 0:
             raise ValueError(f"anchor must be at least 0, got {self.anchor}")
+        if self.reader is not None and self.reader.dim != self.anchor:
+            raise ValueError(
+                f"reader.dim must be anchor={self.anchor}, got {self.reader.dim}"
+            )
         wanted = self.action_spec.size * self.action_spec.block
         for name, part in (("predictor", self.predictor), ("habit", self.habit)):
             if part is not None and part.action_size != wanted:
@@ -56,7 +63,9 @@ class WorldModelSpec:
     def _check_latents(self) -> None:
         """Raises if what one part gives is not what the next one takes."""
         encoder = self.encoder
-        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
+        for part in (self.compressor, self.reader):
+            if part is not None:
+                part.require(encoder.patches, encoder.dim, encoder.told)
         parts = {"predictor": self.predictor.latent_dim}
         if self.distances.temporal is not None:
             parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
@@ -81,6 +90,7 @@ class WorldModelSpec:
             "distances": asdict(self.distances),
             "habit": None if self.habit is None else asdict(self.habit),
             "anchor": self.anchor,
+            "reader": None if self.reader is None else asdict(self.reader),
             "memory": None if self.memory is None else asdict(self.memory),
             "cost": asdict(self.cost),
         }
@@ -93,6 +103,7 @@ class WorldModelSpec:
             temporal = _with_look(distances["temporal"])
             distances["temporal"] = TemporalDistanceSpec(**temporal)
         habit, memory = values["habit"], values["memory"]
+        reader = values["reader"]
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
             compressor=CompressorSpec(**values["compressor"]),
@@ -101,6 +112,7 @@ class WorldModelSpec:
             distances=LearnedSpec(**distances),
             habit=None if habit is None else HabitSpec(**_with_look(habit)),
             anchor=values["anchor"],
+            reader=None if reader is None else CompressorSpec(**reader),
             memory=None if memory is None else MemorySpec(**memory),
             cost=GoalCost(**values["cost"]),
         )

@@ -26,7 +26,7 @@ PRETRAIN += [
     "recipe.model.compressor.words=21",
 ]
 PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
-STAGES = ("dynamics", "predictor", "memory", "distance", "habit")
+STAGES = ("dynamics", "reader", "predictor", "memory", "distance", "habit")
 TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
 TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
 TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
@@ -35,6 +35,7 @@ TRAIN += ["memory.window=3", "memory.windows=4", "memory.remembers=true"]
 # In three short episodes the hand lifts nothing.
 TRAIN += ["places=false", "distance.spec.look.read=10", "distance.spec.look.aim=2"]
 TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
+TRAIN += ["reader.batch=8", "reader.hidden=8"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Trains what plans on a frozen encoder: predictor, memory, distance, habit.
+"""Trains what plans on a frozen encoder: reader, predictor, memory, distance, habit.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
 The run folder ends with `model/`, a checkpoint that plans, and with `compressor/`,
@@ -39,7 +39,7 @@ from worldmodel.habit import Habit
 from worldmodel.memory import Memory
 from worldmodel.model import WorldModel
 from worldmodel.parts import load_encoder, save_compressor
-from worldmodel.predictors import ActionPredictor, Compressor
+from worldmodel.predictors import ActionPredictor, Compressor, CompressorSpec
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.dynamics import DynamicsRecipe, Targets, train_dynamics
 from worldmodel.training.felt import proprio_statistics, standardised_proprio
@@ -53,6 +53,7 @@ from worldmodel.training.latents import (
 from worldmodel.training.memory import MemoryRecipe, Play, train_memory
 from worldmodel.training.places import place_targets
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
+from worldmodel.training.reader import ReaderRecipe, train_reader
 from worldmodel.training.reads import Reads, place_directions, still_directions
 from worldmodel.training.rests import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
@@ -111,6 +112,9 @@ def run(config: DictConfig) -> int:
     save_compressor(alone, compressor, encoder.encoder, COMPRESSOR_CARD)
     data = latent_episodes(compressor, cache)
     felt = standardised_proprio(frames, config.proprio)
+    reader = None
+    if spec.reader is not None:
+        reader = _train_reader(recipes.reader, spec.reader, cache, felt, folder, device)
     words, places, things = targets.words, targets.places, encoder.spec.things
     reads = Reads.of(data.latents, felt, words, places, frames, things)
     directions = _things(recipes.distance.spec.look, config, data, reads)
@@ -136,7 +140,7 @@ def run(config: DictConfig) -> int:
     model.distances = LearnedDistances(
         distance, reads.felt_distance(config.felt), reads.seen_distance()
     )
-    model.habit, model.anchor = habit, anchor
+    model.habit, model.anchor, model.reader = habit, anchor, reader
     model.memory = memory if recipes.memory.remembers else None
     _save(model.cpu().requires_grad_(False).eval(), frames, config.bank, folder)
     return 0
@@ -277,6 +281,19 @@ class _CompressorJob:
                 begin,
             )
         return dynamics.compressor.requires_grad_(False)
+
+
+def _train_reader(
+    recipe: ReaderRecipe,
+    spec: CompressorSpec,
+    cache: TokenCache,
+    felt: torch.Tensor,
+    folder: Path,
+    device: torch.device,
+) -> Compressor:
+    log, state = folder / "reader.txt", folder / "reader.safetensors"
+    with followed("reader", recipe.schedule.steps, log) as on_step:
+        return train_reader(recipe, spec, cache, felt, device, state, on_step)
 
 
 def _train_predictor(

@@ -19,13 +19,14 @@ from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.parts import load_compressor
-from worldmodel.predictors import Compressor
+from worldmodel.predictors import Compressor, CompressorSpec
 from worldmodel.training.distance import DistanceRecipe
 from worldmodel.training.dynamics import DynamicsRecipe
 from worldmodel.training.habit import HabitRecipe
 from worldmodel.training.memory import MemoryRecipe
 from worldmodel.training.places import HAND
 from worldmodel.training.predictor import PredictorRecipe
+from worldmodel.training.reader import ReaderRecipe
 
 _PLAIN = (
     "still",
@@ -36,7 +37,7 @@ _PLAIN = (
     "anchor",
     "practice_weight",
 )
-_STAGES = ("dynamics", "predictor", "memory", "distance", "habit")
+_STAGES = ("dynamics", "reader", "predictor", "memory", "distance", "habit")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Recipes:
     """The recipes of the stages."""
 
     dynamics: DynamicsRecipe
+    reader: ReaderRecipe
     predictor: PredictorRecipe
     memory: MemoryRecipe
     distance: DistanceRecipe
@@ -181,9 +183,17 @@ def model_spec(
         distances=LearnedSpec(distance, config.felt, _seen(config, encoder)),
         habit=HabitSpec(distance.look, predictor.action_size, recipes.habit.hidden),
         anchor=config.proprio if config.anchor else 0,
+        reader=reader_spec(config, recipes),
         memory=memory,
         cost=recipes.cost,
     )
+
+
+def reader_spec(config: DictConfig, recipes: Recipes) -> CompressorSpec | None:
+    """The reader's architecture; None where nothing would listen to it."""
+    if not (config.anchor and config.proprio):
+        return None
+    return recipes.reader.spec(recipes.dynamics.compressor, config.proprio)
 
 
 def training_history(
