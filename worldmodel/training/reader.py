@@ -21,9 +21,9 @@ class ReaderRecipe:
     """How the reader is trained.
 
     One read-out among many of a latent, trained beside dynamics and things, is coarser
-    than a network that does nothing else. Play goes where things are, so a place that it
-    seldom visits is read badly: a share of each batch is drawn evenly over where the
-    hand is.
+    than a network that does nothing else. Play goes where things are, so a place that
+    it seldom visits is read badly: a share of each batch is drawn evenly over where
+    the hand is.
 
     Attributes:
         schedule: steps and learning rate.
