@@ -89,6 +89,17 @@ class Steps(TemporalDistance):
         return (latents - goals)[..., 0]
 
 
+def thing_and_pose() -> LearnedDistances:
+    """The first number of a latent is a thing's place, the second the robot's."""
+    felt = ReadDistance(A, 1)
+    with torch.no_grad():
+        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+    steps = Steps(spec)
+    steps.look.along(torch.tensor([[1.0, 0.0]]))
+    return LearnedDistances(temporal=steps, felt=felt)
+
+
 def test_the_pose_counts_once_things_are_where_they_belong():
     felt = ReadDistance(A, 1)
     with torch.no_grad():
@@ -106,13 +117,7 @@ def test_the_pose_counts_once_things_are_where_they_belong():
 
 
 def test_where_nothing_has_to_be_moved_only_the_pose_counts():
-    felt = ReadDistance(A, 1)
-    with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
-    steps = Steps(spec)
-    steps.look.along(torch.tensor([[1.0, 0.0]]))
-    learned = LearnedDistances(temporal=steps, felt=felt)
+    learned = thing_and_pose()
     kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, things=3.0, still=0.4)
     latents = torch.tensor([[[0.5, 3.0]], [[0.5, 3.0]]])
     moves = torch.tensor([False, True])
@@ -125,10 +130,7 @@ def test_where_nothing_has_to_be_moved_only_the_pose_counts():
 
 
 def test_something_has_to_be_moved_unless_a_first_moment_shows_it_in_place():
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
-    steps = Steps(spec)
-    steps.look.along(torch.tensor([[1.0, 0.0]]))
-    learned = LearnedDistances(temporal=steps)
+    learned = thing_and_pose()
     kind = GoalCost(latent=0.0, temporal=1.0, still=0.4)
     places = [[2.0, 0.3, 2.0], [2.0, 2.0, 0.5], [0.4, 2.0, 2.0]]  # (B, S)
     beginning = torch.tensor(places)[..., None, None].expand(3, 3, 1, A)
@@ -140,13 +142,7 @@ def test_something_has_to_be_moved_unless_a_first_moment_shows_it_in_place():
 
 
 def test_a_later_first_moment_makes_the_pose_count():
-    felt = ReadDistance(A, 1)
-    with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
-    steps = Steps(spec)
-    steps.look.along(torch.tensor([[1.0, 0.0]]))
-    learned = LearnedDistances(temporal=steps, felt=felt)
+    learned = thing_and_pose()
     kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, still=0.4, path=0.0)
     latents = torch.tensor([[2.0, 3.0], [0.1, 3.0]])[None, :, None]  # (1, T, 1, A)
     seen = Context(latents, torch.zeros(1, 1, 1))
@@ -161,10 +157,7 @@ def test_a_later_first_moment_makes_the_pose_count():
 
 
 def test_nothing_is_gained_by_moving_things_that_are_there():
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
-    steps = Steps(spec)
-    steps.look.along(torch.tensor([[1.0, 0.0]]))
-    learned = LearnedDistances(temporal=steps)
+    learned = thing_and_pose()
     kind = GoalCost(latent=0.0, temporal=5.0, things=3.0, there=0.2)
     latents = torch.tensor([[[0.0, 1.0]], [[0.2, 1.0]], [[0.3, 1.0]]])
     found = kind.distance(latents, torch.zeros(1, A), learned)

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, EPISODES, PREDICTOR, toy_frames
+from tests.training.toy import COMPRESSOR, EPISODES, PREDICTOR, toy_tokens
 from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoint import weights_hash
 from worldmodel.predictors.objective import LatentDynamics
@@ -18,11 +17,7 @@ STEPS = 60
 
 @pytest.fixture(scope="module")
 def cache() -> TokenCache:
-    """Tokens that are a fixed linear function of the square's place."""
-    frames = toy_frames()
-    mixing = np.random.default_rng(1).normal(size=(2, 4 * 12)) / 4
-    tokens = (frames.proprio - 8) @ mixing
-    return TokenCache(tokens.reshape(-1, 4, 12).astype(np.float16), frames)
+    return toy_tokens()
 
 
 def recipe(steps: int) -> DynamicsRecipe:

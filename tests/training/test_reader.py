@@ -1,10 +1,9 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, toy_frames
+from tests.training.toy import COMPRESSOR, toy_tokens
 from worldmodel.checkpoint import weights_hash
 from worldmodel.training.felt import standardised_proprio
 from worldmodel.training.loop import Schedule
@@ -21,11 +20,7 @@ def recipe(steps: int) -> ReaderRecipe:
 
 @pytest.fixture(scope="module")
 def cache() -> TokenCache:
-    """Tokens that are a fixed linear function of the square's place."""
-    frames = toy_frames()
-    mixing = np.random.default_rng(1).normal(size=(2, 4 * 12)) / 4
-    tokens = (frames.proprio - 8) @ mixing
-    return TokenCache(tokens.reshape(-1, 4, 12).astype(np.float16), frames)
+    return toy_tokens()
 
 
 def test_it_reads_what_was_felt(cache):

@@ -11,6 +11,7 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.data import DatasetSpec, FrameCache
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.training.tokens import TokenCache
 
 SIDE, EPISODES, STEPS = 16, 20, 12
 ENCODER = VideoViTSpec(SIDE, SIDE, patch=8, dim=12, depth=1, heads=2, cell_dim=4)
@@ -46,3 +47,11 @@ def toy_frames() -> FrameCache:
         episodes=np.arange(EPISODES),
         offsets=np.arange(0, EPISODES * STEPS + 1, STEPS),
     )
+
+
+def toy_tokens() -> TokenCache:
+    """Tokens that are a fixed linear function of the square's place."""
+    frames = toy_frames()
+    mixing = np.random.default_rng(1).normal(size=(2, 4 * 12)) / 4
+    tokens = (frames.proprio - 8) @ mixing
+    return TokenCache(tokens.reshape(-1, 4, 12).astype(np.float16), frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -61,14 +61,7 @@ class ReaderRecipe:
 
     def spec(self, compressor: CompressorSpec, size: int) -> CompressorSpec:
         """The reader's architecture: tokens, as the compressor takes them, to (S,)."""
-        return CompressorSpec(
-            patches=compressor.patches,
-            token_dim=compressor.token_dim,
-            words=compressor.words,
-            reduced=self.reduced,
-            hidden=self.hidden,
-            dim=size,
-        )
+        return replace(compressor, reduced=self.reduced, hidden=self.hidden, dim=size)
 
 
 def train_reader(
