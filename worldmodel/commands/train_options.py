@@ -15,6 +15,7 @@ from worldmodel.data import FrameCache
 from worldmodel.distances import LearnedSpec
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
 from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
 from worldmodel.model_spec import WorldModelSpec
@@ -208,6 +209,7 @@ def training_history(
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
         "frames": len(frames.frames),
+        "protocol": training_protocol(),
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,
         "recipe": {
@@ -221,3 +223,9 @@ def training_history(
         },
         "encoder": encoder_history,
     }
+
+
+def training_protocol() -> dict[str, Any]:
+    """The rules of evaluation at this time, and which seeds they leave to training."""
+    seeds = SPLIT_SEEDS["train"]
+    return {"version": PROTOCOL_VERSION, "train_seeds": [seeds.start, seeds.stop]}
