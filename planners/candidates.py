@@ -1,51 +1,75 @@
 """The candidates of one iteration: normal noise around a mean, inside the bounds."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
-from planners.contract import Guess
-from planners.noise import correlate, normal
+from planners.contract import Guess, Std
+from planners.noise import normal
+from planners.search import Normal
+
+Shape = Callable[[Tensor], Tensor]
+"""White noise (B, N, H, A) -> noise that remembers; its values stay standard normal."""
 
 
 def around(
-    mean: Tensor,
-    std: Tensor,
+    where: Normal,
     seeds: Tensor,
     iteration: int,
     samples: int,
-    correlation: float,
-    extra: Tensor | None = None,
+    shape: Shape,
+    given: Tensor | None = None,
 ) -> Tensor:
-    """Gives candidates (B, N, H, A) in [-1, 1]: the mean, the extra ones, random ones.
+    """Gives candidates (B, N, H, A) in [-1, 1]: the given ones, then random ones.
 
     Args:
-        mean: (B, H, A) in [-1, 1].
-        std: (B, H, A).
+        where: to draw.
         seeds: (B,) int64.
         iteration: of the search.
         samples: N; more samples begin with the same candidates as fewer.
-        correlation: of the noise of neighbouring steps, in [0, 1).
-        extra: (B, E, H, A) in [-1, 1], with E < samples, or None.
+        shape: of the noise over the steps.
+        given: (B, E, H, A) in [-1, 1], with E <= samples, or None.
 
     Raises:
-        ValueError: there are too many extra candidates.
+        ValueError: there are too many given candidates.
     """
-    given = mean[:, None]
-    if extra is not None:
-        given = torch.cat([given, extra], dim=1)
+    batch, horizon, action_size = where.mean.shape
+    if given is None:
+        given = where.mean.new_empty((batch, 0, horizon, action_size))
     if given.shape[1] > samples:
         raise ValueError(
-            f"guess.elites must hold at most samples-1={samples - 1} sequences, got "
-            f"{given.shape[1] - 1}"
+            f"the mean and guess.elites must be at most samples={samples} sequences, "
+            f"got 1 and {given.shape[1] - 1}"
         )
     fresh = range(samples - given.shape[1])
-    noise = normal(seeds, iteration, fresh, mean.shape[1], mean.shape[2])
-    noise = correlate(noise, correlation).to(mean.dtype)
-    drawn = noise * std[:, None]
-    drawn += mean[:, None]
+    noise = normal(seeds, iteration, fresh, horizon, action_size)
+    drawn = shape(noise).to(where.mean.dtype) * where.std[:, None]
+    drawn += where.mean[:, None]
     return torch.cat([given, drawn.clamp_(-1.0, 1.0)], dim=1)
 
 
-def first_std(guess: Guess, std: float) -> Tensor:
-    """Gives the guess's std (B, H, A), or where it has none the planner's."""
-    return torch.full_like(guess.mean, std) if guess.std is None else guess.std
+def with_mean(mean: Tensor, elites: Tensor | None = None) -> Tensor:
+    """Gives sequences (B, 1 + E, H, A): the mean (B, H, A), then the elites."""
+    if elites is None:
+        return mean[:, None]
+    return torch.cat([mean[:, None], elites], dim=1)
+
+
+def beginning(guess: Guess, std: Std) -> Normal:
+    """Gives where a search begins: the guess's std, where it has none the planner's.
+
+    Raises:
+        ValueError: the planner's is a list, and not one for each action dimension.
+    """
+    mean = guess.mean
+    if guess.std is not None:
+        return Normal(mean, guess.std)
+    if not isinstance(std, Sequence):
+        return Normal(mean, torch.full_like(mean, std))
+    if len(std) != mean.shape[-1]:
+        raise ValueError(
+            f"std must be a number or a list of A={mean.shape[-1]}, one for each "
+            f"action dimension, got {len(std)} values"
+        )
+    return Normal(mean, mean.new_tensor(list(std)).expand_as(mean))

@@ -1,31 +1,29 @@
 """The cross-entropy method: refit a normal distribution to the cheapest candidates."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from planners.candidates import around, first_std
+from planners.budget import within
+from planners.candidates import around, beginning, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
+    Std,
     as_guess,
     require_at_least,
+    require_budget,
+    require_elites,
     require_fraction,
-    require_positive,
+    require_std,
     seeds_for,
 )
-from planners.ranking import (
-    Scored,
-    better,
-    cheapest,
-    finite_means,
-    first,
-    join,
-    score,
-    weighted_moments,
-)
+from planners.noise import correlate
+from planners.ranking import better, cheapest, first, join
+from planners.search import Record, Refit, even_weights
 
 
 @dataclass(frozen=True)
@@ -37,83 +35,70 @@ class CEM:
     mean is evaluated too. The answer is the cheapest sequence ever evaluated, so it is
     never worse than the guess, and `next_guess.mean` is the answer.
 
+    Rubinstein & Kroese, The Cross-Entropy Method, 2004.
+
     Attributes:
         samples: candidates per problem and iteration.
         elites: cheapest candidates that the distribution is refitted to.
         iterations: number of refits.
-        std: of the first iteration, where the guess brings none.
+        std: of the first iteration, where the guess brings none; a number, or one for
+            each action dimension.
         min_std: lower bound of the standard deviation, so that the search stays awake.
-        momentum: share of the old mean and std kept in a refit, in [0, 1).
+        mean_momentum: share of the old mean kept in a refit, in [0, 1).
+        std_momentum: share of the old std kept in a refit, in [0, 1).
         kept: elites that stay in the running in the next iteration, at their known
             cost, and in the next plan, re-evaluated.
         correlation: of the noise of neighbouring steps, in [0, 1).
+        budget_ms: time after which no further iteration begins, or None; see `within`.
     """
 
     samples: int = 300
     elites: int = 30
     iterations: int = 10
-    std: float = 1.0
+    std: Std = 1.0
     min_std: float = 0.05
-    momentum: float = 0.1
+    mean_momentum: float = 0.1
+    std_momentum: float = 0.1
     kept: int = 2
     correlation: float = 0.0
+    budget_ms: float | None = None
 
     def __post_init__(self) -> None:
-        if not 2 <= self.elites <= self.samples:
-            raise ValueError(
-                f"elites must be in [2, samples={self.samples}], got {self.elites}"
-            )
+        require_elites(self.elites, self.samples)
         require_at_least("iterations", self.iterations, 1)
-        require_positive("std", self.std)
+        require_std("std", self.std)
         require_at_least("min_std", self.min_std, 0.0)
-        require_fraction("momentum", self.momentum)
-        if not 0 <= self.kept <= min(self.elites, self.samples - 1):
-            raise ValueError(
-                f"kept must be in [0, elites={self.elites}] and below "
-                f"samples={self.samples}, got {self.kept}"
-            )
+        require_fraction("mean_momentum", self.mean_momentum)
+        require_fraction("std_momentum", self.std_momentum)
+        require_kept(self.kept, self.elites, self.samples)
         require_fraction("correlation", self.correlation)
+        require_budget(self.budget_ms)
 
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
         guess = as_guess(guess)
         seeds = seeds_for(guess, seeds)
-        mean, std = guess.mean, first_std(guess, self.std)
-        extra = guess.elites
-        best = Scored(mean[:, None], torch.full_like(mean[:, :1, 0], torch.inf))
-        kept = first(best, 0)
-        best_costs, elite_costs = [], []
-        for iteration in range(self.iterations):
-            candidates = around(
-                mean, std, seeds, iteration, self.samples, self.correlation, extra
-            )
-            elites = cheapest(join(kept, score(cost, candidates)), self.elites)
-            mean, std = self._refit(mean, std, elites)
-            best = better(best, first(elites, 1))
-            kept, extra = first(elites, self.kept), None
-            best_costs.append(best.cost[:, 0])
-            elite_costs.append(elites.cost)
-        best = better(best, score(cost, mean[:, None]))
-        actions = best.actions[:, 0]
-        return Plan(
-            actions=actions,
-            cost=best.cost[:, 0],
-            next_guess=Guess(actions, std, kept.actions),
-            invalid=best.cost[:, 0].isinf(),
-            evaluations=self.iterations * self.samples + 1,
-            best_cost=torch.stack(best_costs),
-            elite_cost=finite_means(elite_costs),
-        )
+        refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
+        shape = partial(correlate, correlation=self.correlation)
+        where = beginning(guess, self.std)
+        record = Record.of(guess.mean)
+        given, kept = with_mean(guess.mean, guess.elites), first(record.best, 0)
+        for iteration in within(self.iterations, self.budget_ms, seeds.device):
+            candidates = around(where, seeds, iteration, self.samples, shape, given)
+            scored = record.ask(cost, candidates)
+            elites = cheapest(join(kept, scored), self.elites)
+            where = refit(where, elites, even_weights(elites))
+            record.note(elites)
+            given, kept = with_mean(where.mean), first(elites, self.kept)
+        last = record.ask(cost, where.mean[:, None])
+        return record.answer(better(record.best, last), where.std, kept.actions)
 
-    def _refit(
-        self, mean: Tensor, std: Tensor, elites: Scored
-    ) -> tuple[Tensor, Tensor]:
-        weights = (elites.cost < torch.inf).to(mean.dtype)
-        new_mean, new_std = weighted_moments(elites.actions, weights)
-        new_mean = mean * self.momentum + new_mean * (1.0 - self.momentum)
-        new_std = std * self.momentum + new_std * (1.0 - self.momentum)
-        alive = elites.cost[:, :1, None] < torch.inf  # (B, 1, 1)
-        mean = torch.where(alive, new_mean, mean)
-        std = torch.where(alive, new_std.clamp(min=self.min_std), std)
-        return mean, std
+
+def require_kept(kept: int, elites: int, samples: int) -> None:
+    """Raises ValueError unless so many elites can stay beside the next candidates."""
+    if not 0 <= kept <= min(elites, samples - 1):
+        raise ValueError(
+            f"kept must be in [0, elites={elites}] and below samples={samples}, got "
+            f"{kept}"
+        )

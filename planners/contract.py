@@ -1,6 +1,6 @@
 """What a planner takes and gives: costs, guesses, plans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,10 @@ CostFn = Callable[[Tensor], Tensor]
 
 ProposeFn = Callable[[Tensor], Tensor]
 """Action sequences (B, E, H, A) worth a look; given noise (B, E, H, A) to vary them."""
+
+
+Std = float | Sequence[float]
+"""A standard deviation for every action dimension, or a list of A, one for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,11 @@ class Guess:
             raise ValueError(
                 "guess.mean must be a floating point tensor (B, H, A), got "
                 f"{_describe(self.mean)}"
+            )
+        if not self.mean.numel():
+            raise ValueError(
+                "guess.mean (B, H, A) must have B, H and A of at least 1, got "
+                f"{tuple(self.mean.shape)}"
             )
         if self.std is not None:
             self._check_like_mean("std", self.std, self.std.shape)
@@ -133,6 +142,33 @@ def require_positive(name: str, value: float) -> None:
     """Raises ValueError unless 0 < value."""
     if not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def require_std(name: str, value: Std) -> None:
+    """Raises ValueError unless each standard deviation is positive."""
+    several = isinstance(value, Sequence)
+    for one in value if several else [value]:
+        require_positive(name, one)
+    if several and not len(value):
+        raise ValueError(f"{name} must be a number or one for each action, got {value}")
+
+
+def require_elites(elites: int, samples: int) -> None:
+    """Raises ValueError unless a normal can be fitted to so many of the samples."""
+    if not 2 <= elites <= samples:
+        raise ValueError(f"elites must be in [2, samples={samples}], got {elites}")
+
+
+def require_budget(budget_ms: float | None) -> None:
+    """Raises ValueError unless the budget is None or positive."""
+    if budget_ms is not None:
+        require_positive("budget_ms", budget_ms)
+
+
+def require_share(name: str, value: float) -> None:
+    """Raises ValueError unless 0 <= value <= 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}")
 
 
 def require_fraction(name: str, value: float) -> None:

@@ -1,6 +1,6 @@
 """Model-predictive control: plan, execute the first actions, shift, plan again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from planners.contract import (
     require_positive,
 )
 from planners.noise import fold, normal
+from planners.penalties import Penalties
 
 _PROPOSALS = 1  # use of a control step's seeds
 
@@ -27,11 +28,13 @@ class MPCState:
         guess: where the next search begins, already shifted in time.
         control_step: actions executed so far.
         seeds: (B,) int64, one per problem.
+        last: (B, A) the actions executed last, None before the first.
     """
 
     guess: Guess
     control_step: int
     seeds: Tensor
+    last: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class MPC:
         proposals: candidates that are asked for from outside, where there is someone
             to ask; the first is what they would do, the others vary it.
         proposal_std: standard deviation of that variation, at each step.
+        hold: steps that each action of a plan is held for: `horizon / hold` actions are
+            searched for. Divides horizon and execute.
+        penalties: what actions cost for themselves, added to every cost.
     """
 
     planner: Planner
@@ -66,6 +72,8 @@ class MPC:
     reluctance: float = 0.0
     proposals: int = 16
     proposal_std: float = 0.1
+    hold: int = 1
+    penalties: Penalties = field(default_factory=Penalties)
 
     def __post_init__(self) -> None:
         if not 1 <= self.execute <= self.horizon:
@@ -77,6 +85,12 @@ class MPC:
         require_at_least("reluctance", self.reluctance, 0.0)
         require_at_least("proposals", self.proposals, 0)
         require_at_least("proposal_std", self.proposal_std, 0.0)
+        require_at_least("hold", self.hold, 1)
+        if self.horizon % self.hold or self.execute % self.hold:
+            raise ValueError(
+                f"hold must divide horizon={self.horizon} and execute={self.execute}, "
+                f"got {self.hold}"
+            )
 
     def start(
         self, seeds: Tensor, action_size: int, dtype: torch.dtype = torch.float32
@@ -88,7 +102,7 @@ class MPC:
             action_size: dimensions A.
             dtype: of the actions.
         """
-        shape = (len(seeds), self.horizon, action_size)
+        shape = (len(seeds), self.horizon // self.hold, action_size)
         zeros = torch.zeros(shape, dtype=dtype, device=seeds.device)
         return MPCState(Guess(zeros), control_step=0, seeds=seeds)
 
@@ -106,18 +120,32 @@ class MPC:
                 those it remembers; None for none.
         """
         seeds = fold(state.seeds, state.control_step)
+        cost = held(self.penalties.on(cost, state.last), self.hold)
         begin = state.guess
         if propose is not None and self.proposals:
-            begin = _beside(begin, propose(self._variation(seeds, begin.mean)))
+            begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
         plan = self.planner.plan(cost, begin, seeds)
-        guess = shift(plan.next_guess, self.execute, self.warm_std)
+        searched = self.execute // self.hold
+        guess = shift(plan.next_guess, searched, self.warm_std)
         control_step = state.control_step + self.execute
-        actions = plan.actions[:, : self.execute]
+        actions = plan.actions[:, :searched]
         if self.reluctance:
             waits = self._waits(cost, plan)
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
-        return actions, plan, MPCState(guess, control_step, state.seeds)
+        actions = self.every_step(actions)
+        after = MPCState(guess, control_step, state.seeds, actions[:, -1])
+        return actions, plan, after
+
+    def every_step(self, actions: Tensor) -> Tensor:
+        """Gives the actions (B, H, A) of a plan's (B, H / hold, A), each one held."""
+        return actions.repeat_interleave(self.hold, dim=1)
+
+    def _proposed(self, propose: ProposeFn, seeds: Tensor, like: Tensor) -> Tensor:
+        """Proposals (B, E, H / hold, A): of each block that is held, the first."""
+        batch, _, action_size = like.shape
+        shape = like.new_empty((batch, self.horizon, action_size))
+        return propose(self._variation(seeds, shape))[:, :, :: self.hold]
 
     def _variation(self, seeds: Tensor, like: Tensor) -> Tensor:
         """Noise (B, proposals, H, A): none for the first proposal."""
@@ -132,6 +160,13 @@ class MPC:
         """Bool (B,): whether a valid plan gains too little over doing nothing."""
         idle = cost(torch.zeros_like(plan.actions)[:, None])[:, 0]
         return (idle - plan.cost < self.reluctance) & ~plan.invalid
+
+
+def held(cost: CostFn, steps: int) -> CostFn:
+    """Gives the cost of sequences (B, N, H, A) whose actions are held for `steps`."""
+    if steps == 1:
+        return cost
+    return lambda actions: cost(actions.repeat_interleave(steps, dim=2))
 
 
 def _beside(guess: Guess, proposed: Tensor) -> Guess:

@@ -1,30 +1,31 @@
 """MPPI: move the mean to the average of the candidates, weighted by exp(-cost)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from planners.candidates import around, first_std
+from planners.budget import within
+from planners.candidates import around, beginning, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
+    Std,
     as_guess,
     require_at_least,
+    require_budget,
+    require_elites,
     require_fraction,
     require_positive,
+    require_share,
+    require_std,
     seeds_for,
 )
-from planners.ranking import (
-    Scored,
-    better,
-    cheapest,
-    finite_means,
-    first,
-    score,
-    weighted_moments,
-)
+from planners.noise import correlate
+from planners.ranking import Scored, cheapest
+from planners.search import Record, Refit
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,13 @@ class MPPI:
     """Averages the cheapest candidates, the cheaper the heavier.
 
     The weight of a candidate is exp(-gap / temperature), its gap being its cost above
-    the cheapest, in units of the median elite's: neither the scale of the cost nor a
-    few huge costs matter. The answer is the last mean, evaluated once more; only where
-    its cost is not finite it is the cheapest candidate seen. The answer is smoother
-    than the cheapest candidate, and can cost more.
+    the cheapest. Where `relative`, gaps are in units of the median elite's: neither the
+    scale of the cost nor a few huge costs matter. The answer is the last mean,
+    evaluated once more; only where its cost is not finite it is the cheapest candidate
+    seen. The answer is smoother than the cheapest candidate, and can cost more.
+
+    Williams et al., Information Theoretic MPC, 2017 (all samples, fixed std);
+    Hansen et al., TD-MPC2, 2024 (elites, std refitted with the same weights).
 
     Attributes:
         samples: candidates per problem and iteration.
@@ -44,89 +48,83 @@ class MPPI:
         iterations: number of averages.
         temperature: divides the gaps; inf weighs all elites alike, which is the
             cross-entropy method answering with its mean.
-        std: of the first iteration, where the guess brings none.
-        min_std: lower bound of the standard deviation, so that the search stays awake.
+        relative: whether gaps are measured in units of the median elite's gap, or in
+            those of the cost.
+        std: of the first iteration, where the guess brings none; a number, or one for
+            each action dimension.
+        min_std: lower bound of a refitted standard deviation, so that the search stays
+            awake.
+        mean_momentum: share of the old mean that is kept, in [0, 1).
+        std_momentum: share of the old std that is kept, in [0, 1]; 1 is the classical
+            method, whose std is fixed.
         correlation: of the noise of neighbouring steps, in [0, 1).
+        budget_ms: time after which no further iteration begins, or None; see `within`.
     """
 
     samples: int = 512
     elites: int = 64
     iterations: int = 6
     temperature: float = 0.5
-    std: float = 1.0
+    relative: bool = True
+    std: Std = 1.0
     min_std: float = 0.05
+    mean_momentum: float = 0.0
+    std_momentum: float = 0.0
     correlation: float = 0.0
+    budget_ms: float | None = None
 
     def __post_init__(self) -> None:
-        if not 2 <= self.elites <= self.samples:
-            raise ValueError(
-                f"elites must be in [2, samples={self.samples}], got {self.elites}"
-            )
+        require_elites(self.elites, self.samples)
         require_at_least("iterations", self.iterations, 1)
         require_positive("temperature", self.temperature)
-        require_positive("std", self.std)
+        require_std("std", self.std)
         require_at_least("min_std", self.min_std, 0.0)
+        require_fraction("mean_momentum", self.mean_momentum)
+        require_share("std_momentum", self.std_momentum)
         require_fraction("correlation", self.correlation)
+        require_budget(self.budget_ms)
 
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the last mean with its cost; see `Planner.plan`."""
         guess = as_guess(guess)
         seeds = seeds_for(guess, seeds)
-        mean, std = guess.mean, first_std(guess, self.std)
-        extra = guess.elites
-        best = Scored(mean[:, None], torch.full_like(mean[:, :1, 0], torch.inf))
-        best_costs, elite_costs = [], []
-        for iteration in range(self.iterations):
-            candidates = around(
-                mean, std, seeds, iteration, self.samples, self.correlation, extra
-            )
-            elites = cheapest(score(cost, candidates), self.elites)
-            mean, std = self._refit(mean, std, elites)
-            best = better(best, first(elites, 1))
-            extra = None
-            best_costs.append(best.cost[:, 0])
-            elite_costs.append(elites.cost)
-        last = score(cost, mean[:, None])
-        invalid = best.cost[:, 0].isinf() & last.cost[:, 0].isinf()
-        chosen = _first_finite(last, best)
-        actions = chosen.actions[:, 0]
-        return Plan(
-            actions=actions,
-            cost=chosen.cost[:, 0],
-            next_guess=Guess(actions, std),
-            invalid=invalid,
-            evaluations=self.iterations * self.samples + 1,
-            best_cost=torch.stack(best_costs),
-            elite_cost=finite_means(elite_costs),
-        )
+        refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
+        shape = partial(correlate, correlation=self.correlation)
+        where, record = beginning(guess, self.std), Record.of(guess.mean)
+        given = with_mean(guess.mean, guess.elites)
+        for iteration in within(self.iterations, self.budget_ms, seeds.device):
+            candidates = around(where, seeds, iteration, self.samples, shape, given)
+            elites = cheapest(record.ask(cost, candidates), self.elites)
+            where = refit(where, elites, self.weights(elites.cost))
+            record.note(elites)
+            given = with_mean(where.mean)
+        last = record.ask(cost, where.mean[:, None])
+        return record.answer(_first_finite(last, record.best), where.std)
 
-    def _refit(
-        self, mean: Tensor, std: Tensor, elites: Scored
-    ) -> tuple[Tensor, Tensor]:
-        weights = softmin_weights(elites.cost, self.temperature)
-        new_mean, new_std = weighted_moments(elites.actions, weights)
-        alive = elites.cost[:, :1, None] < torch.inf  # (B, 1, 1)
-        mean = torch.where(alive, new_mean, mean)
-        std = torch.where(alive, new_std.clamp(min=self.min_std), std)
-        return mean, std
+    def weights(self, cost: Tensor) -> Tensor:
+        """Gives weights (B, K) in [0, 1] of sorted costs (B, K), the first being 1."""
+        gaps = cost - cost[:, :1]  # (B, K), NaN or inf where a cost is infinite
+        if self.relative:
+            gaps = _in_medians(gaps)
+        return softmin_weights(gaps, self.temperature)
 
 
-def softmin_weights(cost: Tensor, temperature: float) -> Tensor:
-    """Gives weights (B, K) in [0, 1] of sorted costs (B, K), the first weight being 1.
-
-    Weights are exp(-gap / temperature), with the gap above the cheapest in units of the
-    median of the finite ones; an infinite cost weighs 0.
-    """
-    finite = cost < torch.inf
-    gaps = cost - cost[:, :1]  # (B, K), NaN or inf where a cost is infinite
-    middle = (finite.sum(dim=1, keepdim=True) - 1).clamp(min=0) // 2
-    limits = torch.finfo(cost.dtype)
-    unit = gaps.gather(1, middle).clamp(min=limits.tiny)
-    gaps = (gaps / unit).clamp(max=limits.max) / temperature
+def softmin_weights(gaps: Tensor, temperature: float) -> Tensor:
+    """Gives weights (B, K) exp(-gap / temperature); 0 for gaps that are not finite."""
     # In double precision, then rounded: exp's last bit may depend on vector lanes.
-    weights = torch.exp(-gaps.double()).to(cost.dtype)
-    return torch.where(finite, weights, 0.0)
+    weights = torch.exp(-gaps.double() / temperature).to(gaps.dtype)
+    return torch.where(gaps.isfinite(), weights, 0.0)
+
+
+def _in_medians(gaps: Tensor) -> Tensor:
+    """Sorted gaps (B, K) in units of the median of the finite ones."""
+    finite = gaps.isfinite()
+    middle = (finite.sum(dim=1, keepdim=True) - 1).clamp(min=0) // 2
+    limits = torch.finfo(gaps.dtype)
+    unit = gaps.gather(1, middle).clamp(min=limits.tiny)
+    scaled = (gaps / unit).clamp(max=limits.max)
+    return torch.where(finite, scaled, torch.inf)
 
 
 def _first_finite(one: Scored, other: Scored) -> Scored:

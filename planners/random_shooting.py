@@ -1,22 +1,26 @@
 """Random shooting: draw candidates once, take the cheapest."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from planners.candidates import around, first_std
+from planners.candidates import around, beginning, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
+    Std,
     as_guess,
     require_at_least,
     require_fraction,
-    require_positive,
+    require_std,
     seeds_for,
 )
-from planners.ranking import cheapest, score
+from planners.noise import correlate
+from planners.ranking import cheapest
+from planners.search import Record
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,18 @@ class RandomShooting:
 
     Attributes:
         samples: candidates per problem.
-        std: of the noise around the guess, where the guess brings none.
+        std: of the noise around the guess, where the guess brings none; a number, or
+            one for each action dimension.
         correlation: of the noise of neighbouring steps, in [0, 1).
     """
 
     samples: int = 1000
-    std: float = 1.0
+    std: Std = 1.0
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
         require_at_least("samples", self.samples, 1)
-        require_positive("std", self.std)
+        require_std("std", self.std)
         require_fraction("correlation", self.correlation)
 
     @torch.no_grad()
@@ -46,19 +51,10 @@ class RandomShooting:
         """Gives the cheapest candidate; see `Planner.plan`."""
         guess = as_guess(guess)
         seeds = seeds_for(guess, seeds)
-        std = first_std(guess, self.std)
-        candidates = around(
-            guess.mean, std, seeds, 0, self.samples, self.correlation, guess.elites
-        )
-        # Of equals the first wins, so where no cost is finite it is the guess.
-        best = cheapest(score(cost, candidates), 1)
-        actions = best.actions[:, 0]
-        return Plan(
-            actions=actions,
-            cost=best.cost[:, 0],
-            next_guess=Guess(actions, std),
-            invalid=best.cost[:, 0].isinf(),
-            evaluations=self.samples,
-            best_cost=best.cost.T,
-            elite_cost=best.cost.T,
-        )
+        shape = partial(correlate, correlation=self.correlation)
+        where, record = beginning(guess, self.std), Record.of(guess.mean)
+        given = with_mean(guess.mean, guess.elites)
+        candidates = around(where, seeds, 0, self.samples, shape, given)
+        best = cheapest(record.ask(cost, candidates), 1)
+        record.note(best)
+        return record.answer(record.best, where.std)

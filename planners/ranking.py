@@ -26,16 +26,27 @@ def score(cost: CostFn, actions: Tensor) -> Scored:
     """Gives the candidates (B, N, H, A) with their costs; a NaN or -inf becomes +inf.
 
     Raises:
-        ValueError: the cost function returned another shape than (B, N).
+        ValueError: the cost function returned another shape than (B, N), or costs on
+            another device.
     """
-    values = cost(actions)
+    values = checked(cost(actions), actions)
+    values = values.to(actions.dtype)
+    return Scored(actions, torch.where(values.isfinite(), values, torch.inf))
+
+
+def checked(values: Tensor, actions: Tensor) -> Tensor:
+    """Gives the costs of candidates (B, N, H, A) back, or says what is wrong."""
     if values.shape != actions.shape[:2]:
         raise ValueError(
             f"the cost function must return (B, N) = {tuple(actions.shape[:2])} for "
             f"candidates {tuple(actions.shape)}, got {tuple(values.shape)}"
         )
-    values = values.to(actions.dtype)
-    return Scored(actions, torch.where(values.isfinite(), values, torch.inf))
+    if values.device != actions.device:
+        raise ValueError(
+            f"the cost function must return costs on the candidates' device "
+            f"{actions.device}, got {values.device}"
+        )
+    return values
 
 
 def join(first: Scored, second: Scored) -> Scored:

@@ -1,5 +1,7 @@
 """The cross-entropy method's own settings."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from planners import CEM, Guess
         ({"std": 0.0}, "std must be positive, got 0.0"),
         ({"std": float("nan")}, "std must be positive, got nan"),
         ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+        ({"mean_momentum": 1.0}, r"mean_momentum must be in \[0, 1\), got 1.0"),
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
         ({"samples": 30, "kept": 30}, "below samples=30, got 30"),
         ({"correlation": 1.0}, r"correlation must be in \[0, 1\), got 1.0"),
@@ -44,7 +46,8 @@ def test_one_refit_without_momentum_is_the_moments_of_the_elites(squared_distanc
         seen.append(actions)
         return cost(actions)
 
-    planner = CEM(samples=50, elites=7, iterations=1, momentum=0.0, min_std=0.0)
+    planner = CEM(samples=50, elites=7, iterations=1, min_std=0.0)
+    planner = replace(planner, mean_momentum=0.0, std_momentum=0.0)
     plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([3]))
     candidates, last_mean = seen[0][0], seen[1][0, 0]
     elites = candidates[cost(seen[0])[0].argsort()[:7]]
@@ -67,7 +70,7 @@ def test_momentum_slows_the_mean(squared_distance):
             seen.append(actions)
             return squared_distance(target)(actions)
 
-        CEM(100, 10, iterations=1, momentum=momentum).plan(cost, guess, seeds)
+        CEM(100, 10, iterations=1, mean_momentum=momentum).plan(cost, guess, seeds)
         moved.append(seen[-1][0, 0])
     torch.testing.assert_close(moved[1], moved[0] * 0.5)
 

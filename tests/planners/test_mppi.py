@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from planners import CEM, MPPI
-from planners.mppi import softmin_weights
 
 
 @pytest.mark.parametrize(
@@ -25,23 +24,50 @@ def test_settings_outside_their_range_are_refused(settings, message):
 
 def test_weights_are_exponential_in_gaps_of_the_median():
     cost = torch.tensor([[10.0, 12.0, 14.0, 18.0, 1e9, torch.inf]])
-    weights = softmin_weights(cost, temperature=0.5)
+    weights = MPPI(temperature=0.5).weights(cost)
     expected = torch.exp(-torch.tensor([0.0, 0.5, 1.0, 2.0]) / 0.5)
     torch.testing.assert_close(weights[0, :4], expected)
     assert weights[0, 4:].tolist() == [0.0, 0.0]
 
 
+def test_weights_in_units_of_the_cost_are_the_closed_form():
+    cost = torch.tensor([[-3.0, -2.5, 1.0, 40.0, torch.inf]], dtype=torch.float64)
+    weights = MPPI(temperature=2.0, relative=False).weights(cost)
+    expected = torch.softmax(-cost / 2.0, dim=1)
+    torch.testing.assert_close(weights / weights.sum(), expected)
+
+
 def test_weights_ignore_scale_and_offset_of_the_cost():
     cost = torch.tensor([[1.0, 2.0, 5.0, 6.0]], dtype=torch.float64)
+    planner = MPPI(temperature=1.0)
     torch.testing.assert_close(
-        softmin_weights(cost * 1e-3 + 7.0, 1.0), softmin_weights(cost, 1.0)
+        planner.weights(cost * 1e-3 + 7.0), planner.weights(cost)
     )
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1.0, float("inf")])
-def test_equal_costs_weigh_the_same(temperature):
-    weights = softmin_weights(torch.full((1, 5), 3.0), temperature)
-    assert weights.tolist() == [[1.0] * 5]
+@pytest.mark.parametrize("relative", [True, False])
+def test_equal_costs_weigh_the_same(temperature, relative):
+    planner = MPPI(temperature=temperature, relative=relative)
+    assert planner.weights(torch.full((1, 5), 3.0)).tolist() == [[1.0] * 5]
+
+
+def test_the_classical_update_is_the_weighted_mean_of_all_samples(squared_distance):
+    target = torch.full((1, 2, 2), 0.5)
+    cost, seen = squared_distance(target), []
+
+    def recorded(actions):
+        seen.append(actions)
+        return cost(actions)
+
+    planner = MPPI(50, 50, 2, 0.7, relative=False, std=0.4, std_momentum=1.0)
+    plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([3]))
+    for drawn, after in ((seen[0], seen[1]), (seen[1], seen[2])):
+        weights = torch.softmax(-cost(drawn)[0].double() / 0.7, dim=0)
+        expected = torch.einsum("n,nha->ha", weights, drawn[0].double())
+        torch.testing.assert_close(after[0, 0], expected.float())
+    assert plan.next_guess.std is not None
+    assert (plan.next_guess.std == 0.4).all()
 
 
 def test_infinite_temperature_gives_the_mean_of_cem(squared_distance):
@@ -55,7 +81,9 @@ def test_infinite_temperature_gives_the_mean_of_cem(squared_distance):
         last.append(actions)
         return cost(actions)
 
-    CEM(60, 12, iterations=3, momentum=0.0, kept=0).plan(recorded, guess, seeds)
+    CEM(60, 12, iterations=3, mean_momentum=0.0, std_momentum=0.0, kept=0).plan(
+        recorded, guess, seeds
+    )
     assert torch.equal(plan.actions, last[-1][:, 0])
 
 

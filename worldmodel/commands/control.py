@@ -34,6 +34,7 @@ _MPC_OPTIONS = (
     "reluctance",
     "proposals",
     "proposal_std",
+    "hold",
 )
 
 
@@ -112,6 +113,7 @@ def _mpc(config: DictConfig) -> MPC:
     instantiate(config.planner)  # alone first: its errors then name the option
     node = {name: config[name] for name in _MPC_OPTIONS}
     node |= {"_target_": "planners.MPC", "planner": config.planner}
+    node["penalties"] = config.penalties
     return instantiate(OmegaConf.create(node))
 
 
@@ -128,10 +130,15 @@ def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
 
 def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:
     return {
-        "planner": _plain(OmegaConf.to_container(config.planner, resolve=True)),
+        "planner": _container(config.planner),
+        "penalties": _container(config.penalties),
         **{name: config[name] for name in _MPC_OPTIONS},
         "cost": dict(vars(cost)),
     }
+
+
+def _container(node: DictConfig) -> Any:
+    return _plain(OmegaConf.to_container(node, resolve=True))
 
 
 def _plain(value: Any) -> Any:

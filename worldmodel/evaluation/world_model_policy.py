@@ -212,7 +212,8 @@ class WorldModelPolicy:
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
         """Gives the latents (B, H, P, D) that the model expects under a plan."""
-        return self.model.imagine(context, plan.actions[:, None])[:, 0]
+        actions = self.mpc.every_step(plan.actions)
+        return self.model.imagine(context, actions[:, None])[:, 0]
 
 
 def check_images(name: str, images: np.ndarray, height: int, width: int) -> None:

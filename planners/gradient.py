@@ -1,0 +1,106 @@
+"""Gradient descent on the actions, through the model, from several starts."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from planners.budget import within
+from planners.candidates import around, beginning, with_mean
+from planners.contract import (
+    CostFn,
+    Guess,
+    Plan,
+    Std,
+    as_guess,
+    require_at_least,
+    require_budget,
+    require_fraction,
+    require_positive,
+    require_std,
+    seeds_for,
+)
+from planners.noise import correlate
+from planners.ranking import better, cheapest, checked
+from planners.search import Record
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Descends with Adam from the guess, its elites and random starts around it.
+
+    After each step the actions are put back into the bounds (projected gradient). A
+    start whose cost or gradient is not finite stays where it is. The answer is the
+    cheapest sequence ever evaluated, so it is never worse than the guess.
+
+    The cost must be differentiable in the actions.
+
+    Kingma & Ba, Adam, 2015.
+
+    Attributes:
+        starts: sequences per problem that descend side by side, the guess among them.
+        iterations: gradient steps.
+        rate: Adam's step size, in units of actions; each coordinate moves by about
+            this much in an iteration.
+        std: of the random starts around the guess, where it brings none; a number, or
+            one for each action dimension.
+        correlation: of the noise of neighbouring steps, in [0, 1).
+        budget_ms: time after which no further iteration begins, or None; see `within`.
+    """
+
+    starts: int = 8
+    iterations: int = 30
+    rate: float = 0.1
+    std: Std = 0.5
+    correlation: float = 0.0
+    budget_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        require_at_least("starts", self.starts, 1)
+        require_at_least("iterations", self.iterations, 1)
+        require_positive("rate", self.rate)
+        require_std("std", self.std)
+        require_fraction("correlation", self.correlation)
+        require_budget(self.budget_ms)
+
+    def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
+        """Gives the cheapest sequence that was evaluated; see `Planner.plan`.
+
+        Raises:
+            ValueError: the cost is not differentiable in the actions.
+        """
+        guess = as_guess(guess)
+        seeds = seeds_for(guess, seeds)
+        shape = partial(correlate, correlation=self.correlation)
+        where, record = beginning(guess, self.std), Record.of(guess.mean)
+        given = with_mean(guess.mean, guess.elites)
+        actions = around(where, seeds, 0, self.starts, shape, given).detach()
+        adam = torch.optim.Adam([actions], lr=self.rate, foreach=False)
+        for _ in within(self.iterations, self.budget_ms, seeds.device):
+            before = actions.clone()
+            values, slope = _slope(cost, before)
+            scored = record.ask(lambda _, values=values: values, before)
+            record.note(cheapest(scored, self.starts))
+            lost = scored.cost.isinf()[:, :, None, None] | ~slope.isfinite()
+            actions.grad = slope.masked_fill(lost, 0.0)
+            adam.step()
+            actions.copy_(torch.where(lost, before, actions).clamp_(-1.0, 1.0))
+        with torch.no_grad():
+            last = cheapest(record.ask(cost, actions), 1)
+        return record.answer(better(record.best, last), where.std)
+
+
+def _slope(cost: CostFn, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """The costs (B, N) of candidates (B, N, H, A), and their gradients."""
+    with torch.enable_grad():
+        moved = actions.requires_grad_()
+        values = checked(cost(moved), moved)
+        if not values.requires_grad:
+            raise ValueError(
+                "Gradient needs a cost that is differentiable in the actions, got one "
+                "without a gradient; take another planner, such as CEM"
+            )
+        (slope,) = torch.autograd.grad(values.sum(), moved)
+    actions.requires_grad_(False)
+    return values.detach(), slope
