@@ -230,3 +230,49 @@ def test_a_search_begins_with_what_is_proposed_and_its_variations():
 def test_proposals_must_not_be_negative(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 0.*-1"):
         MPC(CEM(), 4, **{name: -1})
+
+
+def test_held_actions_are_searched_for_once_and_executed_as_often():
+    recorder, shapes = _Recorder(), []
+
+    def cost(actions):
+        shapes.append(actions)
+        return actions.sum(dim=(-2, -1))
+
+    class _Asking(_Recorder):
+        def plan(self, cost, guess, seeds):
+            cost(guess.mean[:, None] + 0.5)
+            return recorder.plan(cost, guess, seeds)
+
+    mpc = MPC(_Asking(), horizon=6, execute=2, hold=2, proposals=0)
+    actions, plan, state = mpc.step(cost, mpc.start(torch.arange(2), 3))
+    assert plan.actions.shape == (2, 3, 3)
+    assert shapes[0].shape == (2, 1, 6, 3)
+    assert actions[0, :, 0].tolist() == pytest.approx([0.1, 0.1])
+    assert state.control_step == 2
+    assert state.guess.mean[0, :, 0].tolist() == pytest.approx([0.2, 0.3, 0.0])
+    assert torch.equal(state.last, actions[:, -1])
+    assert mpc.every_step(plan.actions).shape == (2, 6, 3)
+
+
+def test_proposals_are_asked_for_at_every_step_and_taken_where_an_action_begins():
+    steps = torch.arange(6.0).div(10).view(1, 1, 6, 1)
+    seen = []
+
+    def cost(actions):
+        seen.append(actions)
+        return actions.sum(dim=(-2, -1))
+
+    def propose(noise):
+        return steps.expand_as(noise)
+
+    mpc = MPC(CEM(8, 2, 1, std=1e-6), horizon=6, execute=3, hold=3, proposals=2)
+    mpc.step(cost, mpc.start(torch.arange(1), 1), propose)
+    proposed = seen[0][0, 1, :, 0].tolist()
+    assert proposed == pytest.approx([0.0, 0.0, 0.0, 0.3, 0.3, 0.3])
+
+
+@pytest.mark.parametrize(("horizon", "execute", "hold"), [(5, 2, 2), (6, 1, 2)])
+def test_hold_must_divide_horizon_and_execute(horizon, execute, hold):
+    with pytest.raises(ValueError, match=f"hold must divide horizon={horizon} and"):
+        MPC(CEM(), horizon, execute, hold=hold)

@@ -4,11 +4,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from planners import CEM, MPPI, CostFn, RandomShooting
+from planners import (
+    CEM,
+    CMAES,
+    ICEM,
+    MPPI,
+    CostFn,
+    Gradient,
+    RandomShooting,
+    Refine,
+)
 
 REFINERS = [
     CEM(samples=300, elites=30, iterations=20, min_std=0.0),
     MPPI(samples=300, elites=30, iterations=20, min_std=0.0),
+    ICEM(300, 30, iterations=30, std=1.0, min_std=0.0, decay=1.0, colour=0.25),
+    CMAES(samples=40, iterations=80),
+    Gradient(starts=24, iterations=80, rate=0.05, std=1.0),
+    Refine(CEM(200, 20, iterations=6), Gradient(starts=8, iterations=80, rate=0.03)),
 ]
 every_refiner = pytest.mark.parametrize(
     "planner", REFINERS, ids=lambda planner: type(planner).__name__
@@ -22,6 +35,34 @@ def test_the_known_minimum_of_a_quadratic_is_found(planner, squared_distance):
         squared_distance(target), torch.zeros_like(target), torch.arange(2)
     )
     torch.testing.assert_close(plan.actions, target, atol=0.03, rtol=0)
+
+
+# What each needs in 200 dimensions; a normal is not to collapse before it has moved.
+WIDE = [
+    CEM(samples=1000, elites=150, iterations=60, min_std=0.0),
+    MPPI(1000, 150, iterations=60, min_std=0.0, std_momentum=0.3),
+    ICEM(1000, 150, iterations=60, std=1.0, min_std=0.0, decay=1.0, colour=0.0),
+    CMAES(samples=24, iterations=500),
+    Gradient(starts=2, iterations=200, rate=0.05),
+    Refine(CEM(200, 20, iterations=3), Gradient(starts=3, iterations=150, rate=0.05)),
+]
+
+
+@pytest.mark.parametrize("planner", WIDE, ids=lambda planner: type(planner).__name__)
+@pytest.mark.parametrize(("horizon", "size"), [(1, 2), (5, 4), (25, 8)])
+def test_bounded_quadratics_of_2_to_200_dimensions_are_solved(
+    planner, horizon, size, squared_distance
+):
+    if isinstance(planner, CMAES) and horizon * size > 100:
+        pytest.skip("its covariance of 200 x 200 takes minutes")
+    generator = torch.Generator().manual_seed(horizon)
+    target = torch.rand((1, horizon, size), generator=generator) * 3 - 1.5
+    inside = target.clamp(-1, 1)  # a third of the bounds are active there
+    cost = squared_distance(target)
+    least, begin = cost(inside[:, None])[0, 0], cost(torch.zeros_like(target)[:, None])
+    plan = planner.plan(cost, torch.zeros_like(target), torch.tensor([1]))
+    assert plan.cost >= least * 0.99999
+    assert plan.cost - least < 0.01 * (begin[0, 0] - least)
 
 
 @every_refiner
