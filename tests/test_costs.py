@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -25,10 +26,13 @@ class Adds:
 
     candidates: list[int] = field(default_factory=list)
 
-    def imagine(self, context: Context, actions: Tensor) -> Tensor:
-        self.candidates.append(actions.shape[1])
-        here = context.latents[:, -1:, :, :].unsqueeze(1)  # (B, 1, 1, 1, A)
-        return here + actions.cumsum(dim=2)[..., None, :]
+    def imagination(self, context: Context) -> Callable[[Tensor], Tensor]:
+        def imagine(actions: Tensor) -> Tensor:
+            self.candidates.append(actions.shape[1])
+            here = context.latents[:, -1:, :, :].unsqueeze(1)  # (B, 1, 1, 1, A)
+            return here + actions.cumsum(dim=2)[..., None, :]
+
+        return imagine
 
 
 def context(batch: int = B) -> Context:

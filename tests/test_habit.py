@@ -4,9 +4,13 @@ import torch
 from worldmodel.context import Context
 from worldmodel.distances import LookSpec
 from worldmodel.habit import Habit, HabitProposals, HabitSpec
-from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
+from worldmodel.predictors import ActionPredictor, ActionPredictorSpec, PackedPredictor
 
 D, A = 4, 3
+
+
+def packed(predictor: ActionPredictor) -> PackedPredictor:
+    return PackedPredictor(predictor, torch.float32)
 
 
 def parts() -> tuple[Habit, ActionPredictor]:
@@ -32,7 +36,9 @@ def test_proposals_follow_the_habit_where_imagination_leads():
     habit, predictor = parts()
     context = Context(torch.randn(2, 3, 1, D), torch.rand(2, 2, A) * 2 - 1)
     goal = torch.randn(2, 1, D)
-    proposed = HabitProposals(habit, predictor, context, goal)(torch.zeros(2, 2, 5, A))
+    proposed = HabitProposals(habit, packed(predictor), context, goal)(
+        torch.zeros(2, 2, 5, A)
+    )
     torch.testing.assert_close(proposed[:, 0], proposed[:, 1])
     taken = proposed[:, :1]
     future = predictor.rollout(context.latents[:, :, 0], context.actions, taken)
@@ -45,9 +51,11 @@ def test_proposals_of_a_problem_do_not_depend_on_the_batch():
     habit, predictor = parts()
     context = Context(torch.randn(5, 2, 1, D), torch.rand(5, 1, A))
     goal, noise = torch.randn(5, 1, D), 0.1 * torch.randn(5, 4, 6, A)
-    together = HabitProposals(habit, predictor, context, goal)(noise)
+    together = HabitProposals(habit, packed(predictor), context, goal)(noise)
     for b in range(5):
-        one = HabitProposals(habit, predictor, context.problem(b), goal[b : b + 1])
+        one = HabitProposals(
+            habit, packed(predictor), context.problem(b), goal[b : b + 1]
+        )
         assert torch.equal(one(noise[b : b + 1])[0], together[b])
 
 

@@ -129,6 +129,48 @@ def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates(
 
 
 @torch.no_grad()
+def test_planning_in_bfloat16_is_near_float32_and_as_independent_of_the_batch():
+    made = model()
+    latents, past, goal = made.encode(frames()), uniform(2, 3, 5), uniform(2, 1, 6)
+    candidates = uniform(2, 70, 3, 5)
+    exact = made.goal_cost(made.context(latents, past), goal)(candidates)
+    made.precision = torch.bfloat16
+    near = made.goal_cost(made.context(latents, past), goal)(candidates)
+    assert not torch.equal(near, exact)
+    assert (near - exact).abs().mean() < 0.02 * exact.std()
+    alone = made.goal_cost(made.context(latents[1:], past[1:]), goal[1:])
+    assert torch.equal(alone(candidates[1:]), near[1:])
+
+
+def test_gradients_of_the_cost_are_those_of_the_model_in_float32():
+    made = model().requires_grad_(False)
+    made.precision = torch.bfloat16
+    latents, goal = made.encode(frames()), uniform(2, 1, 6)
+    context = made.context(latents, uniform(2, 3, 5))
+    cost = made.goal_cost(context, goal)
+    candidates = uniform(2, 3, 3, 5).requires_grad_()
+    (slope,) = torch.autograd.grad(cost(candidates).sum(), candidates)
+    step = 1e-2 * torch.sign(slope)
+    made.precision = torch.float32
+    with torch.no_grad():
+        exact = made.goal_cost(context, goal)
+        rise = exact(candidates + step) - exact(candidates - step)
+    expected = 2 * (slope * step).sum((-2, -1))
+    torch.testing.assert_close(rise, expected, rtol=0.02, atol=1e-5)
+
+
+@torch.no_grad()
+def test_changed_weights_are_planned_with():
+    made = model()
+    latents, goal = made.encode(frames()), uniform(2, 1, 6)
+    context, candidates = made.context(latents, uniform(2, 3, 5)), uniform(2, 3, 3, 5)
+    before = made.goal_cost(context, goal)(candidates)
+    assert torch.equal(made.goal_cost(context, goal)(candidates), before)
+    made.predictor.leave.weight.mul_(3.0)
+    assert not torch.allclose(made.goal_cost(context, goal)(candidates), before)
+
+
+@torch.no_grad()
 def test_the_model_names_the_cost_that_planning_uses():
     made = model()
     context = made.context(made.encode(frames(1)), uniform(2, 0, 5))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -11,13 +13,14 @@ from torch import Tensor
 
 from worldmodel.context import Context
 from worldmodel.distances import LearnedDistances
+from worldmodel.gradient import asks_for_gradient
 
 
 class Imagines(Protocol):
     """What a goal cost asks of a world model."""
 
-    def imagine(self, context: Context, actions: Tensor) -> Tensor:
-        """Latents (B, N, H, P, D) under actions (B, N, H, A)."""
+    def imagination(self, context: Context) -> Callable[[Tensor], Tensor]:
+        """Gives what maps actions (B, N, H, A) to latents (B, N, H, P, D)."""
         ...
 
 
@@ -174,6 +177,16 @@ class GoalCost:
         moves = None
         if past is not None:
             moves = self.moves(past.beginning.latents, goals, learned)
+        return self.weighed(futures, goals, learned, moves)
+
+    def weighed(
+        self,
+        futures: Tensor,
+        goals: Tensor,
+        learned: LearnedDistances,
+        moves: Tensor | None,
+    ) -> Tensor:
+        """As `along`, where `moves` (B,) is known."""
         if moves is not None:
             moves = moves[:, None, None]
         steps = self.distance(futures, goals[:, None, None], learned, moves)
@@ -210,6 +223,7 @@ class LatentGoalCost:
         goals: (B, P, D).
         kind: which distance.
         learned: the distances that `kind` may use.
+        fast: the same, in the precision of planning; None for `learned`.
         alone: whether each problem is imagined alone, on a CPU.
         chunk: candidates imagined at once over all problems otherwise, which bounds
             memory.
@@ -220,32 +234,68 @@ class LatentGoalCost:
     goals: Tensor
     kind: GoalCost
     learned: LearnedDistances
+    fast: LearnedDistances | None = None
     alone: bool = True
     chunk: int = 16384
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Cost of each candidate; differentiable in the actions."""
         if self.alone and actions.device.type == "cpu":
-            rows = [self._tiled(b, actions[b : b + 1]) for b in range(len(actions))]
+            rows = [
+                self._tiled(problem, some)
+                for problem, some in zip(self._apart, actions.split(1), strict=True)
+            ]
             return torch.cat(rows)
         candidates = max(1, self.chunk // actions.shape[0])
         parts = [
-            self._cost(self.context, self.goals, some)
+            self._cost(self._together, some)
             for some in actions.split(candidates, dim=1)
         ]
         return torch.cat(parts, dim=1)
 
-    def _tiled(self, problem: int, actions: Tensor) -> Tensor:
+    @cached_property
+    def _together(self) -> _Problems:
+        return self._problems(self.context, self.goals)
+
+    @cached_property
+    def _apart(self) -> list[_Problems]:
+        """Each problem alone, in memory of its own."""
+        return [
+            self._problems(self.context.problem(b), goal.clone())
+            for b, goal in enumerate(self.goals.split(1))
+        ]
+
+    def _problems(self, context: Context, goals: Tensor) -> _Problems:
+        beginning = context.beginning.latents
+        moves = self.kind.moves(beginning, goals, self.learned)
+        return _Problems(self.model.imagination(context), goals, moves)
+
+    def _tiled(self, problem: _Problems, actions: Tensor) -> Tensor:
         """Costs (1, N) of one problem's candidates (1, N, H, A)."""
-        context = self.context.problem(problem)
-        goal = self.goals[problem : problem + 1].clone()
         count = actions.shape[1]
         rows = FEW if count <= FEW else TILE
         padded = F.pad(actions, (0, 0, 0, 0, 0, -count % rows))
-        parts = [self._cost(context, goal, tile) for tile in padded.split(rows, dim=1)]
+        parts = [self._cost(problem, tile) for tile in padded.split(rows, dim=1)]
         return torch.cat(parts, dim=1)[:, :count]
 
-    def _cost(self, context: Context, goals: Tensor, actions: Tensor) -> Tensor:
-        future = self.model.imagine(context, actions)  # (B, N, H, P, D)
-        cost = self.kind.along(future, goals, self.learned, context)
+    def _cost(self, problems: _Problems, actions: Tensor) -> Tensor:
+        future = problems.imagine(actions)  # (B, N, H, P, D)
+        exact = self.fast is None or asks_for_gradient(actions)
+        learned = self.learned if exact else self.fast
+        cost = self.kind.weighed(future, problems.goals, learned, problems.moves)
         return cost + self.kind.effort * actions.square().mean((-2, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Problems:
+    """What is the same for all candidates of B problems.
+
+    Attributes:
+        imagine: actions (B, N, H, A) -> latents (B, N, H, P, D).
+        goals: (B, P, D).
+        moves: (B,) what `GoalCost.moves` says.
+    """
+
+    imagine: Callable[[Tensor], Tensor]
+    goals: Tensor
+    moves: Tensor | None

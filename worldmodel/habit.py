@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from worldmodel.context import Context
 from worldmodel.distances import Look, LookSpec
-from worldmodel.predictors import ActionPredictor
+from worldmodel.predictors import PackedPredictor
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,16 @@ class Habit(nn.Module):
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> actions in [-1, 1]."""
-        hidden = F.gelu(self.enter(self.look(latents, goals)))
+        seen = self.look(latents, goals)
+        hidden = F.gelu(self.enter(seen.to(self.enter.weight.dtype)))
         for middle, norm in zip(self.middle, self.norms, strict=True):
             hidden = F.gelu(norm(hidden + middle(hidden)))
-        return torch.tanh(self.leave(hidden))
+        return torch.tanh(self.leave(hidden).to(seen.dtype))
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Sets the precision of the network; what it looks at stays as it is."""
+        for part in (self.enter, self.middle, self.norms, self.leave):
+            part.to(dtype)
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,14 @@ class HabitProposals:
 
     Attributes:
         habit: chooses the actions.
-        predictor: imagines where they lead.
+        predictor: imagines where they lead, packed.
         context: the past of B problems.
         goal: (B, P, D) latents of their goals, P = 1.
         alone: whether each problem is imagined alone, on a CPU.
     """
 
     habit: Habit
-    predictor: ActionPredictor
+    predictor: PackedPredictor
     context: Context
     goal: Tensor
     alone: bool = True
@@ -103,17 +109,14 @@ class HabitProposals:
         return torch.cat(rows)
 
     def _follow(self, context: Context, goal: Tensor, noise: Tensor) -> Tensor:
-        batch, count, horizon, size = noise.shape
+        batch, count, horizon, _ = noise.shape
         past = context.latents[:, :, 0]
-        cache = self.predictor.history(past, context.actions, count)
-        now = past[:, -1:].repeat_interleave(count, dim=0)  # (B N, 1, D)
-        goals = goal.repeat_interleave(count, dim=0)
-        errors = noise.reshape(batch * count, horizon, size)
+        history = self.predictor.history(past, context.actions)
+        now = past[:, -1:].expand(batch, count, -1)  # (B, N, D)
         taken = []
         for step in range(horizon):
-            wanted = self.habit(now, goals) + errors[:, step : step + 1]
-            action = wanted.clamp(-1.0, 1.0)
+            action = (self.habit(now, goal) + noise[:, :, step]).clamp(-1.0, 1.0)
             taken.append(action)
-            modulation = self.predictor.modulate(action)
-            now, cache = self.predictor.advance(now, modulation, cache)
-        return torch.cat(taken, dim=1).view(batch, count, horizon, size)
+            modulations = self.predictor.modulate(action)
+            now, history = self.predictor.advance(now, modulations, history)
+        return torch.stack(taken, dim=2)

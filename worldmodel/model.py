@@ -19,6 +19,7 @@ from worldmodel.distances import LearnedDistances
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.habit import Habit, HabitProposals
+from worldmodel.imagination import Imagination, Packed
 from worldmodel.memory import Memory
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.predictors import ActionPredictor, Compressor
@@ -33,6 +34,8 @@ class WorldModel(nn.Module):
         alone: whether, on a CPU, each problem of a batch is computed alone, so that it
             is bitwise the same in every batch. Without, a batch of twenty is three
             times as fast, and its last bits depend on who is in it.
+        precision: of the matrix products of planning; encoding and whatever is
+            differentiated are in float32.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class WorldModel(nn.Module):
         self.spec = spec
         self.history = dict(history or {})
         self.alone = True
+        self.precision = torch.float32
+        self._packed: Packed | None = None
         self.encoder = FrozenEncoder(VideoViT(spec.encoder))
         self.compressor = Compressor(spec.compressor)
         self.predictor = ActionPredictor(spec.predictor)
@@ -248,10 +253,19 @@ class WorldModel(nn.Module):
                 f"actions must be (B={wanted[0]}, N, H, A={wanted[1]}), got "
                 f"{tuple(actions.shape)}"
             )
+        return self.imagination(context)(actions)
+
+    def imagination(self, context: Context) -> Imagination:
+        """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), from one past."""
         self._check_context(context)
-        past = context.latents[:, :, 0]  # (B, T, D)
-        future = self.predictor.rollout(past, context.actions, actions)
-        return future[..., None, :]
+        return Imagination(self.predictor, self.packed().predictor, context)
+
+    def packed(self) -> Packed:
+        """What planning computes with, packed anew where weights have changed."""
+        parts = self.predictor, self.distances, self.habit, self.precision
+        if self._packed is None or not self._packed.is_of(*parts):
+            self._packed = Packed.of(*parts)
+        return self._packed
 
     def goal_cost(
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
@@ -263,13 +277,15 @@ class WorldModel(nn.Module):
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
         kind = self.spec.cost if kind is None else kind
-        return LatentGoalCost(self, context, goal, kind, self.distances, self.alone)
+        learned, fast = self.distances, self.packed().distances
+        return LatentGoalCost(self, context, goal, kind, learned, fast, self.alone)
 
     def proposals(self, context: Context, goal: Tensor) -> HabitProposals | None:
         """What the habit would do toward goals (B, P, D); None without a habit."""
-        if self.habit is None:
+        packed = self.packed()
+        if packed.habit is None:
             return None
-        return HabitProposals(self.habit, self.predictor, context, goal, self.alone)
+        return HabitProposals(packed.habit, packed.predictor, context, goal, self.alone)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoint import weights_hash
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import choose_device
-from worldmodel.costs import GoalCost
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
+from worldmodel.hardware import bf16_pays
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
@@ -89,12 +89,14 @@ def load_control(config: DictConfig) -> Control:
         raise OptionError(str(error)) from error
     model_hash = weights_hash(model)
     model.to(device)
+    model.precision = choose_precision(config.precision, device)
+    model.alone = config.alone
     return Control(
         model=model,
         mpc=mpc,
         device=device,
         model_hash=model_hash,
-        settings=_settings(config, cost),
+        settings=_settings(config, model),
         bank=_bank(path, model, device),
     )
 
@@ -107,6 +109,20 @@ def chosen_tasks(name: str) -> list[str]:
         return [find_task(name).name]
     except ValueError as error:
         raise OptionError(f"{error}; or {ALL_TASKS}") from error
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The precision called `name`; "auto" takes the faster one on the device.
+
+    Raises:
+        OptionError: planning knows no such precision.
+    """
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name == "auto":
+        return torch.bfloat16 if bf16_pays(device) else torch.float32
+    if name not in known:
+        raise OptionError(f"precision must be one of {[*known, 'auto']}, got {name!r}")
+    return known[name]
 
 
 def _mpc(config: DictConfig) -> MPC:
@@ -128,12 +144,14 @@ def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
         )
 
 
-def _settings(config: DictConfig, cost: GoalCost) -> dict[str, Any]:
+def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:
     return {
         "planner": _container(config.planner),
         "penalties": _container(config.penalties),
         **{name: config[name] for name in _MPC_OPTIONS},
-        "cost": dict(vars(cost)),
+        "cost": dict(vars(model.spec.cost)),
+        "precision": str(model.precision).removeprefix("torch."),
+        "alone": model.alone,
     }
 
 

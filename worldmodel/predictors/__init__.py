@@ -6,6 +6,7 @@ from worldmodel.predictors.action_predictor import (
     Cache,
 )
 from worldmodel.predictors.compressor import Compressor, CompressorSpec
+from worldmodel.predictors.packed import PackedPredictor, Past
 
 __all__ = [
     "ActionPredictor",
@@ -13,4 +14,6 @@ __all__ = [
     "Cache",
     "Compressor",
     "CompressorSpec",
+    "PackedPredictor",
+    "Past",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ class ActionPredictorSpec:
         width: width of the transformer.
         depth: number of blocks.
         heads: attention heads.
+        head_width: width of a head; None for width / heads.
         mlp_ratio: hidden width of the MLP over `width`.
         window: model steps that attention looks back on, itself included.
         dropout: dropout probability in training.
@@ -32,9 +34,10 @@ class ActionPredictorSpec:
     mlp_ratio: float = 2.0
     window: int = 3
     dropout: float = 0.0
+    head_width: int | None = None
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
+        if self.head_width is None and self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads={self.heads}, got {self.width}"
             )
@@ -45,6 +48,13 @@ class ActionPredictorSpec:
                 )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.head_width is not None and self.head_width < 1:
+            raise ValueError(f"head_width must be at least 1, got {self.head_width}")
+
+    @property
+    def inner(self) -> int:
+        """Width of all heads together."""
+        return self.heads * (self.head_width or self.width // self.heads)
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Cache:
         )
 
 
-class _Block(nn.Module):
+class PredictorBlock(nn.Module):
     """Attention over time and an MLP, both modulated by the action (AdaLN).
 
     Peebles & Xie 2023: the action gives a shift, a scale and a gate for each.
@@ -78,8 +88,9 @@ class _Block(nn.Module):
         width, hidden = spec.width, int(spec.width * spec.mlp_ratio)
         self.heads, self.window = spec.heads, spec.window
         self.modulation = nn.Linear(_ACTION_WIDTH, 6 * width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        inner = spec.inner
+        self.qkv = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
         self.expand = nn.Linear(width, hidden)
         self.contract = nn.Linear(hidden, width)
         self.lag_bias = nn.Parameter(torch.zeros(spec.heads, spec.window))
@@ -107,8 +118,7 @@ class _Block(nn.Module):
         return x, key[:, :, max(kept, 0) :], value[:, :, max(kept, 0) :]
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        rows, steps, width = x.shape
-        qkv = self.qkv(x).view(rows, steps, 3, self.heads, width // self.heads)
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (rows, heads, T, head width)
         return query, key, value
 
@@ -154,7 +164,7 @@ class ActionPredictor(nn.Module):
             nn.Linear(_ACTION_WIDTH, _ACTION_WIDTH),
             nn.SiLU(),
         )
-        self.blocks = nn.ModuleList(_Block(spec) for _ in range(spec.depth))
+        self.blocks = nn.ModuleList(PredictorBlock(spec) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.width)
         self.leave = nn.Linear(spec.width, spec.latent_dim)
         nn.init.zeros_(self.leave.bias)
@@ -177,11 +187,13 @@ class ActionPredictor(nn.Module):
     def modulate(self, actions: Tensor) -> list[Tensor]:
         """What actions (..., A) do to each block, (..., 6 width) per block."""
         embedded = self.action(actions)
-        modulations: list[Tensor] = []
-        for block in self.blocks:
-            assert isinstance(block, _Block)
-            modulations.append(block.modulation(embedded))
-        return modulations
+        return [block.modulation(embedded) for block in self.stack()]
+
+    def stack(self) -> list[PredictorBlock]:
+        """The blocks, in order."""
+        blocks = list(self.blocks)
+        assert all(isinstance(block, PredictorBlock) for block in blocks)
+        return cast(list[PredictorBlock], blocks)
 
     def advance(
         self, latents: Tensor, modulations: list[Tensor], cache: Cache | None
@@ -199,7 +211,7 @@ class ActionPredictor(nn.Module):
         x = self.enter(latents)
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self.stack()):
             past = (None, None)
             if cache is not None:
                 past = (cache.keys[index], cache.values[index])
