@@ -14,8 +14,10 @@ def predictor(**spec) -> ActionPredictor:
         torch.manual_seed(0)
         made = ActionPredictor(ActionPredictorSpec(D, A, **settings))
         for name, weight in made.named_parameters():
-            if name.endswith("lag_bias") or name.startswith("leave"):
+            if name.endswith("lag_bias"):
                 torch.nn.init.normal_(weight)
+            if name.startswith("leave"):
+                torch.nn.init.normal_(weight, std=0.2)
             if name.startswith("norm"):
                 torch.nn.init.uniform_(weight, 0.5, 1.5)
     return made.requires_grad_(False).eval()
