@@ -32,7 +32,7 @@ from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import run
 from worldmodel.evaluation.statistics import wilson_interval
 from worldmodel.habit import Habit, HabitProposals
-from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
+from worldmodel.predictors import ActionPredictor, ActionPredictorSpec, PackedPredictor
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.habit import HabitRecipe, train_habit
 from worldmodel.training.latents import LatentEpisodes
@@ -121,7 +121,8 @@ class PerfectLatents:
         """What the habit would do from true states (B, n) to goals (B, n)."""
         now, goal = self._seen(states)[:, None, None], self._seen(goals)[:, None]
         context = Context(now, now.new_zeros(len(now), 0, len(ACTION_NAMES)))
-        return HabitProposals(self.habit, self.predictor, context, goal)
+        packed = PackedPredictor(self.predictor, torch.float32)
+        return HabitProposals(self.habit, packed, context, goal)
 
     def _seen(self, states: np.ndarray) -> Tensor:
         latents = latents_of(states)

@@ -280,8 +280,9 @@ class LatentGoalCost:
 
     def _cost(self, problems: _Problems, actions: Tensor) -> Tensor:
         future = problems.imagine(actions)  # (B, N, H, P, D)
-        exact = self.fast is None or asks_for_gradient(actions)
-        learned = self.learned if exact else self.fast
+        learned = self.fast or self.learned
+        if asks_for_gradient(actions):
+            learned = self.learned
         cost = self.kind.weighed(future, problems.goals, learned, problems.moves)
         return cost + self.kind.effort * actions.square().mean((-2, -1))
 

@@ -23,7 +23,8 @@ def _settings(node):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda p: p.stem)
 def test_a_config_builds_its_planner_and_names_every_setting(path):
     config = OmegaConf.load(path)
-    config = config.get("planner", config)  # published ones say more than the planner
+    if "planner" in config:  # published ones say more than the planner
+        config = config.planner
     planner = instantiate(config)
     written = OmegaConf.to_container(config)
     assert isinstance(written, dict)

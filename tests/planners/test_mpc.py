@@ -229,7 +229,7 @@ def test_a_search_begins_with_what_is_proposed_and_its_variations():
 @pytest.mark.parametrize("name", ["proposals", "proposal_std"])
 def test_proposals_must_not_be_negative(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 0.*-1"):
-        MPC(CEM(), 4, **{name: -1})
+        replace(MPC(CEM(), 4), **{name: -1})
 
 
 def test_held_actions_are_searched_for_once_and_executed_as_often():
@@ -251,6 +251,7 @@ def test_held_actions_are_searched_for_once_and_executed_as_often():
     assert actions[0, :, 0].tolist() == pytest.approx([0.1, 0.1])
     assert state.control_step == 2
     assert state.guess.mean[0, :, 0].tolist() == pytest.approx([0.2, 0.3, 0.0])
+    assert state.last is not None
     assert torch.equal(state.last, actions[:, -1])
     assert mpc.every_step(plan.actions).shape == (2, 6, 3)
 

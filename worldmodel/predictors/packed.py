@@ -45,7 +45,8 @@ class PackedPredictor:
         self._enter = _linear(predictor.enter, dtype)
         self._embed = predictor.action
         self._blocks = [_PackedBlock(block, dtype) for block in predictor.stack()]
-        self._norm = [p.to(dtype) for p in (predictor.norm.weight, predictor.norm.bias)]
+        norm = predictor.norm
+        self._norm = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
         self._leave = _linear(predictor.leave, dtype)
 
     def modulate(self, actions: Tensor) -> list[Modulation]:
