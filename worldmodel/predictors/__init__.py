@@ -6,7 +6,9 @@ from worldmodel.predictors.action_predictor import (
     Cache,
 )
 from worldmodel.predictors.compressor import Compressor, CompressorSpec
+from worldmodel.predictors.lewm import LeWMPredictor, LeWMSpec
 from worldmodel.predictors.packed import PackedPredictor, Past
+from worldmodel.predictors.packed_lewm import PackedLeWM
 
 __all__ = [
     "ActionPredictor",
@@ -14,6 +16,9 @@ __all__ = [
     "Cache",
     "Compressor",
     "CompressorSpec",
+    "LeWMPredictor",
+    "LeWMSpec",
+    "PackedLeWM",
     "PackedPredictor",
     "Past",
 ]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.predictors.action_predictor import ActionPredictor, PredictorBlock
+from worldmodel.predictors.packing import affine, few_step_attention, folded
 
 Modulation = tuple[Tensor, ...]
 """Shift, scale, gate of attention and of the MLP, (B, N, width) each; the last two of
@@ -42,12 +43,10 @@ class PackedPredictor:
 
     def __init__(self, predictor: ActionPredictor, dtype: torch.dtype) -> None:
         self.spec, self.dtype = predictor.spec, dtype
-        self._enter = _linear(predictor.enter, dtype)
+        self._enter = affine(predictor.enter).to(dtype)
         self._embed = predictor.action
         self._blocks = [_PackedBlock(block, dtype) for block in predictor.stack()]
-        norm = predictor.norm
-        self._norm = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
-        self._leave = _linear(predictor.leave, dtype)
+        self._leave = folded(predictor.norm, predictor.leave).to(dtype)
 
     def modulate(self, actions: Tensor) -> list[Modulation]:
         """What actions (..., A) do to each block."""
@@ -58,15 +57,14 @@ class PackedPredictor:
         self, latents: Tensor, modulations: list[Modulation], past: Past
     ) -> tuple[Tensor, Past]:
         """Latents (B, N, D) and what the action does -> the next ones, and the past."""
-        x = F.linear(latents.to(self.dtype), *self._enter)
+        x = self._enter(latents.to(self.dtype))
         seen = []
         for block, modulation, steps in zip(
             self._blocks, modulations, past.blocks, strict=True
         ):
             x, steps = block.advance(x, modulation, steps)
             seen.append(steps)
-        x = F.layer_norm(x, x.shape[-1:], *self._norm)
-        change = F.linear(x, *self._leave)
+        change = self._leave(F.layer_norm(x, x.shape[-1:]))
         return latents + change, Past(tuple(seen))
 
     def history(self, latents: Tensor, past_actions: Tensor) -> Past:
@@ -112,20 +110,23 @@ class PackedPredictor:
 class _PackedBlock:
     def __init__(self, block: PredictorBlock, dtype: torch.dtype) -> None:
         self.heads, self.window = block.heads, block.window
-        self._modulation = _modulation(block, dtype)
-        weight, bias = block.qkv.weight.clone(), block.qkv.bias.clone()
-        inner = len(bias) // 3
-        scale = (inner // self.heads) ** -0.5
-        weight[:inner] *= scale  # the queries'
-        bias[:inner] *= scale
-        self._qkv = weight.to(dtype), bias.to(dtype)
-        self._out = _linear(block.out, dtype)
-        self._expand = _linear(block.expand, dtype)
-        self._contract = _linear(block.contract, dtype)
-        self._lag_bias = block.lag_bias.T.to(dtype)  # (window, heads)
+        modulation = affine(block.modulation)
+        for index in (1, 2, 4, 5):  # scales and gates count from 1
+            modulation.bias.chunk(6)[index].add_(1.0)
+        self._modulation = modulation.to(dtype)
+        qkv = affine(block.qkv)
+        inner = len(qkv.bias) // 3
+        for part in (qkv.weight, qkv.bias):  # the queries' scale
+            part[:inner] *= (inner // self.heads) ** -0.5
+        self._qkv = qkv.to(dtype)
+        self._out = affine(block.out).to(dtype)
+        self._expand = affine(block.expand).to(dtype)
+        self._contract = affine(block.contract).to(dtype)
+        biases = block.lag_bias.detach().to(dtype)  # (heads, window), newest first
+        self._biases = biases.flip(1).unbind(dim=1)
 
     def modulate(self, embedded: Tensor) -> Modulation:
-        return F.linear(embedded, *self._modulation).chunk(6, dim=-1)
+        return self._modulation(embedded).chunk(6, dim=-1)
 
     def advance(
         self,
@@ -134,47 +135,17 @@ class _PackedBlock:
         steps: tuple[tuple[Tensor, Tensor], ...],
     ) -> tuple[Tensor, tuple[tuple[Tensor, Tensor], ...]]:
         shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = modulation
-        qkv = F.linear(_normed(x, shift, scale), *self._qkv)
+        qkv = self._qkv(_normed(x, shift, scale))
         qkv = qkv.unflatten(-1, (3, self.heads, -1))  # (B, N, 3, heads, head width)
         query, key, value = qkv.unbind(dim=-3)
         steps = (*steps, (key, value))[-self.window :]
-        mixed = self._attend(query, steps).flatten(-2)
-        x = torch.addcmul(x, gate, F.linear(mixed, *self._out))
-        hidden = F.linear(_normed(x, shift_mlp, scale_mlp), *self._expand)
-        hidden = F.linear(F.gelu(hidden), *self._contract)
-        return torch.addcmul(x, gate_mlp, hidden), steps[-(self.window - 1) :]
-
-    def _attend(
-        self, query: Tensor, steps: tuple[tuple[Tensor, Tensor], ...]
-    ) -> Tensor:
-        """A few sums are faster than many tiny matrix products."""
-        if len(steps) == 1:
-            return steps[0][1].expand_as(query)
-        lags = range(len(steps) - 1, -1, -1)
-        scores = [
-            (query * key).sum(dim=-1) + self._lag_bias[lag]  # (B, N, heads)
-            for lag, (key, _) in zip(lags, steps, strict=True)
-        ]
-        shares = torch.stack(scores).softmax(dim=0)[..., None]  # (T, B, N, heads, 1)
-        mixed = shares[0] * steps[0][1]
-        for share, (_, value) in zip(shares[1:], steps[1:], strict=True):
-            mixed = torch.addcmul(mixed, share, value)
-        return mixed
+        biases = self._biases[-len(steps) :]
+        mixed = few_step_attention(query, steps, biases)
+        x = torch.addcmul(x, gate, self._out(mixed.flatten(-2)))
+        hidden = F.gelu(self._expand(_normed(x, shift_mlp, scale_mlp)))
+        x = torch.addcmul(x, gate_mlp, self._contract(hidden))
+        return x, steps[1:] if len(steps) == self.window else steps
 
 
 def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), scale)
-
-
-def _linear(layer: torch.nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
-
-
-def _modulation(block: PredictorBlock, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The modulation's weights, scales and gates counting from 1."""
-    layer = block.modulation
-    weight, bias = layer.weight.detach(), layer.bias.detach().clone()
-    parts = bias.chunk(6)
-    for index in (1, 2, 4, 5):
-        parts[index].add_(1.0)
-    return weight.to(dtype), bias.to(dtype)
