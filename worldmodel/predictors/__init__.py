@@ -9,6 +9,7 @@ from worldmodel.predictors.compressor import Compressor, CompressorSpec
 from worldmodel.predictors.lewm import LeWMPredictor, LeWMSpec
 from worldmodel.predictors.packed import PackedPredictor, Past
 from worldmodel.predictors.packed_lewm import PackedLeWM
+from worldmodel.predictors.token_predictor import TokenPredictor, TokenPredictorSpec
 
 __all__ = [
     "ActionPredictor",
@@ -21,4 +22,6 @@ __all__ = [
     "PackedLeWM",
     "PackedPredictor",
     "Past",
+    "TokenPredictor",
+    "TokenPredictorSpec",
 ]
