@@ -1,0 +1,255 @@
+"""Success against milliseconds: every planner on the same pushes, at several sizes.
+
+    python -m benchmarks.budgets success --out runs/budgets --workers 2
+    python -m benchmarks.budgets time --out runs/budgets
+    python -m benchmarks.budgets report --out runs/budgets
+
+`success` evaluates each planner at each size on the same validation problems, one
+process a core, problems side by side (`alone=false`); a point that is there already is
+left alone, so a killed run goes on where it stopped. `time` measures milliseconds per
+action at one problem, one point after the other; leave the machine alone meanwhile.
+`report` writes a table, a plot and one JSON of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worldmodel.evaluation.results import Row, load_results
+from worldmodel.evaluation.statistics import mcnemar, wilson_interval
+
+N = 100
+NOISE = ("std=0.15", "correlation=0.5")
+NORMAL = ("std=0.15",)
+DEFAULT = "CEM 3 x 64"  # what the others are paired with
+
+
+@dataclass(frozen=True)
+class Point:
+    """A planner at one size.
+
+    Attributes:
+        planner: name of its config.
+        label: name in the table and the plot.
+        size: how much it searches.
+        options: overrides of the planner's config.
+    """
+
+    planner: str
+    label: str
+    size: str
+    options: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Gives its name, also that of its folder."""
+        return f"{self.label} {self.size}"
+
+    def overrides(self) -> list[str]:
+        """Gives what `worldmodel evaluate` takes."""
+        return [f"planner={self.planner}", *(f"planner.{o}" for o in self.options)]
+
+
+def points() -> list[Point]:
+    """Gives all points, the ordinary sizes first."""
+    found = []
+    for iterations, samples in ((3, 64), (2, 32), (1, 32), (6, 128), (6, 512)):
+        found += searches(iterations, samples)
+    found += [shooting(6 * 2048), *searches(6, 2048)[:2]]
+    return found
+
+
+def searches(iterations: int, samples: int) -> list[Point]:
+    """Gives each planner with about so many evaluations a plan."""
+    size = f"{iterations} x {samples}"
+    both = (f"iterations={iterations}", f"samples={samples}")
+    elites = f"elites={max(4, samples // 8)}"
+    wide = f"elites={samples // 4}"
+    starts = 20
+    steps = max(1, round(iterations * samples / starts / 3))  # one costs about three
+    return [
+        Point("mppi", "MPPI", size, (*both, wide, *NOISE)),
+        Point("cem", "CEM", size, (*both, elites, *NOISE)),
+        shooting(iterations * samples),
+        Point("icem", "iCEM", size, (*both, elites, *NORMAL)),
+        Point("cmaes", "CMA-ES", size, (*both, *NORMAL)),
+        Point(
+            "gradient",
+            "Gradient",
+            f"{steps} x {starts}",
+            (f"iterations={steps}", f"starts={starts}", "rate=0.05", *NOISE),
+        ),
+        Point(
+            "refine",
+            "Refine",
+            f"{size}, half of it Gradient",
+            (
+                f"first.iterations={iterations}",
+                f"first.samples={max(24, samples // 2)}",
+                f"first.elites={max(4, samples // 16)}",
+                f"then.iterations={max(1, iterations * samples // 24)}",
+            ),
+        ),
+    ]
+
+
+def shooting(samples: int) -> Point:
+    """Gives random shooting with so many candidates."""
+    return Point(
+        "random_shooting",
+        "Random shooting",
+        f"1 x {samples}",
+        (f"samples={samples}", *NOISE),
+    )
+
+
+def main() -> None:
+    """Evaluates, measures or reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("success", "time", "report"))
+    parser.add_argument("--out", type=Path, default=Path("runs/budgets"))
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    if options.what == "success":
+        with ThreadPoolExecutor(options.workers) as pool:
+            list(pool.map(lambda one: succeed(one, options.out), points()))
+    elif options.what == "time":
+        for point in points():
+            measure(point, options.out)
+    else:
+        report(options.out)
+
+
+def succeed(point: Point, out: Path) -> None:
+    """Evaluates a point on one core, unless it has been."""
+    extra = [f"n={N}", "group=25", "timing=0", "alone=false"]
+    evaluate(point, out / "success" / point.name, extra, threads=1)
+
+
+def measure(point: Point, out: Path) -> None:
+    """Measures a point's milliseconds, unless they have been and it was evaluated."""
+    if (out / "success" / point.name / "results.json").exists():
+        evaluate(point, out / "time" / point.name, ["n=1", "timing=1"], threads=None)
+
+
+def evaluate(point: Point, out: Path, extra: list[str], threads: int | None) -> None:
+    """Runs `worldmodel evaluate` on validation pushes."""
+    if (out / "results.json").exists():
+        return
+    command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
+    command += ["task=push", "split=validation", *point.overrides(), *extra]
+    environment = dict(os.environ)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    done = subprocess.run(
+        [*command, f"out={out}"], env=environment, capture_output=True, text=True
+    )
+    print(
+        point.name, "done" if done.returncode == 0 else done.stderr[-500:], flush=True
+    )
+
+
+def report(out: Path) -> None:
+    """Writes budgets.json, budgets.md and budgets.png, and prints the table."""
+    rows = {point: _method(out / "success" / point.name) for point in points()}
+    known = {point: row for point, row in rows.items() if row is not None}
+    base = next((row for p, row in known.items() if p.name == DEFAULT), None)
+    records = [record(point, row, base, out) for point, row in known.items()]
+    (out / "budgets.json").write_text(json.dumps(records, indent=1) + "\n")
+    table = "\n".join([HEAD, *(line(one) for one in records)]) + "\n"
+    (out / "budgets.md").write_text(table)
+    plot(records, out / "budgets.png")
+    print(table)
+
+
+HEAD = """\
+| planner | size | ms p50 | success | 95% | gained / lost | p |
+|---|---|---|---|---|---|---|"""
+
+
+def record(point: Point, row: Row, base: Row | None, out: Path) -> dict[str, Any]:
+    """Gives what is known of a point, paired with the default."""
+    solved = [episode.success for episode in row.episodes]
+    low, high = wilson_interval(sum(solved), len(solved))
+    timed = _method(out / "time" / point.name)
+    timing = None if timed is None else timed.timing
+    found: dict[str, Any] = {
+        "planner": point.label,
+        "size": point.size,
+        "success": sum(solved) / len(solved),
+        "low": low,
+        "high": high,
+        "n": len(solved),
+        "ms_p50": None if timing is None else timing.p50_ms,
+        "fp32_gflops": None if timing is None else timing.matmul.fp32_gflops,
+    }
+    if base is not None:
+        pair = mcnemar(solved, [episode.success for episode in base.episodes])
+        found["gained"], found["lost"] = pair.only_first, pair.only_second
+        found["p"] = pair.p_value
+    return found
+
+
+def line(one: dict[str, Any]) -> str:
+    """Gives a row of the table."""
+    ms = "–" if one["ms_p50"] is None else f"{one['ms_p50']:.0f}"
+    pair = (
+        f"{one['gained']} / {one['lost']} | {one['p']:.2g}" if "p" in one else "– | –"
+    )
+    return (
+        f"| {one['planner']} | {one['size']} | {ms} | {100 * one['success']:.0f}% | "
+        f"{100 * one['low']:.0f} to {100 * one['high']:.0f} | {pair} |"
+    )
+
+
+def plot(records: list[dict[str, Any]], path: Path) -> None:
+    """Draws success over milliseconds, one line for each planner."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for place, label in enumerate(dict.fromkeys(one["planner"] for one in records)):
+        own = [o for o in records if o["planner"] == label and o["ms_p50"]]
+        own.sort(key=lambda one: one["ms_p50"])
+        ms = [one["ms_p50"] * 1.015**place for one in own]  # so that bars stand apart
+        rate = [100 * one["success"] for one in own]
+        below = [100 * (one["success"] - one["low"]) for one in own]
+        above = [100 * (one["high"] - one["success"]) for one in own]
+        axes.errorbar(
+            ms,
+            rate,
+            [below, above],
+            label=label,
+            marker="o",
+            ms=4,
+            lw=1.2,
+            elinewidth=0.6,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("milliseconds per action, p50, one problem")
+    axes.set_ylabel(f"pushes solved of {N} [%], 95% interval")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+
+
+def _method(folder: Path) -> Row | None:
+    path = folder / "results.json"
+    if not path.exists():
+        return None
+    return next(row for row in load_results(path).rows if row.method.kind == "method")
+
+
+if __name__ == "__main__":
+    main()
