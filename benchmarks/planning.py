@@ -126,7 +126,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 HEAD = """\
-| model | B | N (published) | ms / iteration | a plan | GFLOP | GFLOP/s | of peak | MiB |
+| model | B | N (all) | ms / iteration | a plan | GFLOP | GFLOP/s | of peak | MiB |
 |---|---|---|---|---|---|---|---|---|"""
 
 
