@@ -90,7 +90,7 @@ def searches(iterations: int, samples: int) -> list[Point]:
         Point(
             "refine",
             "Refine",
-            f"{size}, half of it Gradient",
+            f"{size} and Gradient",
             (
                 f"first.iterations={iterations}",
                 f"first.samples={max(24, samples // 2)}",

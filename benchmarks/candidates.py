@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from envs.problems import make_start_and_goal
+from envs.rollouts import SimulatorThreads
 from envs.simulation import ACTION_NAMES
 from envs.tabletop import TabletopEnv
 from worldmodel.costs import single_costs
@@ -29,7 +30,6 @@ from worldmodel.evaluation.gates import CandidateRanking, candidate_ranking
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.shaped_cost import task_shape
 from worldmodel.evaluation.simulator_cost import ShapedCost
-from worldmodel.evaluation.simulator_pool import SimulatorPool
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
@@ -107,10 +107,10 @@ def true_costs(
     env: TabletopEnv, moment: Moment, candidates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shaped costs (N,), and rendered futures uint8 (N, H, height, width, 3)."""
-    pool = SimulatorPool()
+    simulator = SimulatorThreads()
     states, goals = moment.state[None], moment.goal[None]
-    futures = pool.rollout(states, candidates[None].astype(np.float64))
-    costs = ShapedCost(pool, task_shape(env.task.name)).of_futures(futures, goals)
+    futures = simulator.rollout(states, candidates[None].astype(np.float64))
+    costs = ShapedCost(simulator, task_shape(env.task.name)).of_futures(futures, goals)
     images = [env.render_goal(state) for state in futures.reshape(-1, states.shape[1])]
     frames = np.stack(images).reshape(*futures.shape[1:3], *images[0].shape)
     return costs[0], frames

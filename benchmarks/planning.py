@@ -264,7 +264,8 @@ def fit(values: list[int], ms: list[float]) -> dict[str, float]:
     """Gives the line through the measurements and how well it fits."""
     slope, intercept = np.polyfit(values, ms, 1)
     line_of = slope * np.asarray(values) + intercept
-    rest = np.sum((np.asarray(ms) - line_of) ** 2) / np.sum((ms - np.mean(ms)) ** 2)
+    took = np.asarray(ms)
+    rest = np.sum((took - line_of) ** 2) / np.sum((took - took.mean()) ** 2)
     return {"slope": float(slope), "intercept": float(intercept), "r2": float(1 - rest)}
 
 

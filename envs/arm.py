@@ -17,7 +17,7 @@ POSE_LOW = np.array([0.33, -0.27, 0.008, -math.pi / 2])
 POSE_HIGH = np.array([0.69, 0.27, 0.30, math.pi / 2])
 
 _IK_STEPS = 6
-_POSTURE_COST = 1e-3
+POSTURE_COST = 1e-3
 _ARM_JOINTS = 7
 
 
@@ -33,7 +33,7 @@ class ArmIK:
         self._model = mujoco.MjModel.from_xml_string(arm_xml())
         self._configuration = mink.Configuration(self._model)
         self._frame = mink.FrameTask("gripper", "site", 1.0, 1.0, lm_damping=1e-6)
-        self._posture = mink.PostureTask(self._model, cost=_POSTURE_COST)
+        self._posture = mink.PostureTask(self._model, cost=POSTURE_COST)
         self._limits = [mink.ConfigurationLimit(self._model)]
 
     def solve(self, pose: np.ndarray) -> np.ndarray:

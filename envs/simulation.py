@@ -19,13 +19,13 @@ PROPRIO_SIZE = 20
 
 # The joint targets move for the first part of a control step and then rest, so
 # that the arm has arrived when the next frame is taken.
-_SEGMENTS = 10
+SEGMENTS = 10
 _MOVING_SEGMENTS = 7
-_SUBSTEPS = round(1 / (CONTROL_RATE_HZ * TIMESTEP_S * _SEGMENTS))
-_STATE_SIGNATURE = mujoco.mjtState.mjSTATE_INTEGRATION
+SUBSTEPS = round(1 / (CONTROL_RATE_HZ * TIMESTEP_S * SEGMENTS))
+STATE_SIGNATURE = mujoco.mjtState.mjSTATE_INTEGRATION
 _ARM_JOINTS = 7
-_ARM = slice(0, _ARM_JOINTS)
-_FINGERS = slice(_ARM_JOINTS, _ARM_JOINTS + 2)
+ARM = slice(0, _ARM_JOINTS)
+FINGERS = slice(_ARM_JOINTS, _ARM_JOINTS + 2)
 _CUBE = slice(_ARM_JOINTS + 2, _ARM_JOINTS + 9)
 
 # action_spec as plain JSON: what one action dimension means.
@@ -75,7 +75,7 @@ class Simulation:
         self.model = mujoco.MjModel.from_xml_string(scene_xml())
         self.data = mujoco.MjData(self.model)
         self._ik = ArmIK()
-        self._integration_size = mujoco.mj_stateSize(self.model, _STATE_SIGNATURE)
+        self._integration_size = mujoco.mj_stateSize(self.model, STATE_SIGNATURE)
         self.command = np.array([0.5, 0.0, 0.15, 0.0])
         self.closed = False
         self.steps = 0
@@ -88,7 +88,7 @@ class Simulation:
     def get_state(self) -> np.ndarray:
         """The state as a flat float64 vector (state_size,)."""
         integration = np.empty(self._integration_size)
-        mujoco.mj_getState(self.model, self.data, integration, _STATE_SIGNATURE)
+        mujoco.mj_getState(self.model, self.data, integration, STATE_SIGNATURE)
         return np.concatenate(
             [integration, self.command, [float(self.closed), float(self.steps)]]
         )
@@ -109,7 +109,7 @@ class Simulation:
             index = int(np.flatnonzero(~np.isfinite(state))[0])
             raise ValueError(f"state must be finite, got {state[index]} at {index}")
         integration = state[: self._integration_size]
-        mujoco.mj_setState(self.model, self.data, integration, _STATE_SIGNATURE)
+        mujoco.mj_setState(self.model, self.data, integration, STATE_SIGNATURE)
         self.command = state[self._integration_size : -2].copy()
         self.closed = bool(state[-2])
         self.steps = int(state[-1])
@@ -133,8 +133,8 @@ class Simulation:
         self.command = np.clip(pose, POSE_LOW, POSE_HIGH)
         self.closed = closed
         self.steps = 0
-        self.data.qpos[_ARM] = self._ik.solve(self.command)
-        self.data.qpos[_FINGERS] = self._finger_target()
+        self.data.qpos[ARM] = self._ik.solve(self.command)
+        self.data.qpos[FINGERS] = self._finger_target()
         half = cube_yaw / 2
         self.data.qpos[_CUBE] = [
             *cube_xy,
@@ -144,9 +144,9 @@ class Simulation:
             0.0,
             math.sin(half),
         ]
-        self.data.ctrl[_ARM] = self.data.qpos[_ARM]
-        self.data.ctrl[_FINGERS] = self._finger_target()
-        mujoco.mj_step(self.model, self.data, _SUBSTEPS * _SEGMENTS)
+        self.data.ctrl[ARM] = self.data.qpos[ARM]
+        self.data.ctrl[FINGERS] = self._finger_target()
+        mujoco.mj_step(self.model, self.data, SUBSTEPS * SEGMENTS)
 
     def step(self, action: np.ndarray) -> None:
         """Advances by one control step (0.2 s).
@@ -159,12 +159,12 @@ class Simulation:
         self.command = np.clip(self.command + move, POSE_LOW, POSE_HIGH)
         if abs(action[4]) > GRIPPER_DEAD_BAND:
             self.closed = bool(action[4] > 0)
-        start = self.data.ctrl[_ARM].copy()
+        start = self.data.ctrl[ARM].copy()
         change = self._ik.solve(self.command) - start
-        self.data.ctrl[_FINGERS] = self._finger_target()
-        for segment in range(_SEGMENTS):
-            self.data.ctrl[_ARM] = start + _ramp(segment) * change
-            mujoco.mj_step(self.model, self.data, _SUBSTEPS)
+        self.data.ctrl[FINGERS] = self._finger_target()
+        for segment in range(SEGMENTS):
+            self.data.ctrl[ARM] = start + ramp(segment) * change
+            mujoco.mj_step(self.model, self.data, SUBSTEPS)
         self.steps += 1
 
     def quantities(self) -> Quantities:
@@ -177,7 +177,7 @@ class Simulation:
         return Quantities(
             gripper_pos_world=site.xpos.copy(),
             gripper_yaw=math.atan2(rotation[1, 0], rotation[0, 0]),
-            gripper_opening=float(data.qpos[_FINGERS].sum()),
+            gripper_opening=float(data.qpos[FINGERS].sum()),
             cube_pos_world=cube.xpos.copy(),
             cube_quat=cube.xquat.copy(),
             cube_yaw=math.atan2(cube_rotation[1, 0], cube_rotation[0, 0]),
@@ -192,14 +192,19 @@ class Simulation:
         now = self.quantities()
         yaw = (math.sin(now.gripper_yaw), math.cos(now.gripper_yaw))
         parts = [now.gripper_pos_world, yaw, [now.gripper_opening]]
-        joints = [self.data.qpos[_ARM], self.data.qvel[_ARM]]
+        joints = [self.data.qpos[ARM], self.data.qvel[ARM]]
         return np.concatenate(parts + joints).astype(np.float32)
 
     def _finger_target(self) -> float:
         return 0.0 if self.closed else FINGER_TRAVEL_M
 
+    @property
+    def integration_size(self) -> int:
+        """Length of the part of the state vector that is MuJoCo's."""
+        return self._integration_size
 
-def _ramp(segment: int) -> float:
+
+def ramp(segment: int) -> float:
     """Share of the motion commanded in one segment: a smooth step, then rest."""
     x = min(1.0, (segment + 1) / _MOVING_SEGMENTS)
     return x * x * (3 - 2 * x)

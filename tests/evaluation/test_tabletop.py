@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from envs.rollouts import SimulatorThreads
 from envs.simulation import Simulation
 from envs.tabletop import TabletopEnv
 from envs.tasks import TASKS
@@ -25,7 +26,6 @@ from worldmodel.evaluation.problems import (
 from worldmodel.evaluation.runner import run
 from worldmodel.evaluation.shaped_cost import SHAPES, task_shape
 from worldmodel.evaluation.simulator_cost import RenderedLatentCost, ShapedCost
-from worldmodel.evaluation.simulator_pool import SimulatorPool, simulator_pool
 
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
@@ -97,28 +97,11 @@ def test_every_task_has_a_shaped_cost_that_is_lower_at_the_goal(env, problems):
         assert shape(then, then) < 0.03 < shape(now, then)
 
 
-def test_a_rollout_in_the_pool_is_what_the_env_does(env, problems):
-    actions = np.random.default_rng(0).uniform(-1, 1, (1, 2, 3, 5))
-    futures = SimulatorPool().rollout(problems.states[:1], actions)
-    env.set_state(problems.states[0])
-    env.set_goal(problems.goals[0])
-    for step, action in enumerate(actions[0, 1]):
-        env.step(action)
-        np.testing.assert_array_equal(futures[0, 1, step], env.get_state())
-
-
-def test_worker_processes_give_what_one_process_gives(state):
-    actions = np.random.default_rng(0).uniform(-1, 1, (1, 3, 2, 5))
-    with simulator_pool(workers=2) as pool:
-        shared = pool.rollout(state[None], actions)
-    np.testing.assert_array_equal(shared, SimulatorPool().rollout(state[None], actions))
-
-
 def test_planning_on_the_true_cost_comes_nearer_to_the_goal():
     env = make_env("Reach", height=32, width=32)
     made = collect_problems(task_problems(env, "validation", 1), "validation", "any")
     mpc = MPC(RandomShooting(samples=16), horizon=2, execute=2)
-    cost = ShapedCost(SimulatorPool(), task_shape("reach"))
+    cost = ShapedCost(SimulatorThreads(), task_shape("reach"))
     policy = SimulatorPolicy(mpc, cost.cost, action_size=5)
     (episode,) = run(made, made.protocol("ceiling", 8), policy, env)
     env.close()
@@ -139,7 +122,7 @@ def test_the_latent_cost_on_rendered_futures_sees_the_last_frames(state):
         assert began.shape == goal.shape == (1, 1, 1)
         return (latents - goal[:, None, None]).abs().sum(dim=(2, 3, 4))
 
-    source = RenderedLatentCost(SimulatorPool(), render, encode, distance, last=2)
+    source = RenderedLatentCost(SimulatorThreads(), render, encode, distance, last=2)
     cost = source.cost(state[None], state[None], goal, state[None])
     # After steps 3 and 4 of a horizon of 4 the gaps from 7 are 4 and 3.
     assert cost(torch.zeros(1, 3, 4, 5)).tolist() == [[7.0, 7.0, 7.0]]

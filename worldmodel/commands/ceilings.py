@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from envs.rollouts import SimulatorThreads
 from envs.tabletop import TabletopEnv
 from planners.mpc import MPC
 from worldmodel.commands.bench import Job
@@ -20,7 +19,6 @@ from worldmodel.evaluation.privileged import SimulatorPolicy
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.shaped_cost import task_shape
 from worldmodel.evaluation.simulator_cost import RenderedLatentCost, ShapedCost
-from worldmodel.evaluation.simulator_pool import SimulatorPool, simulator_pool
 
 MOST_PROBLEMS = 50
 SHAPED = "simulator, shaped cost"
@@ -39,21 +37,18 @@ def check_ceilings(config: DictConfig) -> None:
     instantiate(config.latent_ceiling)
 
 
-@contextmanager
-def ceiling_jobs(
-    config: DictConfig, control: Control, env: TabletopEnv
-) -> Iterator[list[Job]]:
-    """Gives the jobs of both ceilings, while their worker processes live."""
-    with simulator_pool(config.workers) as pool:
-        yield [
-            _shaped(config.shaped_ceiling, pool, env),
-            _latent(config.latent_ceiling, pool, env, control),
-        ]
+def ceiling_jobs(config: DictConfig, control: Control, env: TabletopEnv) -> list[Job]:
+    """Gives the jobs of both ceilings."""
+    simulator = SimulatorThreads(config.workers)
+    return [
+        _shaped(config.shaped_ceiling, simulator, env),
+        _latent(config.latent_ceiling, simulator, env, control),
+    ]
 
 
-def _shaped(node: DictConfig, pool: SimulatorPool, env: TabletopEnv) -> Job:
+def _shaped(node: DictConfig, simulator: SimulatorThreads, env: TabletopEnv) -> Job:
     mpc: MPC = instantiate(node)
-    cost = ShapedCost(pool, task_shape(env.task.name))
+    cost = ShapedCost(simulator, task_shape(env.task.name))
 
     def policy() -> SimulatorPolicy:
         return SimulatorPolicy(mpc, cost.cost, _action_size(env))
@@ -62,7 +57,7 @@ def _shaped(node: DictConfig, pool: SimulatorPool, env: TabletopEnv) -> Job:
 
 
 def _latent(
-    node: DictConfig, pool: SimulatorPool, env: TabletopEnv, control: Control
+    node: DictConfig, simulator: SimulatorThreads, env: TabletopEnv, control: Control
 ) -> Job:
     mpc: MPC = instantiate(node)
     model = control.model
@@ -84,7 +79,7 @@ def _latent(
 
     def policy() -> SimulatorPolicy:
         cost = RenderedLatentCost(
-            pool, env.render_goal, encode, distance, model.tubelet
+            simulator, env.render_goal, encode, distance, model.tubelet
         )
         return SimulatorPolicy(mpc, cost.cost, _action_size(env))
 

@@ -107,8 +107,8 @@ def _task_rows(
     if config.ceilings:
         head = bench.head(config.ceilings)
         rows += [head.part(CEILING, floor), head.part(CEILING, method)]
-        with ceiling_jobs(config, control, bench.env) as jobs:
-            rows += [head.row(CEILING, job) for job in jobs]
+        jobs = ceiling_jobs(config, control, bench.env)
+        rows += [head.row(CEILING, job) for job in jobs]
     return rows
 
 

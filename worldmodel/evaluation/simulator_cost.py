@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envs.rollouts import SimulatorThreads
 from envs.simulation import Quantities, Simulation
 from planners.contract import CostFn
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.shaped_cost import Shape
-from worldmodel.evaluation.simulator_pool import SimulatorPool
 
 Render = Callable[[np.ndarray], np.ndarray]
 """The image uint8 (height, width, 3) of a state (n,)."""
@@ -32,11 +32,11 @@ class ShapedCost:
     last step [m].
 
     Attributes:
-        pool: Simulates.
+        simulator: Simulates.
         shape: Shaped distance of one moment from the goal.
     """
 
-    pool: SimulatorPool
+    simulator: SimulatorThreads
     shape: Shape
     _simulation: Simulation = field(default_factory=Simulation, repr=False)
 
@@ -51,7 +51,7 @@ class ShapedCost:
         del goal_images, starts
 
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.pool.rollout(states, actions.double().cpu().numpy())
+            futures = self.simulator.rollout(states, actions.double().cpu().numpy())
             return torch.from_numpy(self.of_futures(futures, goals)).to(actions)
 
         return evaluate
@@ -77,7 +77,7 @@ class RenderedLatentCost:
     What is lost against `ShapedCost` is lost by the representation, not by imagination.
 
     Attributes:
-        pool: Simulates.
+        simulator: Simulates.
         render: Renders a state, in this process.
         encode: The world model's encoder.
         distance: Distance of latents from the goal's, given those of the start.
@@ -85,7 +85,7 @@ class RenderedLatentCost:
             one clip; at least the encoder's tubelet.
     """
 
-    pool: SimulatorPool
+    simulator: SimulatorThreads
     render: Render
     encode: Encode
     distance: LatentDistance
@@ -114,7 +114,7 @@ class RenderedLatentCost:
 
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.pool.rollout(states, actions.double().cpu().numpy())
+            futures = self.simulator.rollout(states, actions.double().cpu().numpy())
             seen = futures[:, :, -self.last :]  # (B, N, T, n)
             images = [self.render(state) for state in seen.reshape(-1, seen.shape[-1])]
             frames = torch.from_numpy(np.stack(images))
