@@ -4,7 +4,8 @@
 
 A bare step is one solve of the inverse kinematics, the `mj_step` calls of a control
 step, and one `update_scene` and `render`. Both kinds take turns in blocks, so that
-whatever else the machine does slows both.
+whatever else the machine does slows both. Then, likewise, the simulator as a cost: the
+control steps of `SimulatorThreads` beside bare `mj_step` on one thread.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Callable
 
 import mujoco
 import numpy as np
+import torch
 
 from envs.arm import ArmIK
 from envs.graphics import probe, select_backend
+from envs.rollouts import SimulatorThreads
 from envs.scene import TIMESTEP_S
 from envs.simulation import CONTROL_RATE_HZ, Simulation
 from envs.tabletop import TabletopEnv
@@ -56,6 +59,28 @@ def main() -> None:
     )
     print(f"ratio {ratio:.3f} (target at least {TARGET})")
     bare.report()
+    for threads in (1, torch.get_num_threads()):
+        simulated, stepped = rollout_rates(threads, bare, env)
+        print(
+            f"as a cost, {threads} threads: {simulated:.0f} control steps/s, bare "
+            f"mj_step {stepped:.0f}, ratio {simulated / stepped:.2f}"
+        )
+
+
+def rollout_rates(
+    threads: int, bare: "Bare", env: TabletopEnv, rounds: int = 5
+) -> tuple[float, float]:
+    """Control steps a second of roll-outs and of bare `mj_step`, taking turns."""
+    simulator = SimulatorThreads(threads)
+    states = env.simulation.get_state()[None]
+    actions = np.random.default_rng(1).uniform(-1, 1, (1, 48, 6, 5))
+    simulator.rollout(states, actions[:, :2])
+    steps, spent = actions[..., 0].size, [0.0, 0.0]
+    for _ in range(rounds):
+        spent[0] += seconds(lambda: simulator.rollout(states, actions))
+        bare.follow(env.simulation)
+        spent[1] += seconds(lambda: [bare.move() for _ in range(steps)])
+    return rounds * steps / spent[0], rounds * steps / spent[1]
 
 
 class Bare:
