@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def rollout_rates(
-    threads: int, bare: "Bare", env: TabletopEnv, rounds: int = 5
+    threads: int, bare: Bare, env: TabletopEnv, rounds: int = 5
 ) -> tuple[float, float]:
     """Control steps a second of roll-outs and of bare `mj_step`, taking turns."""
     simulator = SimulatorThreads(threads)
