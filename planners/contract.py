@@ -95,6 +95,9 @@ class Planner(Protocol):
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives one plan per problem.
 
+        The first candidates that it asks the cost of are the guess's mean and its
+        elites, in this order.
+
         Args:
             cost: maps (B, N, H, A) to (B, N); candidates whose cost is NaN or infinite
                 count as the worst.

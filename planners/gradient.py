@@ -25,6 +25,8 @@ from planners.noise import correlate
 from planners.ranking import better, cheapest, checked
 from planners.search import Record
 
+_BETA, _BETA_SQUARE, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual ones
+
 
 @dataclass(frozen=True)
 class Gradient:
@@ -75,17 +77,21 @@ class Gradient:
         shape = partial(correlate, correlation=self.correlation)
         where, record = beginning(guess, self.std), Record.of(guess.mean)
         given = with_mean(guess.mean, guess.elites)
-        actions = around(where, seeds, 0, self.starts, shape, given).detach()
-        adam = torch.optim.Adam([actions], lr=self.rate, foreach=False)
-        for _ in within(self.iterations, self.budget_ms, seeds.device):
-            before = actions.clone()
-            values, slope = _slope(cost, before)
-            scored = record.ask(lambda _, values=values: values, before)
+        actions = around(where, seeds, 0, self.starts, shape, given)
+        mean, square = torch.zeros_like(actions), torch.zeros_like(actions)
+        for step in within(self.iterations, self.budget_ms, seeds.device):
+            values, slope = _slope(cost, actions)
+            scored = record.ask(lambda _, values=values: values, actions)
             record.note(cheapest(scored, self.starts))
             lost = scored.cost.isinf()[:, :, None, None] | ~slope.isfinite()
-            actions.grad = slope.masked_fill(lost, 0.0)
-            adam.step()
-            actions.copy_(torch.where(lost, before, actions).clamp_(-1.0, 1.0))
+            slope = slope.masked_fill(lost, 0.0)
+            # Adam by hand: torch's own first step takes a second, to import a compiler.
+            mean = mean * _BETA + slope * (1.0 - _BETA)
+            square = square * _BETA_SQUARE + slope * slope * (1.0 - _BETA_SQUARE)
+            size = (square / (1.0 - _BETA_SQUARE ** (step + 1))).sqrt() + _EPSILON
+            change = self.rate * (mean / (1.0 - _BETA ** (step + 1))) / size
+            moved = (actions - change).clamp(-1.0, 1.0)
+            actions = torch.where(lost, actions, moved)
         with torch.no_grad():
             last = cheapest(record.ask(cost, actions), 1)
         return record.answer(better(record.best, last), where.std)
@@ -94,7 +100,7 @@ class Gradient:
 def _slope(cost: CostFn, actions: Tensor) -> tuple[Tensor, Tensor]:
     """The costs (B, N) of candidates (B, N, H, A), and their gradients."""
     with torch.enable_grad():
-        moved = actions.requires_grad_()
+        moved = actions.detach().requires_grad_()
         values = checked(cost(moved), moved)
         if not values.requires_grad:
             raise ValueError(
@@ -102,5 +108,4 @@ def _slope(cost: CostFn, actions: Tensor) -> tuple[Tensor, Tensor]:
                 "without a gradient; take another planner, such as CEM"
             )
         (slope,) = torch.autograd.grad(values.sum(), moved)
-    actions.requires_grad_(False)
     return values.detach(), slope

@@ -124,13 +124,17 @@ class MPC:
         begin = state.guess
         if propose is not None and self.proposals:
             begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
+        if self.reluctance:
+            begin = _beside(begin, torch.zeros_like(begin.mean)[:, None])
+            cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
         guess = shift(plan.next_guess, searched, self.warm_std)
         control_step = state.control_step + self.execute
         actions = plan.actions[:, :searched]
-        if self.reluctance:
-            waits = self._waits(cost, plan)
+        if isinstance(cost, _Watched):
+            gains = cost.idle() - plan.cost
+            waits = (gains < self.reluctance) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         actions = self.every_step(actions)
@@ -155,11 +159,28 @@ class MPC:
         noise[:, 0] = 0.0
         return self.proposal_std * noise
 
-    @torch.no_grad()
-    def _waits(self, cost: CostFn, plan: Plan) -> Tensor:
-        """Bool (B,): whether a valid plan gains too little over doing nothing."""
-        idle = cost(torch.zeros_like(plan.actions)[:, None])[:, 0]
-        return (idle - plan.cost < self.reluctance) & ~plan.invalid
+
+class _Watched:
+    """A cost that remembers what doing nothing costs.
+
+    That is the first of the guess's elites, which planners ask for in their first call,
+    after the mean.
+    """
+
+    def __init__(self, cost: CostFn) -> None:
+        self._cost = cost
+        self._idle: Tensor | None = None
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        costs = self._cost(actions)
+        if self._idle is None:
+            self._idle = costs[:, 1].detach()
+        return costs
+
+    def idle(self) -> Tensor:
+        """The cost (B,) of doing nothing."""
+        assert self._idle is not None, "the planner has asked for no cost"
+        return self._idle
 
 
 def held(cost: CostFn, steps: int) -> CostFn:

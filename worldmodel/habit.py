@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from worldmodel.context import Context
 from worldmodel.distances import Look, LookSpec
+from worldmodel.packing import PackedLinear
 from worldmodel.predictors import PackedPredictor
 
 
@@ -58,15 +59,17 @@ class Habit(nn.Module):
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> actions in [-1, 1]."""
         seen = self.look(latents, goals)
-        hidden = F.gelu(self.enter(seen.to(self.enter.weight.dtype)))
+        hidden = F.gelu(self.enter(seen))
         for middle, norm in zip(self.middle, self.norms, strict=True):
             hidden = F.gelu(norm(hidden + middle(hidden)))
         return torch.tanh(self.leave(hidden).to(seen.dtype))
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Sets the precision of the network; what it looks at stays as it is."""
-        for part in (self.enter, self.middle, self.norms, self.leave):
-            part.to(dtype)
+        self.enter = PackedLinear(self.enter, dtype)
+        self.leave = PackedLinear(self.leave, dtype)
+        self.middle = nn.ModuleList(PackedLinear(one, dtype) for one in self.middle)
+        self.norms.to(dtype)
 
 
 @dataclass(frozen=True)

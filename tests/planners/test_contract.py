@@ -259,8 +259,16 @@ def test_candidates_without_a_finite_cost_are_never_chosen(planner, squared_dist
 def test_elites_of_the_guess_are_evaluated(planner, squared_distance):
     target, guess, seeds = _problems()
     optimum = target.clamp(-1, 1)
-    cost = squared_distance(target)
-    plan = planner.plan(cost, Guess(guess, elites=optimum[:, None]), seeds)
+    quadratic, seen = squared_distance(target), []
+
+    def cost(actions):
+        seen.append(actions.detach().clone())
+        return quadratic(actions)
+
+    elites = torch.stack([optimum, guess.flip(0)], dim=1)
+    plan = planner.plan(cost, Guess(guess, elites=elites), seeds)
+    assert torch.equal(seen[0][:, 0], guess)
+    assert torch.equal(seen[0][:, 1:3], elites)
     assert torch.equal(plan.best_cost[0], cost(optimum[:, None])[:, 0])
 
 

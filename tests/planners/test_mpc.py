@@ -152,6 +152,7 @@ def test_a_plan_that_gains_too_little_waits():
 
     class _Fixed(_Recorder):
         def plan(self, cost, guess, seeds):
+            cost(torch.cat([guess.mean[:, None], guess.elites], dim=1))
             plan = super().plan(cost, guess, seeds)
             return replace(plan, cost=cost(plan.actions[:, None])[:, 0])
 
@@ -169,6 +170,7 @@ def test_a_plan_that_gains_too_little_waits():
 def test_an_invalid_plan_does_not_wait():
     class _Lost(_Recorder):
         def plan(self, cost, guess, seeds):
+            cost(torch.cat([guess.mean[:, None], guess.elites], dim=1))
             plan = super().plan(cost, guess, seeds)
             lost = torch.full_like(plan.cost, torch.inf)
             return replace(plan, cost=lost, invalid=lost > 0)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from worldmodel.packing import Affine, affine
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec, PackedPredictor
 
 B, N, H, D, A = 2, 5, 4, 6, 3
@@ -74,3 +75,21 @@ def test_step_by_step_is_at_once():
 def test_head_width_must_be_at_least_1():
     with pytest.raises(ValueError, match="head_width must be at least 1, got 0"):
         ActionPredictorSpec(head_width=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 8, 64, 100])
+def test_a_packed_map_is_the_layer(dtype, rows):
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(24, 40).to(dtype).requires_grad_(False)
+    x = torch.randn(2, rows, 24, generator=generator).to(dtype)
+    packed = affine(layer).to(dtype)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6}
+    if dtype == torch.bfloat16:
+        tolerance = {"rtol": 0.02, "atol": 0.02}
+    expected = layer(x)
+    torch.testing.assert_close(packed(x), expected, **tolerance)
+    gelu = torch.nn.functional.gelu(expected)
+    torch.testing.assert_close(packed.gelu(x), gelu, **tolerance)
+    plain = Affine(packed.weight, packed.bias)  # as on a device without oneDNN
+    torch.testing.assert_close(plain.gelu(x), gelu, **tolerance)

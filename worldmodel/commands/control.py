@@ -135,12 +135,13 @@ def _mpc(config: DictConfig) -> MPC:
 
 def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
     """Raises if a search has no room for what the habit proposes."""
-    samples, known = planner.get("samples"), planner.get("kept", 0) + 1
+    samples = planner.get("samples")
+    known = 1 + planner.get("kept", 0) + (mpc.reluctance > 0)  # the mean, what it knew
     if samples is not None and mpc.proposals + known > samples:
         raise OptionError(
             f"proposals must be at most {max(samples - known, 0)}, so that they, the "
-            f"mean and the kept elites are no more than planner.samples={samples}; got "
-            f"{mpc.proposals}"
+            f"mean, the kept elites and doing nothing are no more than "
+            f"planner.samples={samples}; got {mpc.proposals}"
         )
 
 

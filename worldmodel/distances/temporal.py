@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldmodel.distances.look import Look, LookSpec
+from worldmodel.packing import PackedLinear
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,16 @@ class TemporalDistance(nn.Module):
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> steps (...)."""
         seen = self.look(latents, goals)
-        hidden = F.gelu(self.enter(seen.to(self.enter.weight.dtype)))
+        hidden = F.gelu(self.enter(seen))
         hidden = F.gelu(self.norm(hidden + self.middle(hidden)))
         share = torch.sigmoid(self.leave(hidden).to(seen.dtype)).squeeze(-1)
         return self.spec.farthest * share
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Sets the precision of the network; what it looks at stays as it is."""
-        for part in (self.enter, self.middle, self.norm, self.leave):
-            part.to(dtype)
+        for name in ("enter", "middle", "leave"):
+            setattr(self, name, PackedLinear(getattr(self, name), dtype))
+        self.norm.to(dtype)
 
 
 def expectile_loss(error: Tensor, expectile: float) -> Tensor:

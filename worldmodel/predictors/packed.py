@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldmodel.packing import affine, few_step_attention, folded
 from worldmodel.predictors.action_predictor import ActionPredictor, PredictorBlock
-from worldmodel.predictors.packing import affine, few_step_attention, folded
 
 Modulation = tuple[Tensor, ...]
 """Shift, scale, gate of attention and of the MLP, (B, N, width) each; the last two of
@@ -142,7 +142,7 @@ class _PackedBlock:
         biases = self._biases[-len(steps) :]
         mixed = few_step_attention(query, steps, biases)
         x = torch.addcmul(x, gate, self._out(mixed.flatten(-2)))
-        hidden = F.gelu(self._expand(_normed(x, shift_mlp, scale_mlp)))
+        hidden = self._expand.gelu(_normed(x, shift_mlp, scale_mlp))
         x = torch.addcmul(x, gate_mlp, self._contract(hidden))
         return x, steps[1:] if len(steps) == self.window else steps
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldmodel.packing import Affine, affine, few_step_attention, folded
 from worldmodel.predictors.lewm import LeWMBlock, LeWMPredictor
-from worldmodel.predictors.packing import Affine, affine, few_step_attention, folded
 
 KeyValue = tuple[Tensor, Tensor]
 """A token's key and value, (rows, heads, head width) each."""
@@ -91,7 +91,7 @@ class PackedLeWM:
             x, keys = block.advance(x, modulations[index], before, newest)
             seen.append(keys)
         x = F.layer_norm(x[-1], x.shape[-1:])
-        hidden = F.gelu(self._project_in(x))
+        hidden = self._project_in.gelu(x)
         return self._project_out(hidden).float(), _Window(tuple(seen))
 
 
@@ -136,7 +136,7 @@ class _PackedBlock:
             ]
         )
         x = torch.addcmul(x, gate, self._out(mixed.flatten(-2)))
-        hidden = F.gelu(self._expand(_normed_twice(x, shift_mlp, scale_mlp)))
+        hidden = self._expand.gelu(_normed_twice(x, shift_mlp, scale_mlp))
         return torch.addcmul(x, gate_mlp, self._contract(hidden)), known
 
     def _heads(
