@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from worldmodel.context import Context
 from worldmodel.distances import Look, LookSpec
-from worldmodel.packing import PackedLinear
+from worldmodel.packing import pack
 from worldmodel.predictors import PackedPredictor
 
 
@@ -66,10 +66,7 @@ class Habit(nn.Module):
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Sets the precision of the network; what it looks at stays as it is."""
-        self.enter = PackedLinear(self.enter, dtype)
-        self.leave = PackedLinear(self.leave, dtype)
-        self.middle = nn.ModuleList(PackedLinear(one, dtype) for one in self.middle)
-        self.norms.to(dtype)
+        pack(self, ("enter", "middle.0", "middle.1", "leave", "norms"), dtype)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,16 @@ class PackedLinear(nn.Module):
         return self.map(x.to(self.dtype))
 
 
+def pack(module: nn.Module, names: Sequence[str], dtype: torch.dtype) -> None:
+    """Sets the precision of some parts of a module, its linear layers packed."""
+    for name in names:
+        part = module.get_submodule(name)
+        if isinstance(part, nn.Linear):
+            module.set_submodule(name, PackedLinear(part, dtype))
+        else:
+            part.to(dtype)
+
+
 def affine(layer: nn.Linear) -> Affine:
     """A copy of a layer's map, without gradients."""
     weight = layer.weight.detach().clone()

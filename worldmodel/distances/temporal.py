@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldmodel.distances.look import Look, LookSpec
-from worldmodel.packing import PackedLinear
+from worldmodel.packing import pack
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,7 @@ class TemporalDistance(nn.Module):
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Sets the precision of the network; what it looks at stays as it is."""
-        for name in ("enter", "middle", "leave"):
-            setattr(self, name, PackedLinear(getattr(self, name), dtype))
-        self.norm.to(dtype)
+        pack(self, ("enter", "middle", "leave", "norm"), dtype)
 
 
 def expectile_loss(error: Tensor, expectile: float) -> Tensor:
