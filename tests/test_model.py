@@ -1,4 +1,5 @@
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,6 +169,19 @@ def test_changed_weights_are_planned_with():
     assert torch.equal(made.goal_cost(context, goal)(candidates), before)
     made.predictor.leave.weight.mul_(3.0)
     assert not torch.allclose(made.goal_cost(context, goal)(candidates), before)
+
+
+@torch.no_grad()
+def test_a_copy_of_a_model_that_has_planned_plans_alike_and_for_itself():
+    made = model()
+    latents, goal = made.encode(frames()), uniform(2, 1, 6)
+    context, candidates = made.context(latents, uniform(2, 3, 5)), uniform(2, 3, 3, 5)
+    before = made.goal_cost(context, goal)(candidates)
+    copied = deepcopy(made)
+    torch.testing.assert_close(copied.goal_cost(context, goal)(candidates), before)
+    copied.predictor.leave.weight.mul_(3.0)
+    assert not torch.allclose(copied.goal_cost(context, goal)(candidates), before)
+    assert torch.equal(made.goal_cost(context, goal)(candidates), before)
 
 
 @torch.no_grad()

@@ -57,6 +57,10 @@ class WorldModel(nn.Module):
         self.reader = None if spec.reader is None else Compressor(spec.reader)
         self.memory = None if spec.memory is None else Memory(spec.memory)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes along: not what was packed, which it packs for itself."""
+        return {**self.__dict__, "_packed": None}
+
     @property
     def height(self) -> int:
         """Image height [px]."""
