@@ -76,6 +76,7 @@ class MPC:
     penalties: Penalties = field(default_factory=Penalties)
 
     def __post_init__(self) -> None:
+        require_at_least("horizon", self.horizon, 1)
         if not 1 <= self.execute <= self.horizon:
             raise ValueError(
                 f"execute must be in [1, horizon={self.horizon}], got {self.execute}"

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +18,7 @@ class Shooter:
     spread: float = 1.0
     label: str | None = None
     elites: int = 2
+    width: float | Sequence[float] = 1.0
 
     def __post_init__(self):
         if not 2 <= self.elites <= self.samples:
@@ -47,7 +49,7 @@ count: 5
 def configs(tmp_path, monkeypatch):
     files = {
         "drive.yaml": ROOT,
-        "planner/shooter.yaml": f"_target_: {__name__}.Shooter\nsamples: 10\n",
+        "planner/shooter.yaml": f"_target_: {__name__}.Shooter\nsamples: 10\nwidth: 2\n",
         "planner/walker.yaml": f"_target_: {__name__}.Walker\n",
         "broken.yaml": "a: ${nothing}\n",
     }
@@ -60,7 +62,7 @@ def configs(tmp_path, monkeypatch):
 def test_options_change_values():
     config = compose_config("drive", ["task=push", "planner.samples=20", "seeds=[3]"])
     assert (config.task, config.planner.samples, config.seeds) == ("push", 20, [3])
-    assert instantiate(config.planner) == Shooter(samples=20)
+    assert instantiate(config.planner) == Shooter(samples=20, width=2)
 
 
 @pytest.mark.parametrize("name", ["2024", "1.50", "007"])
@@ -75,7 +77,7 @@ def test_a_group_choice_changes_the_object():
 
 def test_a_field_that_the_yaml_leaves_out_can_be_given():
     config = compose_config("drive", ["task=push", "planner.elites=5"])
-    assert instantiate(config.planner) == Shooter(samples=10, elites=5)
+    assert instantiate(config.planner) == Shooter(samples=10, elites=5, width=2)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +143,10 @@ def test_what_an_object_refuses_names_the_option(option, message):
 def test_whole_numbers_are_good_floats_and_null_where_allowed():
     options = ["task=push", "planner.spread=2", "planner.label=null"]
     assert instantiate(compose_config("drive", options).planner).spread == 2
+
+
+def test_a_number_for_each_action_is_taken_where_the_planner_takes_it():
+    options = ["task=push", "planner.width=[0.1,0.2]"]
+    assert instantiate(compose_config("drive", options).planner).width == [0.1, 0.2]
+    with pytest.raises(OptionError, match="planner.samples must be a number like 10"):
+        compose_config("drive", ["task=push", "planner.samples=[1,2]"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -143,11 +144,22 @@ def _check_kind(override: Override, parent: DictConfig) -> None:
     value = override.value()
     if value is None or OmegaConf.is_missing(parent, key) or parent[key] is None:
         return
+    if isinstance(value, list) and _takes_lists(parent, key):
+        return
     if _kind(parent[key]) != _kind(value):
         raise OptionError(
             f"{override.key_or_group} must be {_kind(parent[key])} "
             f"like {shown(parent[key])}, got {shown(value)}"
         )
+
+
+def _takes_lists(node: DictConfig, key: str) -> bool:
+    """Whether the class behind a node's `_target_` takes a list for a number, too."""
+    if "_target_" not in node:
+        return False
+    hint = typing.get_type_hints(get_object(node["_target_"])).get(key)
+    options = typing.get_args(hint)
+    return any(typing.get_origin(option) is Sequence for option in options)
 
 
 def _kind(value: object) -> str:
