@@ -2,12 +2,14 @@
 
     python -m benchmarks.planning table --out runs/planning
     python -m benchmarks.planning scaling --out runs/planning
+    python -m benchmarks.planning overshoot
 
 `table` plans with CEM on each shape at one and at sixteen problems, each row in a
 process of its own, so that its peak memory is its own: milliseconds of an iteration and
 of a plan, FLOP/s (matrix products and attention, counted by torch) as a share of the
 matmul peak measured in the same process, peak memory. `scaling` measures an iteration
-over N, H and B and fits a line to each. Leave the machine alone meanwhile. Beside
+over N, H and B and fits a line to each. `overshoot` plans with a budget in milliseconds
+and says by how much it was exceeded. Leave the machine alone meanwhile. Beside
 stable-worldmodel: `python -m benchmarks.planning_peer`.
 
 On a GPU: `--device cuda`, all rows at their published size.
@@ -82,7 +84,7 @@ class Measured:
 def main() -> None:
     """Measures a table or a scaling, or one row for the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("table", "scaling", "row"))
+    parser.add_argument("what", choices=("table", "scaling", "overshoot", "row"))
     parser.add_argument("--out", type=Path, default=Path("runs/planning"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="torch's; default all cores")
@@ -100,6 +102,8 @@ def main() -> None:
         print(json.dumps(asdict(row)))
     elif options.what == "table":
         table(options)
+    elif options.what == "overshoot":
+        overshoot()
     else:
         scaling(options)
 
@@ -229,6 +233,27 @@ def scaling(options: argparse.Namespace) -> None:
             print(found[-1], flush=True)
     save(options.out / "scaling.json", found)
     draw(found, options.out / "scaling.png")
+
+
+def overshoot(plans: int = 200) -> None:
+    """Prints how late plans with a budget are, in iterations of theirs."""
+    shape, device = SHAPES["reference"], torch.device("cpu")
+    cost = shape.make(1, device, torch.bfloat16, shape.rows)
+    guess = torch.zeros(1, shape.horizon, shape.action_size)
+    for budget in (10.0, 30.0, 100.0):
+        planner = CEM(shape.samples, shape.elites, 1000, kept=0, budget_ms=budget)
+        late, each = [], []
+        for seed in range(plans):
+            began = time.perf_counter()
+            plan = planner.plan(cost, guess, torch.tensor([seed]))
+            took = 1e3 * (time.perf_counter() - began)
+            late.append(took - budget)
+            each.append(took / len(plan.best_cost))
+        p95, iteration = np.percentile(late, 95), float(np.median(each))
+        print(
+            f"budget {budget:.0f} ms: over by {p95:.1f} ms at p95 (p50 "
+            f"{np.median(late):.1f}), an iteration takes {iteration:.1f}, n = {plans}"
+        )
 
 
 def axes(shape: Shape) -> dict[str, list[int]]:
