@@ -45,11 +45,14 @@ count: 5
 """
 
 
+SHOOTER = "samples: 10\nwidth: 2\n"
+
+
 @pytest.fixture(autouse=True)
 def configs(tmp_path, monkeypatch):
     files = {
         "drive.yaml": ROOT,
-        "planner/shooter.yaml": f"_target_: {__name__}.Shooter\nsamples: 10\nwidth: 2\n",
+        "planner/shooter.yaml": f"_target_: {__name__}.Shooter\n{SHOOTER}",
         "planner/walker.yaml": f"_target_: {__name__}.Walker\n",
         "broken.yaml": "a: ${nothing}\n",
     }
