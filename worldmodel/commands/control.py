@@ -91,6 +91,7 @@ def load_control(config: DictConfig) -> Control:
     model.to(device)
     model.precision = choose_precision(config.precision, device)
     model.alone = config.alone
+    warm_up(model, mpc, device)
     return Control(
         model=model,
         mpc=mpc,
@@ -109,6 +110,21 @@ def chosen_tasks(name: str) -> list[str]:
         return [find_task(name).name]
     except ValueError as error:
         raise OptionError(f"{error}; or {ALL_TASKS}") from error
+
+
+@torch.no_grad()
+def warm_up(model: WorldModel, mpc: MPC, device: torch.device) -> None:
+    """Makes a plan that nobody executes.
+
+    What is prepared once (packed weights, kernels for these shapes) is then not part of
+    the first action.
+    """
+    shape = (1, 1, model.height, model.width, 3)
+    goal = model.encode_newest(torch.zeros(shape, dtype=torch.uint8, device=device))
+    past = model.remember(None, None, goal)
+    seeds = torch.zeros(1, dtype=torch.int64, device=device)
+    begin = mpc.start(seeds, model.action_spec.size)
+    mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
