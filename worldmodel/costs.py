@@ -203,7 +203,7 @@ def single_costs(learned: LearnedDistances) -> dict[str, GoalCost]:
 
 
 TILE = 64  # candidates
-FEW = 8  # candidates up to which a tile is as small
+SMALL_TILES = (8, 32)  # for as many candidates or fewer, asked for alone
 
 
 @dataclass(frozen=True)
@@ -213,9 +213,9 @@ class LatentGoalCost:
     Where `alone` the candidates of a problem are imagined in tiles of one fixed shape
     (the last one padded): matrix products round differently with the number of rows,
     so this makes a candidate's cost bitwise independent of the batch, of its place in
-    it and of chunking. `FEW` candidates or less, asked for alone, go in a tile of that
-    size, which takes a third of the time. Otherwise all problems are imagined at once,
-    in chunks.
+    it and of chunking. A call for few candidates takes a smaller tile (`SMALL_TILES`),
+    which takes less time, and whose last bits may differ. Where not `alone`, all
+    problems are imagined at once, in chunks.
 
     Attributes:
         model: imagines.
@@ -273,7 +273,7 @@ class LatentGoalCost:
     def _tiled(self, problem: _Problems, actions: Tensor) -> Tensor:
         """Costs (1, N) of one problem's candidates (1, N, H, A)."""
         count = actions.shape[1]
-        rows = FEW if count <= FEW else TILE
+        rows = next((few for few in SMALL_TILES if count <= few), TILE)
         padded = F.pad(actions, (0, 0, 0, 0, 0, -count % rows))
         parts = [self._cost(problem, tile) for tile in padded.split(rows, dim=1)]
         return torch.cat(parts, dim=1)[:, :count]
