@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -229,19 +230,20 @@ def peer_model() -> Any:
 
 def _peer(name: str) -> Any:
     """Imports a module of theirs without what the packages above it would import."""
+    _prepare_packages()
+    return importlib.import_module(name)
+
+
+@functools.cache
+def _prepare_packages() -> None:
     root = importlib.util.find_spec("stable_worldmodel")
     if root is None or root.submodule_search_locations is None:
         sys.exit("stable-worldmodel is not installed here; run tools/peers.sh")
     folder = Path(root.submodule_search_locations[0])
-    for package, place in (
-        ("stable_worldmodel", folder),
-        ("stable_worldmodel.wm", folder / "wm"),
-    ):
-        if package not in sys.modules:
-            module = types.ModuleType(package)
-            module.__path__ = [str(place)]
-            sys.modules[package] = module
-    return importlib.import_module(name)
+    for package, place in (("", folder), (".wm", folder / "wm")):
+        module = types.ModuleType(f"stable_worldmodel{package}")
+        module.__path__ = [str(place)]
+        sys.modules[module.__name__] = module
 
 
 def show(report: dict[str, Any]) -> None:
