@@ -216,8 +216,9 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullLocator
 
-    figure, axes = plt.subplots(figsize=(8, 5))
+    figure, axes = plt.subplots(figsize=(9, 4.5))
     for place, label in enumerate(dict.fromkeys(one["planner"] for one in records)):
         own = [o for o in records if o["planner"] == label and o["ms_p50"]]
         own.sort(key=lambda one: one["ms_p50"])
@@ -236,10 +237,15 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
             elinewidth=0.6,
         )
     axes.set_xscale("log")
+    ticks = [10, 15, 20, 30, 50, 70, 100, 200, 500, 1000]
+    most = max((one["ms_p50"] or 0 for one in records), default=100)
+    axes.set_xticks([t for t in ticks if t <= 1.3 * most], minor=False)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("milliseconds per action, p50, one problem")
     axes.set_ylabel(f"pushes solved of {N} [%], 95% interval")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.tight_layout()
     figure.savefig(path, dpi=130)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.planning_models import SHAPES, Shape
 from planners import CEM
 from worldmodel.hardware import hardware, matmul_rate, synchronize
+from worldmodel.packing import has_onednn
 
 BATCHES = (1, 16)
 SCALED = ("reference", "lewm-sized")
@@ -158,9 +160,7 @@ def measure(name: str, batch: int, device_name: str, precision: str) -> Measured
     guess = torch.zeros(batch, shape.horizon, shape.action_size, device=device)
     seeds = torch.arange(batch, device=device)
     candidates = guess[:, None].expand(-1, samples, -1, -1).contiguous()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        cost(candidates)
-    gflop = counter.get_total_flops() / 1e9
+    gflop = count_flops(lambda: cost(candidates)) / 1e9
     few = searching(shape, samples, ITERATIONS)
     spent = [
         seconds(lambda: few.plan(cost, guess, seeds), device) for _ in range(REPEATS)
@@ -196,6 +196,21 @@ def measure(name: str, batch: int, device_name: str, precision: str) -> Measured
         memory_mib=memory,
         hardware=hardware(device).describe(),
     )
+
+
+@torch.no_grad()
+def count_flops(call: Callable[[], object]) -> int:
+    """Gives the operations of a call's matrix products and attention."""
+
+    def linear(x_shape: list[int], *_: object, out_shape: list[int]) -> int:
+        return 2 * math.prod(x_shape) * out_shape[-1]
+
+    known: dict[Any, Any] = {}
+    if has_onednn():
+        known[torch.ops.mkldnn._linear_pointwise] = linear
+    with FlopCounterMode(display=False, custom_mapping=known) as counter:
+        call()
+    return counter.get_total_flops()
 
 
 def searching(shape: Shape, samples: int, iterations: int) -> CEM:
