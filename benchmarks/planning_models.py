@@ -177,7 +177,7 @@ def _tokens(
         predictor = TokenPredictor(spec).requires_grad_(False).eval()
     predictor.to(device, dtype)
     patches = spec.rows * spec.columns
-    goal = _normal(batch, 1, 1, patches, spec.token_dim).to(device)
+    goal = _normal(batch, 1, patches, spec.token_dim).to(device)
     latents = _normal(batch, 1, patches, spec.token_dim).to(device)
     past = torch.zeros(batch, 0, spec.action_size, device=device)
 
