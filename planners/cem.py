@@ -18,6 +18,7 @@ from planners.contract import (
     require_budget,
     require_elites,
     require_fraction,
+    require_kept,
     require_std,
     seeds_for,
 )
@@ -93,12 +94,3 @@ class CEM:
             given, kept = with_mean(where.mean), first(elites, self.kept)
         last = record.ask(cost, where.mean[:, None])
         return record.answer(better(record.best, last), where.std, kept.actions)
-
-
-def require_kept(kept: int, elites: int, samples: int) -> None:
-    """Raises ValueError unless so many elites can stay beside the next candidates."""
-    if not 0 <= kept <= min(elites, samples - 1):
-        raise ValueError(
-            f"kept must be in [0, elites={elites}] and below samples={samples}, got "
-            f"{kept}"
-        )

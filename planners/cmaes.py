@@ -31,6 +31,9 @@ with warnings.catch_warnings():
     import cma
 
 
+_LEAST_STD = 1e-8  # `cma` needs it above 0
+
+
 @dataclass(frozen=True)
 class CMAES:
     """Covariance matrix adaptation, one evolution per problem, costs side by side.
@@ -108,7 +111,7 @@ class _Evolution:
 
     def __init__(self, where: Normal, seed: Tensor, samples: int) -> None:
         self._shape = tuple(where.mean.shape)
-        std = where.std.double().cpu().numpy().ravel()
+        std = where.std.double().cpu().numpy().ravel().clip(min=_LEAST_STD)
         options = {
             "bounds": [-1.0, 1.0],
             "popsize": samples,
@@ -116,6 +119,7 @@ class _Evolution:
             "seed": math.nan,  # leaves numpy's global generator alone
             "randn": _Noise(seed.cpu(), self._shape),
             "verbose": -9,
+            "signals_filename": "",  # else it reads options from the working folder
         }
         start = where.mean.double().cpu().numpy().ravel()
         self._search = cma.CMAEvolutionStrategy(start, float(std.max()), options)
@@ -130,7 +134,8 @@ class _Evolution:
     def tell(self, actions: np.ndarray, costs: np.ndarray) -> None:
         """Adapts to the costs (N,) of actions (N, H, A); +inf counts as the worst."""
         finite = np.isfinite(costs)
-        if not finite.any() or self._search.stop():
+        # Those that are recombined must all have a finite cost.
+        if finite.sum() < len(costs) // 2 or self._search.stop():
             return
         worst = costs[finite].max()
         ranked = np.where(finite, costs, worst + abs(worst) + 1.0)

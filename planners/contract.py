@@ -162,6 +162,15 @@ def require_elites(elites: int, samples: int) -> None:
         raise ValueError(f"elites must be in [2, samples={samples}], got {elites}")
 
 
+def require_kept(kept: int, elites: int, samples: int) -> None:
+    """Raises ValueError unless so many elites can stay beside the next candidates."""
+    if not 0 <= kept <= min(elites, samples - 1):
+        raise ValueError(
+            f"kept must be in [0, elites={elites}] and below samples={samples}, got "
+            f"{kept}"
+        )
+
+
 def require_budget(budget_ms: float | None) -> None:
     """Raises ValueError unless the budget is None or positive."""
     if budget_ms is not None:

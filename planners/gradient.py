@@ -83,7 +83,8 @@ class Gradient:
             values, slope = _slope(cost, actions)
             scored = record.ask(lambda _, values=values: values, actions)
             record.note(cheapest(scored, self.starts))
-            lost = scored.cost.isinf()[:, :, None, None] | ~slope.isfinite()
+            lost = scored.cost.isinf() | ~slope.flatten(2).isfinite().all(dim=2)
+            lost = lost[:, :, None, None]
             slope = slope.masked_fill(lost, 0.0)
             # Adam by hand: torch's own first step takes a second, to import a compiler.
             mean = mean * _BETA + slope * (1.0 - _BETA)

@@ -18,6 +18,7 @@ from planners.contract import (
     require_budget,
     require_elites,
     require_fraction,
+    require_kept,
     require_std,
     seeds_for,
 )
@@ -74,10 +75,7 @@ class ICEM:
         require_fraction("mean_momentum", self.mean_momentum)
         require_fraction("std_momentum", self.std_momentum)
         require_at_least("decay", self.decay, 1.0)
-        if not 0 <= self.kept <= self.elites:
-            raise ValueError(
-                f"kept must be in [0, elites={self.elites}], got {self.kept}"
-            )
+        require_kept(self.kept, self.elites, self.samples)
         require_at_least("colour", self.colour, 0.0)
         require_budget(self.budget_ms)
 

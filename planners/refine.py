@@ -15,8 +15,8 @@ _SECOND = 2  # use of a problem's seeds
 class Refine:
     """Searches with one planner, and goes on from there with another.
 
-    The second begins with the first's `next_guess`: its answer, its final std and its
-    elites. The answer is the cheaper of the two answers.
+    The second begins with the first's answer and its elites, and with its own std. The
+    answer is the cheaper of the two answers.
 
     Attributes:
         first: searches widely.
@@ -29,7 +29,8 @@ class Refine:
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheaper of both answers; see `Planner.plan`."""
         one = self.first.plan(cost, guess, seeds)
-        two = self.then.plan(cost, one.next_guess, fold(seeds, _SECOND))
+        begin = replace(one.next_guess, std=None)
+        two = self.then.plan(cost, begin, fold(seeds, _SECOND))
         wins = two.cost < one.cost  # (B,)
         actions = torch.where(wins[:, None, None], two.actions, one.actions)
         best_cost = torch.minimum(one.best_cost[-1:], two.best_cost)

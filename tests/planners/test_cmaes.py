@@ -87,3 +87,24 @@ def test_a_search_that_has_converged_goes_on_without_harm(squared_distance):
             squared_distance(target), guess, torch.arange(2)
         )
     assert plan.cost.tolist() == [0.0, 0.0]
+
+
+def test_files_in_the_working_folder_change_nothing(
+    squared_distance, tmp_path, monkeypatch
+):
+    cost = squared_distance(torch.full((1, 2, 2), 0.4))
+    guess, seeds = torch.zeros(1, 2, 2), torch.tensor([0])
+    expected = CMAES(8, iterations=6).plan(cost, guess, seeds)
+    (tmp_path / "cma_signals.in").write_text("{'maxiter': 1}\n")
+    monkeypatch.chdir(tmp_path)
+    found = CMAES(8, iterations=6).plan(cost, guess, seeds)
+    assert torch.equal(found.actions, expected.actions)
+
+
+def test_a_std_of_zero_is_searched_from():
+    def cost(actions):
+        return (actions - 0.5).square().sum(dim=(2, 3))
+
+    guess = Guess(torch.zeros(1, 1, 2), std=torch.zeros(1, 1, 2))
+    plan = CMAES(8, iterations=3).plan(cost, guess, torch.tensor([0]))
+    assert not plan.invalid.any()

@@ -110,3 +110,18 @@ def test_refine_keeps_the_first_answer_where_the_second_is_worse(squared_distanc
     found = search.plan(cost, guess, seeds)
     assert torch.equal(Refine(search, rough).plan(cost, guess, seeds).cost, found.cost)
     assert Refine(rough, search).plan(cost, guess, seeds).cost < 0.05
+
+
+def test_the_second_of_two_searches_has_its_own_std(squared_distance):
+    target = torch.full((1, 2, 2), 0.9)
+    cost, guess, seeds = (
+        squared_distance(target),
+        torch.zeros(1, 2, 2),
+        torch.tensor([0]),
+    )
+    first = CEM(samples=20, elites=4, iterations=1, std=0.01)
+    costs = [
+        Refine(first, CEM(40, 8, 1, std=std)).plan(cost, guess, seeds).cost
+        for std in (0.01, 0.9)
+    ]
+    assert costs[1] < 0.5 * costs[0]

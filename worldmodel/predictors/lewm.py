@@ -164,7 +164,7 @@ class LeWMPredictor(nn.Module):
         own = made.state_dict()
         for name, tensor in given.items():
             target = own[names[name]]
-            if tensor.numel() != target.numel():
+            if tensor.squeeze().shape != target.squeeze().shape:
                 raise CheckpointError(
                     f"{name} has shape {tuple(tensor.shape)}, but {spec} needs "
                     f"{tuple(target.shape)}"

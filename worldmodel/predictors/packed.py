@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,7 @@ class PackedPredictor:
     def __init__(self, predictor: ActionPredictor, dtype: torch.dtype) -> None:
         self.spec, self.dtype = predictor.spec, dtype
         self._enter = affine(predictor.enter).to(dtype)
-        self._embed = predictor.action
+        self._embed = deepcopy(predictor.action).requires_grad_(False).eval()
         self._blocks = [_PackedBlock(block, dtype) for block in predictor.stack()]
         self._leave = folded(predictor.norm, predictor.leave).to(dtype)
 
@@ -122,7 +123,9 @@ class _PackedBlock:
         self._out = affine(block.out).to(dtype)
         self._expand = affine(block.expand).to(dtype)
         self._contract = affine(block.contract).to(dtype)
-        biases = block.lag_bias.detach().to(dtype)  # (heads, window), newest first
+        biases = (
+            block.lag_bias.detach().clone().to(dtype)
+        )  # (heads, window), newest first
         self._biases = biases.flip(1).unbind(dim=1)
 
     def modulate(self, embedded: Tensor) -> Modulation:

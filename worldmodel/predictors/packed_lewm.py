@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +39,7 @@ class PackedLeWM:
     """
 
     def __init__(self, predictor: LeWMPredictor, dtype: torch.dtype) -> None:
-        predictor = predictor.eval()
+        predictor = deepcopy(predictor).requires_grad_(False).eval()
         self.spec, self.dtype = predictor.spec, dtype
         self._mix = affine(predictor.mix)
         self._embed = predictor.embed
