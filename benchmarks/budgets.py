@@ -159,7 +159,7 @@ def evaluate(point: Point, out: Path, extra: list[str], threads: int | None) -> 
 
 def report(out: Path) -> None:
     """Writes budgets.json, budgets.md and budgets.png, and prints the table."""
-    rows = {point: _method(out / "success" / point.name) for point in points()}
+    rows = {point: method_row(out / "success" / point.name) for point in points()}
     known = {point: row for point, row in rows.items() if row is not None}
     base = next((row for p, row in known.items() if p.name == DEFAULT), None)
     records = [record(point, row, base, out) for point, row in known.items()]
@@ -179,7 +179,7 @@ def record(point: Point, row: Row, base: Row | None, out: Path) -> dict[str, Any
     """Gives what is known of a point, paired with the default."""
     solved = [episode.success for episode in row.episodes]
     low, high = wilson_interval(sum(solved), len(solved))
-    timed = _method(out / "time" / point.name)
+    timed = method_row(out / "time" / point.name)
     timing = None if timed is None else timed.timing
     found: dict[str, Any] = {
         "planner": point.label,
@@ -250,7 +250,8 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _method(folder: Path) -> Row | None:
+def method_row(folder: Path) -> Row | None:
+    """Gives the method's row of a run's results, None where there are none."""
     path = folder / "results.json"
     if not path.exists():
         return None

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.budgets import method_row
 from benchmarks.planning_models import model_cost
 from worldmodel.evaluation.records import to_json
-from worldmodel.evaluation.results import Episode, load_results
+from worldmodel.evaluation.results import Episode
 from worldmodel.evaluation.statistics import wilson_interval
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
@@ -78,8 +79,9 @@ def evaluate(out: Path, alone: str, batch: int, n: int) -> None:
 
 def outcomes(out: Path, alone: str, batch: int) -> tuple[Episode, ...]:
     """Gives the records of a run's episodes."""
-    rows = load_results(out / f"{alone}_{batch}" / "results.json").rows
-    return next(row.episodes for row in rows if row.method.kind == "method")
+    row = method_row(out / f"{alone}_{batch}")
+    assert row is not None, "evaluate() has just made it"
+    return row.episodes
 
 
 @torch.no_grad()

@@ -297,7 +297,7 @@ def point(
     spent = [
         seconds(lambda: planner.plan(cost, guess, seeds), device) for _ in range(5)
     ]
-    return 1e3 * float(np.median(spent)) / 3
+    return 1e3 * float(np.median(spent)) / ITERATIONS
 
 
 def fit(values: list[int], ms: list[float]) -> dict[str, float]:

@@ -37,16 +37,21 @@ def around(
     batch, horizon, action_size = where.mean.shape
     if given is None:
         given = where.mean.new_empty((batch, 0, horizon, action_size))
-    if given.shape[1] > samples:
-        raise ValueError(
-            f"the mean and guess.elites must be at most samples={samples} sequences, "
-            f"got 1 and {given.shape[1] - 1}"
-        )
+    require_room(given, samples)
     fresh = range(samples - given.shape[1])
     noise = normal(seeds, iteration, fresh, horizon, action_size)
     drawn = shape(noise).to(where.mean.dtype) * where.std[:, None]
     drawn += where.mean[:, None]
     return torch.cat([given, drawn.clamp_(-1.0, 1.0)], dim=1)
+
+
+def require_room(given: Tensor, samples: int) -> None:
+    """Raises ValueError unless `samples` candidates hold the given (B, E, H, A)."""
+    if given.shape[1] > samples:
+        raise ValueError(
+            f"the mean and guess.elites must be at most samples={samples} sequences, "
+            f"got 1 and {given.shape[1] - 1}"
+        )
 
 
 def with_mean(mean: Tensor, elites: Tensor | None = None) -> Tensor:

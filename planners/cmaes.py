@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import beginning, with_mean
+from planners.candidates import beginning, require_room, with_mean
 from planners.contract import (
     CostFn,
     Guess,
@@ -75,11 +75,7 @@ class CMAES:
         seeds = seeds_for(guess, seeds)
         where, record = beginning(guess, self.std), Record.of(guess.mean)
         given = with_mean(guess.mean, guess.elites)
-        if given.shape[1] > self.samples:
-            raise ValueError(
-                f"the mean and guess.elites must be at most samples={self.samples} "
-                f"sequences, got 1 and {given.shape[1] - 1}"
-            )
+        require_room(given, self.samples)
         searches = [
             _Evolution(Normal(mean, std), seed, self.samples)
             for mean, std, seed in zip(where.mean, where.std, seeds, strict=True)
