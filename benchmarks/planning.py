@@ -36,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.planning_models import SHAPES, Shape
 from planners import CEM
 from worldmodel.hardware import hardware, matmul_rate, synchronize
-from worldmodel.packing import has_onednn
+from worldmodel.packing import onednn_types
 
 BATCHES = (1, 16)
 SCALED = ("reference", "lewm-sized")
@@ -206,7 +206,7 @@ def count_flops(call: Callable[[], object]) -> int:
         return 2 * math.prod(x_shape) * out_shape[-1]
 
     known: dict[Any, Any] = {}
-    if has_onednn():
+    if onednn_types():
         known[torch.ops.mkldnn._linear_pointwise] = linear
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
         call()

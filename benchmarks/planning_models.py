@@ -183,10 +183,12 @@ def _tokens(
 
     def rollout(one: slice, actions: Tensor) -> Tensor:
         horizon = actions.shape[2]
-        states = None
+        states, planned = None, None
         if spec.state_size:
-            states = torch.zeros(1, horizon, spec.state_size, device=device)
-        future = predictor.rollout(latents[one], past[one], actions, states)
+            size = spec.state_size
+            states = torch.zeros(1, 1, size, device=device)
+            planned = states.new_zeros(1, actions.shape[1], horizon - 1, size)
+        future = predictor.rollout(latents[one], past[one], actions, states, planned)
         return (future[:, :, -1] - goal[one]).abs().mean((-2, -1))
 
     return chunked(rollout, rows)

@@ -14,7 +14,7 @@ _MARGIN_RAD = 1e-6  # from a joint limit
 
 
 class BatchedArmIK:
-    """Joint angles of many gripper poses, to 1e-6 rad those of `ArmIK`.
+    """Joint angles of many gripper poses, to 1e-8 rad those of `ArmIK`.
 
     The same least squares (pose error, a little posture) by the same Gauss-Newton steps
     from the same start, in numpy over all poses. Limits are not part of it: poses whose

@@ -22,6 +22,7 @@ from envs.simulation import (
 )
 
 _PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS
+_CHUNK = 1024  # sequences simulated at once: each keeps every physics step in memory
 _LATCH, _STEPS = -2, -1  # places in a state, after the commanded pose
 
 
@@ -30,7 +31,8 @@ class SimulatorThreads:
 
     Joint targets follow from the actions alone: commanded poses are added up for all
     sequences at once, solved in one batch, and MuJoCo's own threads run the physics.
-    Differs from `Simulation` by the last bits of the inverse kinematics (1e-10 rad).
+    The threads end with `close`, or at the end of a `with` block.
+    Differs from `Simulation` by the last bits of the inverse kinematics (1e-8 rad).
 
     Args:
         threads: that simulate, at least 1.
@@ -46,6 +48,16 @@ class SimulatorThreads:
         # Where one thread is asked for, the calling one does the work.
         self._rollout = Rollout(nthread=threads if threads > 1 else 0)
 
+    def __enter__(self) -> SimulatorThreads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the threads; nothing can be simulated afterwards."""
+        self._rollout.close()
+
     def rollout(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Gives the states (B, N, H, n) after each step.
 
@@ -58,16 +70,27 @@ class SimulatorThreads:
         Raises:
             ValueError: the shapes do not fit together.
         """
-        if actions.ndim != 4 or len(actions) != len(states):
+        size = len(ACTION_SCALES)
+        if actions.ndim != 4 or (len(actions), actions.shape[-1]) != (
+            len(states),
+            size,
+        ):
             raise ValueError(
-                f"actions must be ({len(states)}, N, H, A), got {actions.shape}"
+                f"actions must be ({len(states)}, N, H, {size}), got {actions.shape}"
             )
-        batch, candidates, horizon, size = actions.shape
+        batch, candidates, horizon, _ = actions.shape
+        begins = [
+            np.repeat(part, candidates, axis=0) for part in self._beginnings(states)
+        ]
         each = np.repeat(states, candidates, axis=0)  # (B N, n)
         flat = np.clip(actions.reshape(-1, horizon, size), -1.0, 1.0)
         commands = self._commands(each, flat)
         closed = _latched(each[:, _LATCH] > 0.5, flat[..., 4])
-        physics, control = self._simulate(each, commands, closed)
+        ends = [
+            self._simulate([part[rows] for part in begins], commands[rows], closed[rows])
+            for rows in _chunks(len(each))
+        ]
+        physics, control = (np.concatenate(part) for part in zip(*ends, strict=True))
         whole = self._states(each, physics, control)
         whole[..., self._simulation.integration_size : _LATCH] = commands
         whole[..., _LATCH] = closed
@@ -84,12 +107,11 @@ class SimulatorThreads:
         return np.stack(poses, axis=1)
 
     def _simulate(
-        self, states: np.ndarray, commands: np.ndarray, closed: np.ndarray
+        self, begins: list[np.ndarray], commands: np.ndarray, closed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Physics states (M, H, ·) and controls at the end of each control step."""
         model = self._simulation.model
-        first = [self._parts(state) for state in states]
-        physics, warm, controls = (np.stack(part) for part in zip(*first, strict=True))
+        physics, warm, controls = begins
         count, horizon = commands.shape[:2]
         targets = self._ik.solve(commands.reshape(-1, 4)).reshape(count, horizon, -1)
         before = np.concatenate([controls[:, None, ARM], targets[:, :-1]], axis=1)
@@ -107,13 +129,16 @@ class SimulatorThreads:
         ends = slice(SEGMENTS * SUBSTEPS - 1, None, SEGMENTS * SUBSTEPS)
         return after[:, ends], control[:, ends]
 
-    def _parts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Physics, warm start and controls of a state (n,)."""
-        self._simulation.set_state(state)
+    def _beginnings(self, states: np.ndarray) -> list[np.ndarray]:
+        """Physics, warm starts and controls (B, ·) of states (B, n)."""
         model, data = self._simulation.model, self._simulation.data
-        physics = np.empty(mujoco.mj_stateSize(model, _PHYSICS))
-        mujoco.mj_getState(model, data, physics, _PHYSICS)
-        return physics, data.qacc_warmstart.copy(), data.ctrl.copy()
+        found = []
+        for state in states:
+            self._simulation.set_state(state)
+            physics = np.empty(mujoco.mj_stateSize(model, _PHYSICS))
+            mujoco.mj_getState(model, data, physics, _PHYSICS)
+            found.append((physics, data.qacc_warmstart.copy(), data.ctrl.copy()))
+        return [np.stack(part) for part in zip(*found, strict=True)]
 
     def _states(
         self, before: np.ndarray, physics: np.ndarray, control: np.ndarray
@@ -130,6 +155,10 @@ class SimulatorThreads:
             mujoco.mj_getState(model, data, whole[row, step, :size], STATE_SIGNATURE)
         whole[..., _STEPS] = before[:, _STEPS, None] + np.arange(1, horizon + 1)
         return whole
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(first, first + _CHUNK) for first in range(0, count, _CHUNK)]
 
 
 def _latched(closed: np.ndarray, gripper: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from planners.contract import (
     seeds_for,
 )
 from planners.noise import correlate
-from planners.ranking import better, cheapest, first, join
+from planners.ranking import better, cheapest, finite_or, first, join
 from planners.search import Record, Refit, even_weights
 
 
@@ -34,7 +35,8 @@ class CEM:
     Every iteration asks for the cost of `samples` candidates, the first of them the
     mean; the first iteration begins with the guess and its elites. At the end the last
     mean is evaluated too. The answer is the cheapest sequence ever evaluated, so it is
-    never worse than the guess, and `next_guess.mean` is the answer.
+    never worse than the guess; or the last mean, as in most published searches, and
+    only where its cost is not finite the cheapest. `next_guess.mean` is the answer.
 
     Rubinstein & Kroese, The Cross-Entropy Method, 2004.
 
@@ -50,6 +52,7 @@ class CEM:
         kept: elites that stay in the running in the next iteration, at their known
             cost, and in the next plan, re-evaluated.
         correlation: of the noise of neighbouring steps, in [0, 1).
+        answer: "cheapest" or "mean".
         budget_ms: time after which no further iteration begins, or None; see `within`.
     """
 
@@ -62,6 +65,7 @@ class CEM:
     std_momentum: float = 0.1
     kept: int = 2
     correlation: float = 0.0
+    answer: Literal["cheapest", "mean"] = "cheapest"
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -73,11 +77,20 @@ class CEM:
         require_fraction("std_momentum", self.std_momentum)
         require_kept(self.kept, self.elites, self.samples)
         require_fraction("correlation", self.correlation)
+        if self.answer not in ("cheapest", "mean"):
+            raise ValueError(
+                f"answer must be 'cheapest' or 'mean', got {self.answer!r}"
+            )
         require_budget(self.budget_ms)
+
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.samples
 
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
-        """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
+        """Gives the cheapest sequence, or the last mean; see `Planner.plan`."""
         guess = as_guess(guess)
         seeds = seeds_for(guess, seeds)
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
@@ -93,4 +106,8 @@ class CEM:
             record.note(elites)
             given, kept = with_mean(where.mean), first(elites, self.kept)
         last = record.ask(cost, where.mean[:, None])
-        return record.answer(better(record.best, last), where.std, kept.actions)
+        if self.answer == "mean":
+            chosen = finite_or(last, record.best)
+        else:
+            chosen = better(record.best, last)
+        return record.answer(chosen, where.std, kept.actions)

@@ -68,6 +68,16 @@ class CMAES:
         require_std("std", self.std)
         require_budget(self.budget_ms)
 
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.samples
+
+    @property
+    def kept(self) -> int:
+        """Elites that a plan hands on: none."""
+        return 0
+
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
@@ -135,6 +145,8 @@ class _Evolution:
             return
         worst = costs[finite].max()
         ranked = np.where(finite, costs, worst + abs(worst) + 1.0)
+        # Also the worst are learned from, so what was given must be a place.
+        actions = np.where(np.isfinite(actions), actions, self.mean())
         self._search.tell(list(actions.reshape(len(actions), -1)), list(ranked))
 
     def mean(self) -> np.ndarray:

@@ -24,8 +24,8 @@ class Guess:
 
     Attributes:
         mean: (B, H, A) actions in [-1, 1]; its device and dtype rule the plan's.
-        std: (B, H, A) standard deviations of the search around the mean, or None for
-            the planner's own.
+        std: (B, H, A) standard deviations of the search around the mean, at least 0,
+            or None for the planner's own.
         elites: (B, E, H, A) sequences that deserve a second look, or None.
     """
 
@@ -46,6 +46,7 @@ class Guess:
             )
         if self.std is not None:
             self._check_like_mean("std", self.std, self.std.shape)
+            self._check_std(self.std)
         if self.elites is not None:
             if self.elites.ndim != 4:
                 raise ValueError(
@@ -53,6 +54,16 @@ class Guess:
                 )
             one = self.elites.shape[:1] + self.elites.shape[2:]
             self._check_like_mean("elites", self.elites, one)
+
+    def _check_std(self, std: Tensor) -> None:
+        if std.device.type != "cpu":
+            return  # reading its values would wait for the device
+        wrong = ~(std.isfinite() & (std >= 0))
+        if wrong.any():
+            raise ValueError(
+                "guess.std must be finite and at least 0, got "
+                f"{float(std[wrong][0])} among its values"
+            )
 
     def _check_like_mean(self, name: str, value: Tensor, shape: torch.Size) -> None:
         mean = self.mean
@@ -91,6 +102,16 @@ class Plan:
 
 class Planner(Protocol):
     """Searches for cheap action sequences of B problems side by side."""
+
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration: a guess brings no more, its mean included."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Elites that a plan's `next_guess` brings, at most."""
+        ...
 
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives one plan per problem.

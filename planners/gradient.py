@@ -66,6 +66,16 @@ class Gradient:
         require_fraction("correlation", self.correlation)
         require_budget(self.budget_ms)
 
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.starts
+
+    @property
+    def kept(self) -> int:
+        """Elites that a plan hands on: none."""
+        return 0
+
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`.
 
@@ -93,20 +103,36 @@ class Gradient:
             change = self.rate * (mean / (1.0 - _BETA ** (step + 1))) / size
             moved = (actions - change).clamp(-1.0, 1.0)
             actions = torch.where(lost, actions, moved)
-        with torch.no_grad():
-            last = cheapest(record.ask(cost, actions), 1)
-        return record.answer(better(record.best, last), where.std)
+        last = record.ask(lambda moved: _values(cost, moved)[1].detach(), actions)
+        return record.answer(better(record.best, cheapest(last, 1)), where.std)
 
 
 def _slope(cost: CostFn, actions: Tensor) -> tuple[Tensor, Tensor]:
     """The costs (B, N) of candidates (B, N, H, A), and their gradients."""
+    moved, values = _values(cost, actions)
+    slope = None
+    if values.requires_grad:
+        ones = torch.ones_like(values)
+        (slope,) = torch.autograd.grad(values, moved, ones, allow_unused=True)
+    if slope is None:
+        raise ValueError(
+            "Gradient needs a cost that is differentiable in the actions, got one "
+            "without a gradient; take another planner, such as CEM"
+        )
+    return values.detach(), slope
+
+
+def _values(cost: CostFn, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """A copy of the candidates, and their costs, which know how they came about.
+
+    All costs of a descent are asked for like this: a cost may compute in another
+    precision where no gradient is asked for, and the two would not compare.
+    """
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            "Gradient can not plan in torch.inference_mode(), which knows no gradients "
+            "at all; torch.no_grad() around it is fine"
+        )
     with torch.enable_grad():
         moved = actions.detach().requires_grad_()
-        values = checked(cost(moved), moved)
-        if not values.requires_grad:
-            raise ValueError(
-                "Gradient needs a cost that is differentiable in the actions, got one "
-                "without a gradient; take another planner, such as CEM"
-            )
-        (slope,) = torch.autograd.grad(values.sum(), moved)
-    return values.detach(), slope
+        return moved, checked(cost(moved), moved)

@@ -23,7 +23,7 @@ from planners.contract import (
     seeds_for,
 )
 from planners.noise import coloured
-from planners.ranking import cheapest, first, join
+from planners.ranking import better, cheapest, first, join
 from planners.search import Record, Refit, even_weights
 
 
@@ -79,6 +79,11 @@ class ICEM:
         require_at_least("colour", self.colour, 0.0)
         require_budget(self.budget_ms)
 
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.samples
+
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
@@ -99,7 +104,10 @@ class ICEM:
             where = refit(where, elites, even_weights(elites))
             record.note(elites)
             kept = first(elites, self.kept)
-        return record.answer(record.best, where.std, kept.actions)
+        best = record.best
+        if record.iterations < self.iterations:  # no time for the last, with its mean
+            best = better(best, record.ask(cost, where.mean[:, None]))
+        return record.answer(best, where.std, kept.actions)
 
     def samples_of(self, iteration: int) -> int:
         """Gives how many candidates an iteration draws."""

@@ -16,8 +16,10 @@ from planners.contract import (
 )
 from planners.noise import fold, normal
 from planners.penalties import Penalties
+from planners.watched import Watched
 
 _PROPOSALS = 1  # use of a control step's seeds
+_IDLE = 1  # place of doing nothing: the first elite, after the mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +129,14 @@ class MPC:
             begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
         if self.reluctance:
             begin = _beside(begin, torch.zeros_like(begin.mean)[:, None])
-            cost = _Watched(cost)
+            cost = Watched(cost, _IDLE)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
         guess = shift(plan.next_guess, searched, self.warm_std)
         control_step = state.control_step + self.execute
         actions = plan.actions[:, :searched]
-        if isinstance(cost, _Watched):
-            gains = cost.idle() - plan.cost
+        if isinstance(cost, Watched):
+            gains = cost.seen() - plan.cost
             waits = (gains < self.reluctance) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
@@ -159,29 +161,6 @@ class MPC:
         noise = normal(own, 0, range(self.proposals), *shape).to(like.dtype)
         noise[:, 0] = 0.0
         return self.proposal_std * noise
-
-
-class _Watched:
-    """A cost that remembers what doing nothing costs.
-
-    That is the first of the guess's elites, which planners ask for in their first call,
-    after the mean.
-    """
-
-    def __init__(self, cost: CostFn) -> None:
-        self._cost = cost
-        self._idle: Tensor | None = None
-
-    def __call__(self, actions: Tensor) -> Tensor:
-        costs = self._cost(actions)
-        if self._idle is None:
-            self._idle = costs[:, 1].detach()
-        return costs
-
-    def idle(self) -> Tensor:
-        """The cost (B,) of doing nothing."""
-        assert self._idle is not None, "the planner has asked for no cost"
-        return self._idle
 
 
 def held(cost: CostFn, steps: int) -> CostFn:

@@ -24,7 +24,7 @@ from planners.contract import (
     seeds_for,
 )
 from planners.noise import correlate
-from planners.ranking import Scored, cheapest
+from planners.ranking import cheapest, finite_or
 from planners.search import Record, Refit
 
 
@@ -34,7 +34,8 @@ class MPPI:
 
     The weight of a candidate is exp(-gap / temperature), its gap being its cost above
     the cheapest. Where `relative`, gaps are in units of the median elite's: neither the
-    scale of the cost nor a few huge costs matter. The answer is the last mean,
+    scale of the cost nor a few huge costs matter; where half of the elites are as cheap
+    as the cheapest, the others count nothing. The answer is the last mean,
     evaluated once more; only where its cost is not finite it is the cheapest candidate
     seen. The answer is smoother than the cheapest candidate, and can cost more.
 
@@ -84,6 +85,16 @@ class MPPI:
         require_fraction("correlation", self.correlation)
         require_budget(self.budget_ms)
 
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.samples
+
+    @property
+    def kept(self) -> int:
+        """Elites that a plan hands on: none."""
+        return 0
+
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the last mean with its cost; see `Planner.plan`."""
@@ -100,7 +111,7 @@ class MPPI:
             record.note(elites)
             given = with_mean(where.mean)
         last = record.ask(cost, where.mean[:, None])
-        return record.answer(_first_finite(last, record.best), where.std)
+        return record.answer(finite_or(last, record.best), where.std)
 
     def weights(self, cost: Tensor) -> Tensor:
         """Gives weights (B, K) in [0, 1] of sorted costs (B, K), the first being 1."""
@@ -118,18 +129,11 @@ def softmin_weights(gaps: Tensor, temperature: float) -> Tensor:
 
 
 def _in_medians(gaps: Tensor) -> Tensor:
-    """Sorted gaps (B, K) in units of the median of the finite ones."""
+    """Sorted gaps (B, K) in units of the (upper) median of the finite ones."""
     finite = gaps.isfinite()
-    middle = (finite.sum(dim=1, keepdim=True) - 1).clamp(min=0) // 2
+    middle = finite.sum(dim=1, keepdim=True) // 2
+    middle = middle.clamp(max=gaps.shape[1] - 1)
     limits = torch.finfo(gaps.dtype)
     unit = gaps.gather(1, middle).clamp(min=limits.tiny)
     scaled = (gaps / unit).clamp(max=limits.max)
     return torch.where(finite, scaled, torch.inf)
-
-
-def _first_finite(one: Scored, other: Scored) -> Scored:
-    fits = one.cost < torch.inf  # (B, 1)
-    return Scored(
-        torch.where(fits[:, :, None, None], one.actions, other.actions),
-        torch.where(fits, one.cost, other.cost),
-    )

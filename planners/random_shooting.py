@@ -46,6 +46,16 @@ class RandomShooting:
         require_std("std", self.std)
         require_fraction("correlation", self.correlation)
 
+    @property
+    def room(self) -> int:
+        """Candidates of the first iteration."""
+        return self.samples
+
+    @property
+    def kept(self) -> int:
+        """Elites that a plan hands on: none."""
+        return 0
+
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest candidate; see `Planner.plan`."""

@@ -82,6 +82,15 @@ def better(one: Scored, other: Scored) -> Scored:
     )
 
 
+def finite_or(one: Scored, other: Scored) -> Scored:
+    """Gives per problem the first of two (B, 1, H, A), unless its cost is infinite."""
+    fits = one.cost < torch.inf  # (B, 1)
+    return Scored(
+        torch.where(fits[:, :, None, None], one.actions, other.actions),
+        torch.where(fits, one.cost, other.cost),
+    )
+
+
 def finite_means(costs: list[Tensor]) -> Tensor:
     """Gives the means (I, B) of the finite values of I costs (B, K); inf where none."""
     cost = torch.stack(costs)  # (I, B, K)
@@ -95,10 +104,12 @@ def finite_means(costs: list[Tensor]) -> Tensor:
 def weighted_moments(actions: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Gives mean and standard deviation (B, H, A) of (B, K, H, A) under (B, K) weights.
 
-    The weights need not sum to one; where all are zero the moments are NaN.
+    The weights need not sum to one; where all are zero the moments are NaN. What weighs
+    nothing need not be a number.
     """
     weights = weights / ordered_sum(weights)[:, None]
     weights = weights[:, :, None, None]  # (B, K, 1, 1)
+    actions = torch.where(weights > 0, actions, 0.0)
     mean = ordered_sum(actions * weights)
     deviations = actions - mean[:, None]
     variance = ordered_sum(deviations * deviations * weights)

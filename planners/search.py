@@ -97,6 +97,11 @@ class Record:
         self._best_costs.append(self.best.cost[:, 0])
         self._elite_costs.append(elites.cost)
 
+    @property
+    def iterations(self) -> int:
+        """How many were taken down."""
+        return len(self._best_costs)
+
     def answer(self, chosen: Scored, std: Tensor, elites: Tensor | None = None) -> Plan:
         """Gives the plan whose actions are the chosen (B, 1)."""
         actions, cost = chosen.actions[:, 0], chosen.cost[:, 0]

@@ -55,18 +55,23 @@ class Affine:
 
 
 def _laid_out(weight: Tensor) -> Tensor | None:
-    known = weight.dtype in (torch.float32, torch.bfloat16)
-    if weight.device.type != "cpu" or not known or not has_onednn():
+    if weight.device.type != "cpu" or weight.dtype not in onednn_types():
         return None
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
 
 
 @lru_cache(maxsize=1)
-def has_onednn() -> bool:
-    """Whether torch was built with oneDNN and has the operator that inductor uses."""
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_linear_pointwise"
-    )
+def onednn_types() -> tuple[torch.dtype, ...]:
+    """What oneDNN multiplies here, by the operators that torch's compiler emits."""
+    operators = torch.ops.mkldnn
+    needed = ("_linear_pointwise", "_reorder_linear_weight")
+    there = all(hasattr(operators, name) for name in needed)
+    if not there or not torch.backends.mkldnn.is_available():
+        return ()
+    asks = getattr(operators, "_is_mkldnn_bf16_supported", None)
+    if asks is None or not asks():
+        return (torch.float32,)
+    return (torch.float32, torch.bfloat16)
 
 
 class PackedLinear(nn.Module):

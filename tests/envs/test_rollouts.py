@@ -72,5 +72,19 @@ def test_a_state_of_a_rollout_can_be_gone_on_from(states):
 def test_what_does_not_fit_is_refused(states):
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         SimulatorThreads(0)
-    with pytest.raises(ValueError, match=r"actions must be \(3, N, H, A\), got \(2, "):
+    with pytest.raises(ValueError, match=r"actions must be \(3, N, H, 5\), got \(2, "):
         SimulatorThreads().rollout(states, np.zeros((2, 1, 1, 5)))
+    with pytest.raises(ValueError, match=r"actions must be \(3, .*, got \(3, 1, 1, 4\)"):
+        SimulatorThreads().rollout(states, np.zeros((3, 1, 1, 4)))
+
+
+def test_many_sequences_are_simulated_in_chunks_with_the_same_result(
+    states, monkeypatch
+):
+    actions = np.random.default_rng(4).uniform(-1, 1, (3, 4, 2, 5))
+    with SimulatorThreads() as threads:
+        whole = threads.rollout(states, actions)
+        monkeypatch.setattr("envs.rollouts._CHUNK", 5)
+        assert (threads.rollout(states, actions) == whole).all()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        threads.rollout(states, actions)

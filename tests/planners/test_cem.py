@@ -21,6 +21,7 @@ from planners import CEM, Guess
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
         ({"samples": 30, "kept": 30}, "below samples=30, got 30"),
         ({"correlation": 1.0}, r"correlation must be in \[0, 1\), got 1.0"),
+        ({"answer": "best"}, "answer must be 'cheapest' or 'mean', got 'best'"),
     ],
 )
 def test_settings_outside_their_range_are_refused(settings, message):
@@ -102,3 +103,25 @@ def test_the_std_of_the_guess_rules_the_first_iteration(squared_distance):
         squared_distance(target), guess, torch.tensor([0])
     )
     assert plan.actions.abs().max() < 0.01
+
+
+def test_it_can_answer_with_the_mean(squared_distance):
+    cost, asked = squared_distance(torch.full((2, 3, 2), 0.4)), []
+
+    def recorded(actions):
+        asked.append(actions)
+        return cost(actions)
+
+    planner = CEM(40, 8, iterations=2, answer="mean")
+    guess, seeds = torch.zeros(2, 3, 2), torch.arange(2)
+    plan = planner.plan(recorded, guess, seeds)
+    assert torch.equal(plan.actions, asked[-1][:, 0])
+    cheapest = replace(planner, answer="cheapest").plan(cost, guess, seeds)
+    assert (cheapest.cost <= plan.cost).all()
+
+    def forbidden(actions):  # two shores: the mean drowns
+        return torch.where(actions[..., 0, 0].abs() < 0.5, torch.nan, 1.0)
+
+    drowned = planner.plan(forbidden, guess, seeds)
+    assert not drowned.invalid.any()
+    assert drowned.actions[:, 0, 0].abs().min() >= 0.5

@@ -14,6 +14,7 @@ PLANNERS = [
     RandomShooting(samples=50, std=0.3, correlation=0.5),
     CEM(samples=64, elites=9, iterations=4),
     CEM(samples=33, elites=5, iterations=3, kept=0, correlation=0.6),
+    CEM(samples=40, elites=8, iterations=3, answer="mean"),
     MPPI(samples=64, elites=10, iterations=4),
     MPPI(samples=31, elites=31, iterations=2, temperature=2.0, correlation=0.3),
     MPPI(40, 12, iterations=3, temperature=1.0, relative=False, std_momentum=1.0),
@@ -143,6 +144,20 @@ def test_a_plan_is_the_same_bits_in_every_batch_and_place(planner, squared_dista
 
 
 @every_planner
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_a_plan_is_the_same_bits_among_sixteen(planner, size, squared_distance):
+    generator = torch.Generator().manual_seed(2)
+    target, guess = torch.rand((2, 16, 5, 3), generator=generator) * 2.4 - 1.2
+    guess, seeds = guess.clamp(-1, 1), torch.arange(30, 46)
+    sixteen = planner.plan(squared_distance(target), guess, seeds)
+    for begin in (0, 16 - size):
+        some = slice(begin, begin + size)
+        plan = planner.plan(squared_distance(target[some]), guess[some], seeds[some])
+        for value, expected in zip(_values(plan), _values(sixteen), strict=True):
+            assert torch.equal(value, expected[some])
+
+
+@every_planner
 def test_a_plan_is_the_same_bits_under_any_chunking_of_the_cost(
     planner, squared_distance
 ):
@@ -269,6 +284,9 @@ def test_elites_of_the_guess_are_evaluated(planner, squared_distance):
     plan = planner.plan(cost, Guess(guess, elites=elites), seeds)
     assert torch.equal(seen[0][:, 0], guess)
     assert torch.equal(seen[0][:, 1:3], elites)
+    assert seen[0].shape[1] == planner.room
+    kept = plan.next_guess.elites
+    assert (0 if kept is None else kept.shape[1]) <= planner.kept
     assert torch.equal(plan.best_cost[0], cost(optimum[:, None])[:, 0])
 
 
@@ -313,6 +331,27 @@ def test_a_misshapen_guess_is_refused(mean, std, elites, message):
             None if std is None else torch.ones(std),
             None if elites is None else torch.zeros(elites),
         )
+
+
+@pytest.mark.parametrize("wrong", [-0.1, torch.nan, torch.inf])
+def test_a_guess_with_an_impossible_std_is_refused(wrong):
+    std = torch.ones(1, 2, 3)
+    std[0, 1, 2] = wrong
+    message = f"guess.std must be finite and at least 0, got {wrong:.1f}"
+    with pytest.raises(ValueError, match=message):
+        Guess(torch.zeros(1, 2, 3), std)
+    Guess(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3))
+
+
+@every_planner
+def test_an_elite_that_is_no_place_does_no_harm(planner, squared_distance):
+    target, guess, seeds = _problems()
+    elites = guess[:, None].clone()
+    elites[2] = torch.nan
+    plan = planner.plan(squared_distance(target), Guess(guess, elites=elites), seeds)
+    assert not plan.invalid.any()
+    for value in _values(plan):
+        assert not value.isnan().any()
 
 
 def test_a_guess_of_mixed_dtypes_is_refused():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from planners import CEM, Gradient, Guess, Refine
+from planners import Gradient, Guess
 
 
 @pytest.mark.parametrize(
@@ -85,43 +85,32 @@ def test_a_start_without_a_finite_slope_stays_and_the_others_go_on():
     assert (plan.elite_cost.diff(dim=0) < 0).all()
 
 
-def test_refine_descends_from_where_the_first_search_ended(squared_distance):
-    target = torch.linspace(-0.9, 0.9, 20).view(1, 5, 4)
-    cost, guess, seeds = (
-        squared_distance(target),
-        torch.zeros(1, 5, 4),
-        torch.tensor([0]),
-    )
-    search = CEM(samples=64, elites=8, iterations=3)
-    found = search.plan(cost, guess, seeds)
-    planner = Refine(search, Gradient(starts=3, iterations=30, rate=0.02))
-    refined = planner.plan(cost, guess, seeds)
-    assert torch.equal(refined.best_cost[:3], found.best_cost)
-    assert refined.cost < 0.1 * found.cost
-    assert torch.equal(refined.next_guess.mean, refined.actions)
+def test_a_cost_that_the_actions_do_not_enter_is_refused():
+    weight = torch.ones(1, requires_grad=True)
+
+    def cost(actions):
+        return weight * actions.detach().sum(dim=(2, 3))
+
+    with pytest.raises(ValueError, match="needs a cost that is differentiable"):
+        Gradient().plan(cost, torch.zeros(1, 2, 1), torch.tensor([0]))
 
 
-def test_refine_keeps_the_first_answer_where_the_second_is_worse(squared_distance):
-    target = torch.zeros(1, 2, 2)
-    rough = Gradient(starts=3, iterations=1, rate=1.0)
-    search = CEM(samples=64, elites=8, iterations=8)
-    cost, seeds = squared_distance(target), torch.tensor([0])
-    guess = torch.full((1, 2, 2), 0.5)
-    found = search.plan(cost, guess, seeds)
-    assert torch.equal(Refine(search, rough).plan(cost, guess, seeds).cost, found.cost)
-    assert Refine(rough, search).plan(cost, guess, seeds).cost < 0.05
+def test_inference_mode_is_refused_by_its_name(squared_distance):
+    cost, guess = squared_distance(torch.zeros(1, 2, 1)), torch.zeros(1, 2, 1)
+    with (
+        torch.inference_mode(),
+        pytest.raises(RuntimeError, match=r"can not plan in torch\.inference_mode"),
+    ):
+        Gradient().plan(cost, guess, torch.tensor([0]))
 
 
-def test_the_second_of_two_searches_has_its_own_std(squared_distance):
-    target = torch.full((1, 2, 2), 0.9)
-    cost, guess, seeds = (
-        squared_distance(target),
-        torch.zeros(1, 2, 2),
-        torch.tensor([0]),
-    )
-    first = CEM(samples=20, elites=4, iterations=1, std=0.01)
-    costs = [
-        Refine(first, CEM(40, 8, 1, std=std)).plan(cost, guess, seeds).cost
-        for std in (0.01, 0.9)
-    ]
-    assert costs[1] < 0.5 * costs[0]
+def test_all_its_costs_are_asked_for_with_a_gradient(squared_distance):
+    quadratic, asked = squared_distance(torch.full((1, 2, 1), 0.5)), []
+
+    def cost(actions):  # cheaper where no gradient is asked for: they do not compare
+        asked.append(actions.requires_grad)
+        return quadratic(actions) - (0.0 if actions.requires_grad else 100.0)
+
+    plan = Gradient(2, 3).plan(cost, torch.zeros(1, 2, 1), torch.tensor([0]))
+    assert asked == [True] * 4
+    assert plan.cost >= 0

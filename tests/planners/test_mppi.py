@@ -1,5 +1,7 @@
 """MPPI's weights and settings."""
 
+import math
+
 import pytest
 import torch
 
@@ -28,6 +30,13 @@ def test_weights_are_exponential_in_gaps_of_the_median():
     expected = torch.exp(-torch.tensor([0.0, 0.5, 1.0, 2.0]) / 0.5)
     torch.testing.assert_close(weights[0, :4], expected)
     assert weights[0, 4:].tolist() == [0.0, 0.0]
+
+
+def test_the_median_of_an_even_number_is_the_upper_one():
+    cost = torch.tensor([[1.0, 3.0], [1.0, torch.inf], [2.0, 2.0]])
+    weights = MPPI(temperature=0.5).weights(cost)
+    assert weights[0].tolist() == pytest.approx([1.0, math.exp(-2.0)])
+    assert weights[1:].tolist() == [[1.0, 0.0], [1.0, 1.0]]
 
 
 def test_weights_in_units_of_the_cost_are_the_closed_form():

@@ -41,14 +41,17 @@ def test_the_cached_rollout_is_the_uncached_one(past, depth, state, window):
     made = predictor(depth=depth, state_size=state, window=window)
     latents, taken = gaussian(B, past, P, D), gaussian(B, past - 1, A, seed=1)
     actions = gaussian(B, N, H, A, seed=2)
-    states = gaussian(B, past + H - 1, S, seed=3) if state else None
-    future = made.rollout(latents, taken, actions, states)
+    states = gaussian(B, past, S, seed=3) if state else None
+    planned = gaussian(B, N, H - 1, S, seed=4) if state else None
+    future = made.rollout(latents, taken, actions, states, planned)
     assert future.shape == (B, N, H, P, D)
     for n in range(N):
         seen, done = latents, taken
         for step in range(H):
             done = torch.cat((done, actions[:, n, step : step + 1]), dim=1)
-            known = None if states is None else states[:, : seen.shape[1]]
+            known = None
+            if states is not None and planned is not None:
+                known = torch.cat((states, planned[:, n, :step]), dim=1)
             after = made(seen, done, known)[:, -1:].double()
             seen = torch.cat((seen, after), dim=1)
         torch.testing.assert_close(
@@ -98,8 +101,42 @@ def test_states_are_given_where_the_spec_has_them():
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latents": (B, 2, P + 1, D)}, r"latents must be \(2, 2, 6, 5\), got"),
+        ({"latents": (2, P, D)}, r"latents must be \(B, T, P, D\)"),
+        ({"past_actions": (B, 2, A)}, r"past_actions must be \(2, 1, 2\), got \(2, 2, 2"),
+        ({"states": (B, 1, S)}, r"states must be \(2, 2, 4\), got \(2, 1, 4\)"),
+        ({"states": None}, r"states must be \(2, 2, 4\), got None"),
+        ({"planned": (B, N, 1, S)}, r"planned must be \(2, 3, 2, 4\), got \(2, 3, 1, 4"),
+        ({"planned": None}, r"planned must be \(2, 3, 2, 4\), got None"),
+    ],
+)
+def test_a_rollout_names_what_does_not_fit(changes, message):
+    shapes = {
+        "latents": (B, 2, P, D),
+        "past_actions": (B, 1, A),
+        "actions": (B, N, H, A),
+        "states": (B, 2, S),
+        "planned": (B, N, H - 1, S),
+    }
+    given = {
+        name: None if shape is None else torch.zeros(shape, dtype=torch.float64)
+        for name, shape in {**shapes, **changes}.items()
+    }
+    with pytest.raises(ValueError, match=message):
+        predictor().rollout(**given)
+    with pytest.raises(ValueError, match="must be None where state_size is 0"):
+        predictor(state_size=0).rollout(
+            *(torch.zeros(shape) for shape in list(shapes.values())[:4])
+        )
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"head_width": 5}, "head_width must be even and at least 6, .* got 5"),
+        ({"width": 16, "heads": 4}, "head_width must be even and .* got 4"),
         ({"depth": 0}, "depth must be at least 1, got 0"),
         ({"state_size": -1}, "state_size must be at least 0, got -1"),
         ({"heads": 5}, "width must be a multiple of heads=5, got 1024"),

@@ -151,17 +151,16 @@ def _mpc(config: DictConfig) -> MPC:
 
 def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
     """Raises if a search has no room for what the habit proposes."""
-    if "first" in planner:
-        _check_proposals(mpc, planner.first)
-        return
-    name = "starts" if "starts" in planner else "samples"
-    samples = planner.get(name)
-    known = 1 + planner.get("kept", 0) + (mpc.reluctance > 0)  # the mean, what it knew
-    if samples is not None and mpc.proposals + known > samples:
+    room, option = mpc.planner.room, "planner"
+    while "first" in planner:
+        planner, option = planner.first, f"{option}.first"
+    option += ".starts" if "starts" in planner else ".samples"
+    known = 1 + mpc.planner.kept + (mpc.reluctance > 0)  # the mean, and what it knew
+    if mpc.proposals + known > room:
         raise OptionError(
-            f"proposals must be at most {max(samples - known, 0)}, so that they, the "
-            f"mean, the kept elites and doing nothing are no more than "
-            f"planner.{name}={samples}; got {mpc.proposals}"
+            f"proposals must be at most {max(room - known, 0)}, so that they, the "
+            f"mean, the kept elites and doing nothing are no more than {option}="
+            f"{room}; got {mpc.proposals}"
         )
 
 

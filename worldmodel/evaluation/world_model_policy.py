@@ -166,7 +166,8 @@ class WorldModelPolicy:
         if self._memory is None or self._memory.action is None:
             raise WorldModelError("act must be called before took")
         taken = torch.from_numpy(actions).to(self._memory.action)
-        self._memory = replace(self._memory, action=taken)
+        mpc = replace(self._memory.mpc, last=taken)
+        self._memory = replace(self._memory, action=taken, mpc=mpc)
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""

@@ -68,6 +68,7 @@ class PackedPredictor:
         change = self._leave(F.layer_norm(x, x.shape[-1:]))
         return latents + change, Past(tuple(seen))
 
+    @torch.no_grad()
     def history(self, latents: Tensor, past_actions: Tensor) -> Past:
         """The past, computed once for all candidates.
 
@@ -85,6 +86,7 @@ class PackedPredictor:
             _, past = self.advance(known[:, step : step + 1], modulations, past)
         return past
 
+    @torch.no_grad()
     def rollout(self, now: Tensor, past: Past, actions: Tensor) -> Tensor:
         """Imagines what actions lead to.
 

@@ -48,6 +48,7 @@ class PackedLeWM:
         self._project_in = _projection(predictor).to(dtype)
         self._project_out = affine(predictor.project_out).to(dtype)
 
+    @torch.no_grad()
     def rollout(self, latents: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         """As `LeWMPredictor.rollout`."""
         batch, candidates, horizon, size = actions.shape

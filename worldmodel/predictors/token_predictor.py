@@ -50,6 +50,11 @@ class TokenPredictorSpec:
             raise ValueError(
                 f"width must be a multiple of heads={self.heads}, got {self.width}"
             )
+        if self.head_dim < 6 or self.head_dim % 2:
+            raise ValueError(
+                "head_width must be even and at least 6, for positions in time, rows "
+                f"and columns, got {self.head_dim}"
+            )
 
     @property
     def head_dim(self) -> int:
@@ -143,6 +148,7 @@ class TokenPredictor(nn.Module):
         past_actions: Tensor,
         actions: Tensor,
         states: Tensor | None = None,
+        planned: Tensor | None = None,
     ) -> Tensor:
         """Imagines what actions lead to; differentiable.
 
@@ -152,34 +158,88 @@ class TokenPredictor(nn.Module):
             latents: (B, T, P, D) the past up to now.
             past_actions: (B, T - 1, A) the actions between them.
             actions: (B, N, H, A) candidates.
-            states: (B, T + H - 1, S) known states of the past and planned ones of the
-                future, the same for all candidates; None where the spec has none.
+            states: (B, T, S) known states of the past up to now; None where the spec
+                has none.
+            planned: (B, N, H - 1, S) states that the actions lead to, all but the last,
+                for each candidate; None where the spec has none, or H is 1.
 
         Returns:
             (B, N, H, P, D): the tokens after each action.
+
+        Raises:
+            ValueError: the shapes do not fit together.
         """
-        batch, candidates, horizon, _ = actions.shape
-        known = latents.shape[1]
+        self._check(latents, past_actions, actions, states, planned)
         futures = []
-        for problem in range(batch):
+        for problem in range(len(actions)):
             one = slice(problem, problem + 1)
-            of_past = None if states is None else states[one, : known - 1]
+            of_past = None if states is None else states[one, :-1]
             past = self._history(latents[one, :-1], past_actions[one], of_past)
-            here = latents[one, -1:].expand(candidates, -1, -1, -1)
-            imagined = []
-            for step in range(horizon):
-                state = None
-                if states is not None:
-                    state = states[one, known - 1 + step][None].expand(
-                        candidates, -1, -1
-                    )
-                taken = actions[problem, :, step, None]
-                x = self._tokens(here, taken, state)  # (N, 1, C + P, width)
-                x, past = self._run(x[:, 0], known - 1 + step, past, None)
-                here = self._predicted(x[:, None])
-                imagined.append(here[:, 0])
-            futures.append(torch.stack(imagined, dim=1))
+            ahead = None if states is None else _ahead(states, planned, actions, problem)
+            futures.append(self._forth(latents[problem, -1], past, actions[problem], ahead))
         return torch.stack(futures)
+
+    def _forth(
+        self,
+        now: Tensor,
+        past: list[Frames] | None,
+        actions: Tensor,
+        states: Tensor | None,
+    ) -> Tensor:
+        """One problem's tokens (N, H, P, D) after actions (N, H, A), from (P, D) now.
+
+        `states` (N, H, S) are those that the actions are taken in.
+        """
+        first = 0 if past is None else past[0][0].shape[2] // self._each
+        here = now.expand(len(actions), 1, -1, -1)
+        imagined = []
+        for step in range(actions.shape[1]):
+            state = None if states is None else states[:, step, None]
+            x = self._tokens(here, actions[:, step, None], state)
+            x, past = self._run(x[:, 0], first + step, past, None)
+            here = self._predicted(x[:, None])
+            imagined.append(here[:, 0])
+        return torch.stack(imagined, dim=1)
+
+    def _check(
+        self,
+        latents: Tensor,
+        past_actions: Tensor,
+        actions: Tensor,
+        states: Tensor | None,
+        planned: Tensor | None,
+    ) -> None:
+        """Raises ValueError unless the shapes of a roll-out fit together."""
+        spec = self.spec
+        if latents.ndim != 4 or actions.ndim != 4:
+            raise ValueError(
+                f"latents must be (B, T, P, D) and actions (B, N, H, A), got "
+                f"{tuple(latents.shape)} and {tuple(actions.shape)}"
+            )
+        batch, known = latents.shape[:2]
+        candidates, horizon = actions.shape[1:3]
+        expected = {
+            "latents": (batch, known, spec.rows * spec.columns, spec.token_dim),
+            "past_actions": (batch, known - 1, spec.action_size),
+            "actions": (batch, candidates, horizon, spec.action_size),
+        }
+        given = {"latents": latents, "past_actions": past_actions, "actions": actions}
+        if spec.state_size:
+            expected["states"] = (batch, known, spec.state_size)
+            given["states"] = states
+            if horizon > 1:
+                size = (batch, candidates, horizon - 1, spec.state_size)
+                expected["planned"], given["planned"] = size, planned
+        elif states is not None or planned is not None:
+            raise ValueError(
+                "states and planned must be None where state_size is 0, got "
+                f"{'states' if states is not None else 'planned'}"
+            )
+        for name, shape in expected.items():
+            value = given[name]
+            found = None if value is None else tuple(value.shape)
+            if found != shape:
+                raise ValueError(f"{name} must be {shape}, got {found}")
 
     def _history(
         self, latents: Tensor, actions: Tensor, states: Tensor | None
@@ -218,13 +278,17 @@ class TokenPredictor(nn.Module):
         """Tokens (rows, frames x each, width), the first frame at time `first`."""
         places = self._places(first, x.shape[1], x.device)
         kept = []
-        each = self.spec.conditions + self.spec.rows * self.spec.columns
-        reach = (self.spec.window - 1) * each
+        reach = (self.spec.window - 1) * self._each
         for index, block in enumerate(self.blocks):
             before = None if past is None else _newest(past[index], reach)
             x, frames = block(x, places, before, mask)
             kept.append(frames)
         return x, kept
+
+    @property
+    def _each(self) -> int:
+        """Tokens of a frame."""
+        return self.spec.conditions + self.spec.rows * self.spec.columns
 
     def _places(self, first: int, tokens: int, device: torch.device) -> Rotation:
         """Rotations of whole frames from time `first` on; conditions stand at 0, 0."""
@@ -246,6 +310,14 @@ class TokenPredictor(nn.Module):
         time = torch.arange(frames, device=device).repeat_interleave(each)
         lag = time[:, None] - time
         return (lag >= 0) & (lag < self.spec.window)
+
+
+def _ahead(
+    states: Tensor, planned: Tensor | None, actions: Tensor, problem: int
+) -> Tensor:
+    """States (N, H, S) that one problem's actions (N, H, A) are taken in."""
+    now = states[problem, -1].expand(actions.shape[1], 1, -1)
+    return now if planned is None else torch.cat((now, planned[problem]), dim=1)
 
 
 def _newest(frames: Frames, tokens: int) -> Frames | None:
