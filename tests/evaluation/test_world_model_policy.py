@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from planners import CEM
+from planners.penalties import Penalties
 from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
@@ -86,6 +88,19 @@ def test_what_was_done_instead_is_remembered():
     policy.took(done)
     policy.act(frames(1), proprio(1))
     np.testing.assert_array_equal(model.contexts[-1][1][:, 0].numpy(), done)
+
+
+def test_smoothness_counts_from_what_was_done_instead():
+    mpc = dataclasses.replace(
+        point_mpc(), planner=CEM(200, 20, 8), penalties=Penalties(smoothness=1000.0)
+    )
+    policy = WorldModelPolicy(PointModel(), mpc, SPEC)
+    policy.start(GOALS, SEEDS)
+    policy.act(frames(0), proprio(0))
+    done = np.full((2, 2), -0.7, dtype=np.float32)
+    policy.took(done)
+    decision = policy.act(frames(1), proprio(1))
+    np.testing.assert_allclose(decision.actions, done, atol=0.2)
 
 
 def test_before_the_start_there_is_nothing_to_change():

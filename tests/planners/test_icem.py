@@ -1,5 +1,7 @@
 """What iCEM changes in the cross-entropy method."""
 
+import time
+
 import pytest
 import torch
 
@@ -77,3 +79,20 @@ def test_kept_elites_begin_the_next_plan(squared_distance):
         torch.ones(1).long(),
     )
     assert again.best_cost[0] <= plan.cost
+
+
+def test_without_time_for_the_last_iteration_its_mean_is_tried_all_the_same(
+    squared_distance,
+):
+    quadratic, seen = squared_distance(torch.full((1, 3, 2), 0.4)), []
+
+    def cost(actions):
+        seen.append(actions)
+        time.sleep(0.01)
+        return quadratic(actions)
+
+    planner = ICEM(40, 8, iterations=1000, kept=0, budget_ms=25.0)
+    plan = planner.plan(cost, torch.zeros(1, 3, 2), torch.tensor([0]))
+    assert seen[-1].shape[1] == 1
+    assert plan.evaluations == sum(asked.shape[1] for asked in seen)
+    assert torch.equal(plan.cost, torch.cat([quadratic(a)[0] for a in seen]).min()[None])

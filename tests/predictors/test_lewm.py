@@ -88,6 +88,33 @@ def published(made: LeWMPredictor) -> dict[str, torch.Tensor]:
     return tensors | {"encoder.embeddings.cls_token": torch.zeros(1)}
 
 
+# As `stable-worldmodel` 0.1.1 saves a LeWorldModel, but for its encoder.
+PUBLISHED = """
+action_encoder.patch_embed.weight action_encoder.patch_embed.bias
+action_encoder.embed.0.weight action_encoder.embed.0.bias
+action_encoder.embed.2.weight action_encoder.embed.2.bias
+predictor.pos_embedding predictor.transformer.norm.weight predictor.transformer.norm.bias
+pred_proj.net.0.weight pred_proj.net.0.bias pred_proj.net.1.weight pred_proj.net.1.bias
+pred_proj.net.1.running_mean pred_proj.net.1.running_var
+pred_proj.net.1.num_batches_tracked pred_proj.net.3.weight pred_proj.net.3.bias
+"""
+OF_LAYER = """
+attn.norm.weight attn.norm.bias attn.to_qkv.weight attn.to_out.0.weight
+attn.to_out.0.bias mlp.net.0.weight mlp.net.0.bias mlp.net.1.weight mlp.net.1.bias
+mlp.net.4.weight mlp.net.4.bias adaLN_modulation.1.weight adaLN_modulation.1.bias
+"""
+
+
+def test_the_published_names_are_these():
+    layers = {
+        f"predictor.transformer.layers.{layer}.{name}"
+        for layer in range(3)
+        for name in OF_LAYER.split()
+    }
+    assert set(_published_names(3)) == {*PUBLISHED.split(), *layers}
+    assert len(set(_published_names(3).values())) == len(_published_names(3))
+
+
 @torch.no_grad()
 def test_a_published_checkpoint_becomes_the_same_predictor():
     made = predictor()
