@@ -87,7 +87,9 @@ class SimulatorThreads:
         commands = self._commands(each, flat)
         closed = _latched(each[:, _LATCH] > 0.5, flat[..., 4])
         ends = [
-            self._simulate([part[rows] for part in begins], commands[rows], closed[rows])
+            self._simulate(
+                [part[rows] for part in begins], commands[rows], closed[rows]
+            )
             for rows in _chunks(len(each))
         ]
         physics, control = (np.concatenate(part) for part in zip(*ends, strict=True))

@@ -13,9 +13,9 @@ def within(
 
     An iteration begins only if one as long as the last would end in time, so the last
     one is late by less than it lasts; the first always runs. What a search evaluates
-    after its iterations (the last mean, a single candidate) comes on top. With a budget the device
-    is waited for after each iteration, and how many there are depends on the machine:
-    published results use None.
+    after its iterations (the last mean, a single candidate) comes on top. With a budget
+    the device is waited for after each iteration, and how many there are depends on the
+    machine: published results use None.
 
     Args:
         iterations: at most.

@@ -1,16 +1,49 @@
 """The candidates of one iteration: normal noise around a mean, inside the bounds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from planners.contract import Guess, Std
+from planners.contract import Guess, Std, as_guess, seeds_for
 from planners.noise import normal
-from planners.search import Normal
+from planners.search import Normal, Record
 
 Shape = Callable[[Tensor], Tensor]
 """White noise (B, N, H, A) -> noise that remembers; its values stay standard normal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where a search begins.
+
+    Attributes:
+        where: to draw.
+        given: (B, 1 + E, H, A) the guess's mean and its elites, inside the bounds.
+        seeds: (B,) int64 on the guess's device.
+        record: of what is seen from now on.
+    """
+
+    where: Normal
+    given: Tensor
+    seeds: Tensor
+    record: Record
+
+
+def begin(guess: Guess | Tensor, seeds: Tensor, std: Std) -> Beginning:
+    """Gives where a search begins; its own std counts where the guess brings none.
+
+    Raises:
+        ValueError: guess, seeds or std do not fit together.
+    """
+    guess = as_guess(guess)
+    return Beginning(
+        where=_normal(guess, std),
+        given=with_mean(guess.mean, guess.elites),
+        seeds=seeds_for(guess, seeds),
+        record=Record.of(guess.mean),
+    )
 
 
 def around(
@@ -61,12 +94,7 @@ def with_mean(mean: Tensor, elites: Tensor | None = None) -> Tensor:
     return torch.cat([mean[:, None], elites], dim=1)
 
 
-def beginning(guess: Guess, std: Std) -> Normal:
-    """Gives where a search begins: the guess's std, where it has none the planner's.
-
-    Raises:
-        ValueError: the planner's is a list, and not one for each action dimension.
-    """
+def _normal(guess: Guess, std: Std) -> Normal:
     mean = guess.mean
     if guess.std is not None:
         return Normal(mean, guess.std)

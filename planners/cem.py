@@ -8,24 +8,22 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import around, beginning, with_mean
+from planners.candidates import around, begin, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_budget,
     require_elites,
     require_fraction,
     require_kept,
     require_std,
-    seeds_for,
 )
 from planners.noise import correlate
 from planners.ranking import better, cheapest, finite_or, first, join
-from planners.search import Record, Refit, even_weights
+from planners.search import Refit, even_weights
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,15 @@ class CEM:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence, or the last mean; see `Planner.plan`."""
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
+        search = begin(guess, seeds, self.std)
+        where, given, record = search.where, search.given, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(correlate, correlation=self.correlation)
-        where = beginning(guess, self.std)
-        record = Record.of(guess.mean)
-        given, kept = with_mean(guess.mean, guess.elites), first(record.best, 0)
-        for iteration in within(self.iterations, self.budget_ms, seeds.device):
-            candidates = around(where, seeds, iteration, self.samples, shape, given)
+        kept = first(record.best, 0)
+        for iteration in within(self.iterations, self.budget_ms, search.seeds.device):
+            candidates = around(
+                where, search.seeds, iteration, self.samples, shape, given
+            )
             scored = record.ask(cost, candidates)
             elites = cheapest(join(kept, scored), self.elites)
             where = refit(where, elites, even_weights(elites))

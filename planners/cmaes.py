@@ -9,21 +9,19 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import beginning, require_room, with_mean
+from planners.candidates import begin, require_room
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_budget,
     require_std,
-    seeds_for,
 )
 from planners.noise import normal
 from planners.ranking import better, cheapest
-from planners.search import Normal, Record
+from planners.search import Normal
 
 with warnings.catch_warnings():
     # It warns where matplotlib is missing, which only its plots need.
@@ -81,29 +79,27 @@ class CMAES:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
-        where, record = beginning(guess, self.std), Record.of(guess.mean)
-        given = with_mean(guess.mean, guess.elites)
+        start = begin(guess, seeds, self.std)
+        where, given, record = start.where, start.given, start.record
         require_room(given, self.samples)
         searches = [
             _Evolution(Normal(mean, std), seed, self.samples)
-            for mean, std, seed in zip(where.mean, where.std, seeds, strict=True)
+            for mean, std, seed in zip(where.mean, where.std, start.seeds, strict=True)
         ]
-        for iteration in within(self.iterations, self.budget_ms, seeds.device):
+        for iteration in within(self.iterations, self.budget_ms, start.seeds.device):
             first = None if iteration else given.double().cpu().numpy()
             asked = [
                 one.ask(None if first is None else first[place])
                 for place, one in enumerate(searches)
             ]
-            scored = record.ask(cost, _stacked(asked, guess.mean))
+            scored = record.ask(cost, _stacked(asked, given))
             record.note(cheapest(scored, self.samples // 2))
             costs = scored.cost.double().cpu().numpy()
             for one, actions, values in zip(searches, asked, costs, strict=True):
                 one.tell(actions, values)
-        mean = _stacked([one.mean() for one in searches], guess.mean)
+        mean = _stacked([one.mean() for one in searches], given)
         last = record.ask(cost, mean[:, None])
-        std = _stacked([one.std() for one in searches], guess.mean)
+        std = _stacked([one.std() for one in searches], given)
         return record.answer(better(record.best, last), std)
 
 

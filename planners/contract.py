@@ -105,7 +105,7 @@ class Planner(Protocol):
 
     @property
     def room(self) -> int:
-        """Candidates of the first iteration: a guess brings no more, its mean included."""
+        """Candidates of the first iteration: a guess brings no more, mean included."""
         ...
 
     @property

@@ -7,23 +7,20 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import around, beginning, with_mean
+from planners.candidates import around, begin
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_budget,
     require_fraction,
     require_positive,
     require_std,
-    seeds_for,
 )
 from planners.noise import correlate
 from planners.ranking import better, cheapest, checked
-from planners.search import Record
 
 _BETA, _BETA_SQUARE, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual ones
 
@@ -82,14 +79,12 @@ class Gradient:
         Raises:
             ValueError: the cost is not differentiable in the actions.
         """
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
+        search = begin(guess, seeds, self.std)
+        where, record = search.where, search.record
         shape = partial(correlate, correlation=self.correlation)
-        where, record = beginning(guess, self.std), Record.of(guess.mean)
-        given = with_mean(guess.mean, guess.elites)
-        actions = around(where, seeds, 0, self.starts, shape, given)
+        actions = around(where, search.seeds, 0, self.starts, shape, search.given)
         mean, square = torch.zeros_like(actions), torch.zeros_like(actions)
-        for step in within(self.iterations, self.budget_ms, seeds.device):
+        for step in within(self.iterations, self.budget_ms, search.seeds.device):
             values, slope = _slope(cost, actions)
             scored = record.ask(lambda _, values=values: values, actions)
             record.note(cheapest(scored, self.starts))

@@ -7,24 +7,22 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import around, beginning, with_mean
+from planners.candidates import around, begin, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_budget,
     require_elites,
     require_fraction,
     require_kept,
     require_std,
-    seeds_for,
 )
 from planners.noise import coloured
 from planners.ranking import better, cheapest, first, join
-from planners.search import Record, Refit, even_weights
+from planners.search import Refit, even_weights
 
 
 @dataclass(frozen=True)
@@ -87,18 +85,17 @@ class ICEM:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
+        search = begin(guess, seeds, self.std)
+        where, record = search.where, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(coloured, exponent=self.colour)
-        where, record = beginning(guess, self.std), Record.of(guess.mean)
-        given, kept = with_mean(guess.mean, guess.elites), first(record.best, 0)
-        for iteration in within(self.iterations, self.budget_ms, seeds.device):
+        given, kept = search.given, first(record.best, 0)
+        for iteration in within(self.iterations, self.budget_ms, search.seeds.device):
             if iteration:
                 is_last = iteration == self.iterations - 1
                 given = with_mean(where.mean) if is_last else None
             count = self.samples_of(iteration)
-            candidates = around(where, seeds, iteration, count, shape, given)
+            candidates = around(where, search.seeds, iteration, count, shape, given)
             scored = record.ask(cost, candidates)
             elites = cheapest(join(kept, scored), self.elites)
             where = refit(where, elites, even_weights(elites))

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import around, beginning, with_mean
+from planners.candidates import around, begin, with_mean
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_budget,
     require_elites,
@@ -21,11 +20,10 @@ from planners.contract import (
     require_positive,
     require_share,
     require_std,
-    seeds_for,
 )
 from planners.noise import correlate
 from planners.ranking import cheapest, finite_or
-from planners.search import Record, Refit
+from planners.search import Refit
 
 
 @dataclass(frozen=True)
@@ -98,14 +96,14 @@ class MPPI:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the last mean with its cost; see `Planner.plan`."""
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
+        search = begin(guess, seeds, self.std)
+        where, given, record = search.where, search.given, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(correlate, correlation=self.correlation)
-        where, record = beginning(guess, self.std), Record.of(guess.mean)
-        given = with_mean(guess.mean, guess.elites)
-        for iteration in within(self.iterations, self.budget_ms, seeds.device):
-            candidates = around(where, seeds, iteration, self.samples, shape, given)
+        for iteration in within(self.iterations, self.budget_ms, search.seeds.device):
+            candidates = around(
+                where, search.seeds, iteration, self.samples, shape, given
+            )
             elites = cheapest(record.ask(cost, candidates), self.elites)
             where = refit(where, elites, self.weights(elites.cost))
             record.note(elites)

@@ -6,21 +6,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from planners.candidates import around, beginning, with_mean
+from planners.candidates import around, begin
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    as_guess,
     require_at_least,
     require_fraction,
     require_std,
-    seeds_for,
 )
 from planners.noise import correlate
 from planners.ranking import cheapest
-from planners.search import Record
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,10 @@ class RandomShooting:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest candidate; see `Planner.plan`."""
-        guess = as_guess(guess)
-        seeds = seeds_for(guess, seeds)
+        search = begin(guess, seeds, self.std)
+        where, record = search.where, search.record
         shape = partial(correlate, correlation=self.correlation)
-        where, record = beginning(guess, self.std), Record.of(guess.mean)
-        given = with_mean(guess.mean, guess.elites)
-        candidates = around(where, seeds, 0, self.samples, shape, given)
+        candidates = around(where, search.seeds, 0, self.samples, shape, search.given)
         best = cheapest(record.ask(cost, candidates), 1)
         record.note(best)
         return record.answer(record.best, where.std)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -97,10 +97,10 @@ def _searches(planner: Planner) -> int:
 
 def _limited(planner: Planner, budget_ms: float | None) -> Planner:
     """The planner with no more time than that, where it keeps an eye on time at all."""
+    if budget_ms is None or not hasattr(planner, "budget_ms"):
+        return planner
     settings: Any = planner
-    if budget_ms is None or not is_dataclass(settings):
-        return planner
-    if not hasattr(settings, "budget_ms"):
-        return planner
     own = settings.budget_ms
-    return replace(settings, budget_ms=budget_ms if own is None else min(own, budget_ms))
+    return replace(
+        settings, budget_ms=budget_ms if own is None else min(own, budget_ms)
+    )

@@ -74,7 +74,9 @@ def test_what_does_not_fit_is_refused(states):
         SimulatorThreads(0)
     with pytest.raises(ValueError, match=r"actions must be \(3, N, H, 5\), got \(2, "):
         SimulatorThreads().rollout(states, np.zeros((2, 1, 1, 5)))
-    with pytest.raises(ValueError, match=r"actions must be \(3, .*, got \(3, 1, 1, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"actions must be \(3, .*, got \(3, 1, 1, 4\)"
+    ):
         SimulatorThreads().rollout(states, np.zeros((3, 1, 1, 4)))
 
 

@@ -1,11 +1,12 @@
 """Iterations that end in time."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
-from planners import CEM, CMAES, ICEM, MPPI, Gradient
+from planners import CEM, CMAES, ICEM, MPPI, Gradient, Refine
 from planners.budget import within
 
 CPU = torch.device("cpu")
@@ -34,32 +35,71 @@ def test_no_iteration_begins_that_would_end_too_late():
     assert took < 0.1  # a sleep may last longer on a busy machine
 
 
-@pytest.mark.parametrize(
-    "planner",
-    [
-        CEM(20, 4, iterations=100000, budget_ms=30.0),
-        ICEM(20, 4, iterations=100000, kept=2, budget_ms=30.0),
-        MPPI(20, 4, iterations=100000, budget_ms=30.0),
-        CMAES(20, iterations=100000, budget_ms=30.0),
-        Gradient(4, iterations=100000, budget_ms=30.0),
-    ],
-    ids=lambda planner: type(planner).__name__,
-)
-def test_a_search_ends_in_time_and_says_how_much_it_did(planner, squared_distance):
+class _Clock:
+    """Stands in for `time`: it goes on when a cost is asked for, by 4 ms."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def on(self, cost):
+        def timed(actions):
+            self.now += 0.004
+            return cost(actions)
+
+        return timed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = _Clock()
+    monkeypatch.setattr("planners.budget.time", clock)
+    monkeypatch.setattr("planners.refine.time", clock)
+    return clock
+
+
+MANY = 100000
+SEARCHES = [
+    CEM(20, 4, iterations=MANY),
+    ICEM(20, 4, iterations=MANY, kept=2),
+    MPPI(20, 4, iterations=MANY),
+    CMAES(20, iterations=MANY),
+    Gradient(4, iterations=MANY),
+    Refine(CEM(20, 4, iterations=MANY), Gradient(4)),
+    Refine(CEM(20, 4, iterations=4), MPPI(20, 4, iterations=MANY)),
+]
+
+
+@pytest.mark.parametrize("budget_ms", [1.0, 30.0, 50.0])
+@pytest.mark.parametrize("planner", SEARCHES, ids=lambda one: type(one).__name__)
+def test_a_search_ends_in_time_and_says_how_much_it_did(
+    planner, budget_ms, squared_distance, clock
+):
     target = torch.full((2, 2, 2), 0.4)
-    quadratic = squared_distance(target)
-
-    def cost(actions):
-        time.sleep(0.004)
-        return quadratic(actions)
-
-    began = time.perf_counter()
-    plan = planner.plan(cost, torch.zeros(2, 2, 2), torch.arange(2))
-    took = time.perf_counter() - began
-    # One iteration late, the last mean, and as much again for a busy machine.
-    assert took < 0.030 + 0.02
+    cost = clock.on(squared_distance(target))
+    search = replace(planner, budget_ms=budget_ms)
+    plan = search.plan(cost, torch.zeros(2, 2, 2), torch.arange(2))
+    each, last = 4.0, 4.0 if not isinstance(planner, Refine) else 8.0
+    assert 1e3 * clock.now < budget_ms + each + last
+    # And it uses the time that it has.
+    assert 1e3 * clock.now > budget_ms - each
     iterations = len(plan.best_cost)
-    each = getattr(planner, "samples", None) or planner.starts
-    assert 1 <= iterations < 100000
-    assert plan.evaluations <= iterations * each + each
+    assert plan.evaluations <= 20 * (iterations + 2)
     assert not plan.invalid.any()
+
+
+def test_both_searches_of_refine_share_a_budget(squared_distance, clock):
+    cost = clock.on(squared_distance(torch.full((1, 2, 2), 0.4)))
+    first, then = CEM(20, 4, iterations=4), MPPI(20, 4, iterations=MANY)
+    iterations = []
+    for budget_ms in (10.0, 21.0, 62.0):
+        planner = Refine(first, then, budget_ms=budget_ms)
+        plan = planner.plan(cost, torch.zeros(1, 2, 2), torch.tensor([0]))
+        iterations.append(len(plan.best_cost))
+    # Two of the first, and its last mean; its four, and one of the second; and so on.
+    assert iterations == [2, 5, 14]
+    own = Refine(first, replace(then, budget_ms=9.0), budget_ms=60.0)
+    plan = own.plan(cost, torch.zeros(1, 2, 2), torch.tensor([0]))
+    assert len(plan.best_cost) == 6

@@ -1,7 +1,5 @@
 """What iCEM changes in the cross-entropy method."""
 
-import time
-
 import pytest
 import torch
 
@@ -88,11 +86,12 @@ def test_without_time_for_the_last_iteration_its_mean_is_tried_all_the_same(
 
     def cost(actions):
         seen.append(actions)
-        time.sleep(0.01)
         return quadratic(actions)
 
-    planner = ICEM(40, 8, iterations=1000, kept=0, budget_ms=25.0)
+    planner = ICEM(40, 8, iterations=100000, kept=0, budget_ms=10.0)
     plan = planner.plan(cost, torch.zeros(1, 3, 2), torch.tensor([0]))
     assert seen[-1].shape[1] == 1
     assert plan.evaluations == sum(asked.shape[1] for asked in seen)
-    assert torch.equal(plan.cost, torch.cat([quadratic(a)[0] for a in seen]).min()[None])
+    assert torch.equal(
+        plan.cost, torch.cat([quadratic(a)[0] for a in seen]).min()[None]
+    )

@@ -15,6 +15,8 @@ RATE = 0.2  # [s]
 class _Recorder:
     """A planner that answers with its seeds and remembers what it was asked."""
 
+    room, kept = 100, 1
+
     def __init__(self):
         self.asked = []
 

@@ -93,7 +93,8 @@ PUBLISHED = """
 action_encoder.patch_embed.weight action_encoder.patch_embed.bias
 action_encoder.embed.0.weight action_encoder.embed.0.bias
 action_encoder.embed.2.weight action_encoder.embed.2.bias
-predictor.pos_embedding predictor.transformer.norm.weight predictor.transformer.norm.bias
+predictor.pos_embedding
+predictor.transformer.norm.weight predictor.transformer.norm.bias
 pred_proj.net.0.weight pred_proj.net.0.bias pred_proj.net.1.weight pred_proj.net.1.bias
 pred_proj.net.1.running_mean pred_proj.net.1.running_var
 pred_proj.net.1.num_batches_tracked pred_proj.net.3.weight pred_proj.net.3.bias

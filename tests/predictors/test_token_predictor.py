@@ -1,5 +1,7 @@
 """The predictor of all patch tokens."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -105,10 +107,16 @@ def test_states_are_given_where_the_spec_has_them():
     [
         ({"latents": (B, 2, P + 1, D)}, r"latents must be \(2, 2, 6, 5\), got"),
         ({"latents": (2, P, D)}, r"latents must be \(B, T, P, D\)"),
-        ({"past_actions": (B, 2, A)}, r"past_actions must be \(2, 1, 2\), got \(2, 2, 2"),
+        (
+            {"past_actions": (B, 2, A)},
+            r"past_actions must be \(2, 1, 2\), got \(2, 2, 2",
+        ),
         ({"states": (B, 1, S)}, r"states must be \(2, 2, 4\), got \(2, 1, 4\)"),
         ({"states": None}, r"states must be \(2, 2, 4\), got None"),
-        ({"planned": (B, N, 1, S)}, r"planned must be \(2, 3, 2, 4\), got \(2, 3, 1, 4"),
+        (
+            {"planned": (B, N, 1, S)},
+            r"planned must be \(2, 3, 2, 4\), got \(2, 3, 1, 4",
+        ),
         ({"planned": None}, r"planned must be \(2, 3, 2, 4\), got None"),
     ],
 )
@@ -120,7 +128,7 @@ def test_a_rollout_names_what_does_not_fit(changes, message):
         "states": (B, 2, S),
         "planned": (B, N, H - 1, S),
     }
-    given = {
+    given: dict[str, Any] = {
         name: None if shape is None else torch.zeros(shape, dtype=torch.float64)
         for name, shape in {**shapes, **changes}.items()
     }

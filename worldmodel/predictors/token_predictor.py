@@ -175,8 +175,12 @@ class TokenPredictor(nn.Module):
             one = slice(problem, problem + 1)
             of_past = None if states is None else states[one, :-1]
             past = self._history(latents[one, :-1], past_actions[one], of_past)
-            ahead = None if states is None else _ahead(states, planned, actions, problem)
-            futures.append(self._forth(latents[problem, -1], past, actions[problem], ahead))
+            ahead = (
+                None if states is None else _ahead(states, planned, actions, problem)
+            )
+            futures.append(
+                self._forth(latents[problem, -1], past, actions[problem], ahead)
+            )
         return torch.stack(futures)
 
     def _forth(
@@ -223,6 +227,7 @@ class TokenPredictor(nn.Module):
             "past_actions": (batch, known - 1, spec.action_size),
             "actions": (batch, candidates, horizon, spec.action_size),
         }
+        given: dict[str, Tensor | None]
         given = {"latents": latents, "past_actions": past_actions, "actions": actions}
         if spec.state_size:
             expected["states"] = (batch, known, spec.state_size)
