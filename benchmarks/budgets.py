@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worldmodel.evaluation.results import Row, load_results
+from benchmarks.runs import evaluate, method_row
+from worldmodel.evaluation.results import Row
 from worldmodel.evaluation.statistics import mcnemar, wilson_interval
 
 N = 100
@@ -130,31 +129,25 @@ def main() -> None:
 
 def succeed(point: Point, out: Path) -> None:
     """Evaluates a point on one core, unless it has been."""
-    extra = [f"n={N}", "group=25", "timing=0", "alone=false"]
-    evaluate(point, out / "success" / point.name, extra, threads=1)
+    options = [f"n={N}", "group=25", "timing=0", "alone=false"]
+    attempt(point, out / "success" / point.name, options, threads=1)
 
 
 def measure(point: Point, out: Path) -> None:
     """Measures a point's milliseconds, unless they have been and it was evaluated."""
     if (out / "success" / point.name / "results.json").exists():
-        evaluate(point, out / "time" / point.name, ["n=1", "timing=1"], threads=None)
+        attempt(point, out / "time" / point.name, ["n=1", "timing=1"])
 
 
-def evaluate(point: Point, out: Path, extra: list[str], threads: int | None) -> None:
-    """Runs `worldmodel evaluate` on validation pushes."""
-    if (out / "results.json").exists():
-        return
-    command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
-    command += ["task=push", "split=validation", *point.overrides(), *extra]
-    environment = dict(os.environ)
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    done = subprocess.run(
-        [*command, f"out={out}"], env=environment, capture_output=True, text=True
-    )
-    print(
-        point.name, "done" if done.returncode == 0 else done.stderr[-500:], flush=True
-    )
+def attempt(
+    point: Point, out: Path, options: list[str], threads: int | None = None
+) -> None:
+    """Runs a point; the others go on where it fails."""
+    try:
+        evaluate([*point.overrides(), *options], out, threads)
+        print(point.name, "done", flush=True)
+    except RuntimeError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def report(out: Path) -> None:
@@ -248,14 +241,6 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.tight_layout()
     figure.savefig(path, dpi=130)
-
-
-def method_row(folder: Path) -> Row | None:
-    """Gives the method's row of a run's results, None where there are none."""
-    path = folder / "results.json"
-    if not path.exists():
-        return None
-    return next(row for row in load_results(path).rows if row.method.kind == "method")
 
 
 if __name__ == "__main__":

@@ -12,16 +12,13 @@ batches are compared, too.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
-from benchmarks.budgets import method_row
 from benchmarks.planning_models import model_cost
+from benchmarks.runs import evaluate, method_row
 from worldmodel.evaluation.records import to_json
 from worldmodel.evaluation.results import Episode
 from worldmodel.evaluation.statistics import wilson_interval
@@ -42,11 +39,7 @@ def main() -> None:
     sizes = {"false": options.n, "true": options.tiled}
     jobs = [(alone, batch) for alone in sizes for batch in BATCHES]
     with ThreadPoolExecutor(options.workers) as pool:
-        list(
-            pool.map(
-                lambda job: evaluate(options.out, job[0], job[1], sizes[job[0]]), jobs
-            )
-        )
+        list(pool.map(lambda job: play(options.out, *job, sizes[job[0]]), jobs))
     for alone, n in sizes.items():
         one, other = (outcomes(options.out, alone, batch) for batch in BATCHES)
         pairs = list(zip(one, other, strict=True))
@@ -61,26 +54,16 @@ def main() -> None:
     print(f"costs: largest difference {largest_difference():.1e}")
 
 
-def evaluate(out: Path, alone: str, batch: int, n: int) -> None:
+def play(out: Path, alone: str, batch: int, n: int) -> None:
     """Evaluates pushes at a batch size, unless that is there."""
-    folder = out / f"{alone}_{batch}"
-    if (folder / "results.json").exists():
-        return
-    command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
-    command += ["task=push", "split=validation", f"n={n}", f"group={batch}", "timing=0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*command, f"alone={alone}", f"out={folder}"],
-        env=environment,
-        capture_output=True,
-        check=True,
-    )
+    options = [f"n={n}", f"group={batch}", "timing=0", f"alone={alone}"]
+    evaluate(options, out / f"{alone}_{batch}", threads=1)
 
 
 def outcomes(out: Path, alone: str, batch: int) -> tuple[Episode, ...]:
     """Gives the records of a run's episodes."""
     row = method_row(out / f"{alone}_{batch}")
-    assert row is not None, "evaluate() has just made it"
+    assert row is not None, "play() has just made it"
     return row.episodes
 
 

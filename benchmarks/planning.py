@@ -161,22 +161,17 @@ def measure(name: str, batch: int, device_name: str, precision: str) -> Measured
     seeds = torch.arange(batch, device=device)
     candidates = guess[:, None].expand(-1, samples, -1, -1).contiguous()
     gflop = count_flops(lambda: cost(candidates)) / 1e9
-    few = searching(shape, samples, ITERATIONS)
-    spent = [
-        seconds(lambda: few.plan(cost, guess, seeds), device) for _ in range(REPEATS)
-    ]
-    iteration = float(np.median(spent)) / ITERATIONS
-    plan = None
-    if samples == shape.samples:
-        whole = searching(shape, samples, shape.iterations)
-        plan = float(
-            np.median(
-                [
-                    seconds(lambda: whole.plan(cost, guess, seeds), device)
-                    for _ in range(3)
-                ]
-            )
-        )
+
+    def median(iterations: int, repeats: int) -> float:
+        search = searching(shape, samples, iterations)
+        spent = [
+            seconds(lambda: search.plan(cost, guess, seeds), device)
+            for _ in range(repeats)
+        ]
+        return float(np.median(spent))
+
+    iteration = median(ITERATIONS, REPEATS) / ITERATIONS
+    plan = median(shape.iterations, 3) if samples == shape.samples else None
     after = matmul_rate(device, seconds=0.2, side=side)
     kind = "bf16_gflops" if dtype == torch.bfloat16 else "fp32_gflops"
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

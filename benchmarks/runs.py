@@ -1,0 +1,44 @@
+"""Runs of `worldmodel evaluate` that a benchmark makes, one folder each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldmodel.evaluation.results import Row, load_results
+
+_ERROR = 2000  # characters of what a failed run said
+
+
+def evaluate(options: Sequence[str], out: Path, threads: int | None = None) -> None:
+    """Evaluates pushes of the validation split, unless it has been done.
+
+    Args:
+        options: more of `worldmodel evaluate`.
+        out: folder of the run.
+        threads: that it computes with, None for all.
+
+    Raises:
+        RuntimeError: the run failed; with the end of what it said.
+    """
+    if (out / "results.json").exists():
+        return
+    command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
+    command += ["task=push", "split=validation", *options, f"out={out}"]
+    environment = dict(os.environ)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{out} failed: {done.stderr[-_ERROR:]}")
+
+
+def method_row(folder: Path) -> Row | None:
+    """Gives the method's row of a run's results, None where there are none."""
+    path = folder / "results.json"
+    if not path.exists():
+        return None
+    return next(row for row in load_results(path).rows if row.method.kind == "method")
