@@ -39,7 +39,9 @@ def main() -> None:
     sizes = {"false": options.n, "true": options.tiled}
     jobs = [(alone, batch) for alone in sizes for batch in BATCHES]
     with ThreadPoolExecutor(options.workers) as pool:
-        list(pool.map(lambda job: play(options.out, *job, sizes[job[0]]), jobs))
+        list(
+            pool.map(lambda job: play(options.out, job[0], job[1], sizes[job[0]]), jobs)
+        )
     for alone, n in sizes.items():
         one, other = (outcomes(options.out, alone, batch) for batch in BATCHES)
         pairs = list(zip(one, other, strict=True))
