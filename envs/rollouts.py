@@ -31,7 +31,6 @@ class SimulatorThreads:
 
     Joint targets follow from the actions alone: commanded poses are added up for all
     sequences at once, solved in one batch, and MuJoCo's own threads run the physics.
-    The threads end with `close`, or at the end of a `with` block.
     Differs from `Simulation` by the last bits of the inverse kinematics (1e-8 rad).
 
     Args:
@@ -47,16 +46,6 @@ class SimulatorThreads:
         self._data = [mujoco.MjData(model) for _ in range(threads)]
         # Where one thread is asked for, the calling one does the work.
         self._rollout = Rollout(nthread=threads if threads > 1 else 0)
-
-    def __enter__(self) -> SimulatorThreads:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the threads; nothing can be simulated afterwards."""
-        self._rollout.close()
 
     def rollout(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Gives the states (B, N, H, n) after each step.
@@ -129,7 +118,8 @@ class SimulatorThreads:
             model, self._data, physics, control, initial_warmstart=warm, state=after
         )
         ends = slice(SEGMENTS * SUBSTEPS - 1, None, SEGMENTS * SUBSTEPS)
-        return after[:, ends], control[:, ends]
+        # Copies: views would keep every physics step in memory.
+        return after[:, ends].copy(), control[:, ends].copy()
 
     def _beginnings(self, states: np.ndarray) -> list[np.ndarray]:
         """Physics, warm starts and controls (B, ·) of states (B, n)."""

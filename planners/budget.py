@@ -13,9 +13,10 @@ def within(
 
     An iteration begins only if one as long as the last would end in time, so the last
     one is late by less than it lasts; the first always runs. What a search evaluates
-    after its iterations (the last mean, a single candidate) comes on top. With a budget
-    the device is waited for after each iteration, and how many there are depends on the
-    machine: published results use None.
+    after its iterations comes on top, at most as much as in one of them: mostly the
+    last mean, by Gradient its last places. With a budget the device is waited for after
+    each iteration, and how many there are depends on the machine: published results use
+    None.
 
     Args:
         iterations: at most.
@@ -32,6 +33,11 @@ def within(
         if iteration and began + took > deadline:
             return
         yield iteration
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         took = time.perf_counter() - began
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has computed what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,5 +1,6 @@
 """What a planner takes and gives: costs, guesses, plans."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -116,8 +117,8 @@ class Planner(Protocol):
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives one plan per problem.
 
-        The first candidates that it asks the cost of are the guess's mean and its
-        elites, in this order.
+        The first candidates of its first call are the guess's mean and its elites, in
+        this order.
 
         Args:
             cost: maps (B, N, H, A) to (B, N); candidates whose cost is NaN or infinite
@@ -169,10 +170,12 @@ def require_positive(name: str, value: float) -> None:
 
 
 def require_std(name: str, value: Std) -> None:
-    """Raises ValueError unless each standard deviation is positive."""
+    """Raises ValueError unless each standard deviation is positive and finite."""
     several = isinstance(value, Sequence)
     for one in value if several else [value]:
         require_positive(name, one)
+        if one == math.inf:
+            raise ValueError(f"{name} must be finite, got {one}")
     if several and not len(value):
         raise ValueError(f"{name} must be a number or one for each action, got {value}")
 

@@ -16,10 +16,9 @@ from planners.contract import (
 )
 from planners.noise import fold, normal
 from planners.penalties import Penalties
-from planners.watched import Watched
+from planners.ranking import checked
 
 _PROPOSALS = 1  # use of a control step's seeds
-_IDLE = 1  # place of doing nothing: the first elite, after the mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +93,28 @@ class MPC:
                 f"hold must divide horizon={self.horizon} and execute={self.execute}, "
                 f"got {self.hold}"
             )
+        self.require_room(0)
+
+    def require_room(self, proposals: int) -> None:
+        """Raises ValueError if a search can not begin with so many proposals.
+
+        Beside them it begins with the mean, the elites that it kept, and doing nothing.
+        """
+        known = 1 + self.planner.kept + (self.reluctance > 0)
+        room = self.planner.room
+        if known > room:
+            raise ValueError(
+                f"the planner must begin with at least {known} candidates: the mean, "
+                f"kept={self.planner.kept} elites and, with reluctance above 0, doing "
+                f"nothing; it begins with {room} (samples, or Gradient's starts)"
+            )
+        if known + proposals > room:
+            raise ValueError(
+                f"proposals must be at most {room - known}, so that they, the mean, "
+                f"the kept elites and doing nothing are no more than the {room} "
+                "candidates that the planner begins with (samples, or Gradient's "
+                f"starts); got {proposals}"
+            )
 
     def start(
         self, seeds: Tensor, action_size: int, dtype: torch.dtype = torch.float32
@@ -126,17 +147,18 @@ class MPC:
         cost = held(self.penalties.on(cost, state.last), self.hold)
         begin = state.guess
         if propose is not None and self.proposals:
+            self.require_room(self.proposals)
             begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
         if self.reluctance:
             begin = _beside(begin, torch.zeros_like(begin.mean)[:, None])
-            cost = Watched(cost, _IDLE)
+            cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
         guess = shift(plan.next_guess, searched, self.warm_std)
         control_step = state.control_step + self.execute
         actions = plan.actions[:, :searched]
-        if isinstance(cost, Watched):
-            gains = cost.seen() - plan.cost
+        if isinstance(cost, _Watched):
+            gains = cost.idle() - plan.cost
             waits = (gains < self.reluctance) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
@@ -161,6 +183,34 @@ class MPC:
         noise = normal(own, 0, range(self.proposals), *shape).to(like.dtype)
         noise[:, 0] = 0.0
         return self.proposal_std * noise
+
+
+class _Watched:
+    """A cost that remembers what doing nothing costs.
+
+    That is the first of the guess's elites, which planners ask for in their first call,
+    after the mean.
+    """
+
+    def __init__(self, cost: CostFn) -> None:
+        self._cost = cost
+        self._idle: Tensor | None = None
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        costs = checked(self._cost(actions), actions)
+        if self._idle is None:
+            if actions.shape[1] < 2:
+                raise ValueError(
+                    "with reluctance above 0 a planner's first call must begin with "
+                    f"the guess's mean and its elites, got {actions.shape[1]} candidate"
+                )
+            self._idle = costs[:, 1].detach()
+        return costs
+
+    def idle(self) -> Tensor:
+        """The cost (B,) of doing nothing."""
+        assert self._idle is not None, "the planner has asked for no cost"
+        return self._idle
 
 
 def held(cost: CostFn, steps: int) -> CostFn:

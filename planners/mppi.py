@@ -32,8 +32,8 @@ class MPPI:
 
     The weight of a candidate is exp(-gap / temperature), its gap being its cost above
     the cheapest. Where `relative`, gaps are in units of the median elite's: neither the
-    scale of the cost nor a few huge costs matter; where half of the elites are as cheap
-    as the cheapest, the others count nothing. The answer is the last mean,
+    scale of the cost nor a few huge costs matter; where more than half of the elites
+    are as cheap as the cheapest, the others count nothing. The answer is the last mean,
     evaluated once more; only where its cost is not finite it is the cheapest candidate
     seen. The answer is smoother than the cheapest candidate, and can cost more.
 
@@ -130,7 +130,6 @@ def _in_medians(gaps: Tensor) -> Tensor:
     """Sorted gaps (B, K) in units of the (upper) median of the finite ones."""
     finite = gaps.isfinite()
     middle = finite.sum(dim=1, keepdim=True) // 2
-    middle = middle.clamp(max=gaps.shape[1] - 1)
     limits = torch.finfo(gaps.dtype)
     unit = gaps.gather(1, middle).clamp(min=limits.tiny)
     scaled = (gaps / unit).clamp(max=limits.max)

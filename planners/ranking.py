@@ -23,7 +23,9 @@ class Scored:
 
 
 def score(cost: CostFn, actions: Tensor) -> Scored:
-    """Gives the candidates (B, N, H, A) with their costs; a NaN or -inf becomes +inf.
+    """Gives the candidates (B, N, H, A) with their costs.
+
+    A NaN or -inf becomes +inf; a candidate that is not finite itself costs +inf.
 
     Raises:
         ValueError: the cost function returned another shape than (B, N), or costs on
@@ -31,7 +33,8 @@ def score(cost: CostFn, actions: Tensor) -> Scored:
     """
     values = checked(cost(actions), actions)
     values = values.to(actions.dtype)
-    return Scored(actions, torch.where(values.isfinite(), values, torch.inf))
+    valid = values.isfinite() & actions.isfinite().flatten(2).all(dim=2)
+    return Scored(actions, torch.where(valid, values, torch.inf))
 
 
 def checked(values: Tensor, actions: Tensor) -> Tensor:

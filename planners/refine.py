@@ -9,28 +9,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from planners.budget import wait_for
 from planners.contract import CostFn, Guess, Plan, Planner, require_budget
 from planners.noise import fold
-from planners.watched import Watched
+from planners.ranking import Scored, cheapest, score
 
 _SECOND = 2  # use of a problem's seeds by the second search, and on from there
-_ANSWER = 0  # place of the first's answer among the second's candidates
 
 
 @dataclass(frozen=True)
 class Refine:
     """Searches with one planner, and goes on from there with another.
 
-    The second begins with the first's answer and its elites, and with its own std. The
-    answer is the cheaper of the two answers, by the costs that the second was given:
-    gradients may be computed in another precision than the first search.
+    The second begins with the first's answer and its elites, and with its own std. Both
+    answers are then evaluated side by side, and the cheaper one is the answer: searches
+    may ask for costs in different precisions (`Gradient` does), which do not compare.
+    In `best_cost` and `elite_cost` each iteration has the costs of its own search.
 
     Attributes:
         first: searches widely.
         then: refines, e.g. `Gradient`; begins with at least as many candidates as the
             first hands on.
         budget_ms: time for both, or None; see `within`. The second has what the first
-            leaves, and does not begin where nothing is left.
+            leaves, and begins only where that is at least an iteration of the first.
     """
 
     first: Planner
@@ -55,41 +56,49 @@ class Refine:
     @property
     def kept(self) -> int:
         """Elites that a plan hands on, at most."""
+        if self.budget_ms is None:
+            return self.then.kept
         return max(self.first.kept, self.then.kept)
 
+    @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheaper of both answers; see `Planner.plan`."""
         began = time.perf_counter()
         one = _limited(self.first, self.budget_ms).plan(cost, guess, seeds)
         left = self.budget_ms
         if left is not None:
-            left -= 1e3 * (time.perf_counter() - began)
-            if left <= 0:
+            wait_for(seeds.device)
+            spent = 1e3 * (time.perf_counter() - began)
+            left -= spent
+            if left < spent / len(one.best_cost):
                 return one
         begin = replace(one.next_guess, std=None)
-        watched = Watched(cost, _ANSWER)
         own = fold(seeds, _SECOND + _searches(self.first) - 1)
-        two = _limited(self.then, left).plan(watched, begin, own)
-        return _cheaper(one, two, two.cost < watched.seen())
+        two = _limited(self.then, left).plan(cost, begin, own)
+        answers = score(cost, torch.stack([one.actions, two.actions], dim=1))
+        return _joined(one, two, cheapest(answers, 1))
 
 
-def _cheaper(one: Plan, two: Plan, wins: Tensor) -> Plan:
-    """Both searches' plan, the second's answer where it wins (B,)."""
-    actions = torch.where(wins[:, None, None], two.actions, one.actions)
+def _joined(one: Plan, two: Plan, answer: Scored) -> Plan:
+    """The plan of both searches, with the cheaper answer (B, 1)."""
+    actions, cost = answer.actions[:, 0], answer.cost[:, 0]
     best_cost = torch.minimum(one.best_cost[-1:], two.best_cost)
     return Plan(
         actions=actions,
-        cost=torch.where(wins, two.cost, one.cost),
+        cost=cost,
         next_guess=replace(two.next_guess, mean=actions),
-        invalid=one.invalid & two.invalid,
-        evaluations=one.evaluations + two.evaluations,
+        invalid=cost.isinf(),
+        evaluations=one.evaluations + two.evaluations + 2,
         best_cost=torch.cat([one.best_cost, best_cost]),
         elite_cost=torch.cat([one.elite_cost, two.elite_cost]),
     )
 
 
 def _searches(planner: Planner) -> int:
-    """How many searches a planner is made of, each with noise of its own."""
+    """How many searches a planner is made of, each with noise of its own.
+
+    The first one of all has the noise that it has alone.
+    """
     if isinstance(planner, Refine):
         return _searches(planner.first) + _searches(planner.then)
     return 1

@@ -111,13 +111,13 @@ def test_a_model_with_a_habit_and_an_anchor_proposes_what_there_is_room_for(
     skilled = save_tiny_model(tmp_path / "skilled", habit=True)
     words = [*words, f"model={skilled}"]
     assert main(words) == 2
-    message = "proposals must be at most 1, so that .* planner.samples=4; got 16"
+    message = "proposals must be at most 1, so that .* the 4 candidates .* got 16"
     assert re.search(message, capsys.readouterr().err)
     gradient = ["planner=gradient", "planner.starts=9", "horizon=2", "reluctance=0.1"]
     capsys.readouterr()
     plain = [word for word in words if not word.startswith(("planner", "reluctance"))]
     assert main([*plain, *gradient]) == 2
-    message = "proposals must be at most 7, so that .* planner.starts=9; got 16"
+    message = "proposals must be at most 7, so that .* the 9 candidates .* got 16"
     assert re.search(message, capsys.readouterr().err)
     assert main([*words, "proposals=1"]) == 0
     method = load_results(tmp_path / "run" / "results.json").rows[1].method

@@ -1,5 +1,7 @@
 """The simulator in threads is the simulator."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -80,13 +82,14 @@ def test_what_does_not_fit_is_refused(states):
         SimulatorThreads().rollout(states, np.zeros((3, 1, 1, 4)))
 
 
-def test_many_sequences_are_simulated_in_chunks_with_the_same_result(
-    states, monkeypatch
-):
-    actions = np.random.default_rng(4).uniform(-1, 1, (3, 4, 2, 5))
-    with SimulatorThreads() as threads:
-        whole = threads.rollout(states, actions)
-        monkeypatch.setattr("envs.rollouts._CHUNK", 5)
-        assert (threads.rollout(states, actions) == whole).all()
-    with pytest.raises(RuntimeError, match="shutdown"):
-        threads.rollout(states, actions)
+def test_many_sequences_are_simulated_in_chunks_that_bound_memory(states, monkeypatch):
+    actions = np.random.default_rng(4).uniform(-1, 1, (3, 32, 3, 5))
+    threads, found, peaks = SimulatorThreads(), [], []
+    for chunk in (1000, 8):
+        monkeypatch.setattr("envs.rollouts._CHUNK", chunk)
+        tracemalloc.start()
+        found.append(threads.rollout(states, actions))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (found[0] == found[1]).all()
+    assert peaks[1] < peaks[0] / 3

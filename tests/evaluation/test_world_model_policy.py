@@ -92,14 +92,20 @@ def test_what_was_done_instead_is_remembered():
 
 def test_smoothness_counts_from_what_was_done_instead():
     mpc = dataclasses.replace(
-        point_mpc(), planner=CEM(200, 20, 8), penalties=Penalties(smoothness=1000.0)
+        point_mpc(execute=2),
+        planner=CEM(200, 20, 8),
+        penalties=Penalties(smoothness=1000.0),
     )
     policy = WorldModelPolicy(PointModel(), mpc, SPEC)
     policy.start(GOALS, SEEDS)
-    policy.act(frames(0), proprio(0))
-    done = np.full((2, 2), -0.7, dtype=np.float32)
-    policy.took(done)
-    decision = policy.act(frames(1), proprio(1))
+    for step, value in enumerate((0.7, -0.7)):  # one of them in the middle of a plan
+        policy.act(frames(step), proprio(step))
+        done = np.full((2, 2), value, dtype=np.float32)
+        policy.took(done)
+    decision = policy.act(frames(2), proprio(2))
+    np.testing.assert_allclose(decision.actions, done, atol=0.2)
+    done = policy.act(frames(3), proprio(3)).actions  # as it was decided
+    decision = policy.act(frames(4), proprio(4))
     np.testing.assert_allclose(decision.actions, done, atol=0.2)
 
 

@@ -16,6 +16,7 @@ from planners import CEM, Guess
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"std": 0.0}, "std must be positive, got 0.0"),
         ({"std": float("nan")}, "std must be positive, got nan"),
+        ({"std": float("inf")}, "std must be finite, got inf"),
         ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
         ({"mean_momentum": 1.0}, r"mean_momentum must be in \[0, 1\), got 1.0"),
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),

@@ -344,11 +344,18 @@ def test_a_guess_with_an_impossible_std_is_refused(wrong):
 
 
 @every_planner
-def test_an_elite_that_is_no_place_does_no_harm(planner, squared_distance):
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_elite_that_is_no_place_does_no_harm(planner, whole, squared_distance):
     target, guess, seeds = _problems()
     elites = guess[:, None].clone()
-    elites[2] = torch.nan
-    plan = planner.plan(squared_distance(target), Guess(guess, elites=elites), seeds)
+    elites[2, :, :, 0] = torch.nan
+    quadratic = squared_distance(target)
+
+    def blind(actions):  # to what is not a number
+        return quadratic(actions.nan_to_num())
+
+    cost = quadratic if whole else blind
+    plan = planner.plan(cost, Guess(guess, elites=elites), seeds)
     assert not plan.invalid.any()
     for value in _values(plan):
         assert not value.isnan().any()

@@ -282,3 +282,21 @@ def test_proposals_are_asked_for_at_every_step_and_taken_where_an_action_begins(
 def test_hold_must_divide_horizon_and_execute(horizon, execute, hold):
     with pytest.raises(ValueError, match=f"hold must divide horizon={horizon} and"):
         MPC(CEM(), horizon, execute, hold=hold)
+
+
+def test_a_search_without_room_for_what_is_given_is_refused_before_it_begins():
+    message = "at least 11 candidates: the mean, kept=9 .* it begins with 10"
+    with pytest.raises(ValueError, match=message):
+        MPC(CEM(10, 9, kept=9), horizon=4, reluctance=0.1)
+    mpc = MPC(CEM(10, 9, kept=9), horizon=4, proposals=3)
+    state = mpc.start(torch.arange(1), 1)
+    mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state)  # nobody proposes
+    with pytest.raises(ValueError, match="proposals must be at most 0, .* got 3"):
+        mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state, lambda noise: noise)
+
+
+def test_a_reluctant_controller_names_a_cost_of_the_wrong_shape():
+    mpc = MPC(CEM(8, 4), horizon=3, reluctance=0.1)
+    state = mpc.start(torch.arange(2), 1)
+    with pytest.raises(ValueError, match=r"must return \(B, N\) = \(2, 8\)"):
+        mpc.step(lambda actions: actions.sum(dim=(-3, -2, -1)), state)

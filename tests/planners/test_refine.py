@@ -1,5 +1,7 @@
 """One search after another."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -60,16 +62,25 @@ def test_a_second_search_without_room_for_the_first_is_refused():
         Refine(CEM(), Gradient(), budget_ms=0)
 
 
-def test_answers_are_compared_by_the_costs_of_the_second(squared_distance):
+def test_answers_are_compared_by_costs_that_were_asked_for_alike(squared_distance):
     quadratic = squared_distance(torch.full((1, 2, 1), 0.9))
 
     def cost(actions):  # with a gradient everything seems dearer
         return quadratic(actions) + (10.0 if actions.requires_grad else 0.0)
 
     search = CEM(samples=10, elites=3, iterations=1, std=0.1)
-    planner = Refine(search, Gradient(starts=4, iterations=40, rate=0.05))
-    plan = planner.plan(cost, torch.zeros(1, 2, 1), torch.tensor([0]))
-    assert quadratic(plan.actions[:, None]).item() < 0.01
+    descent = Gradient(starts=4, iterations=40, rate=0.05)
+    guess, seeds = torch.zeros(1, 2, 1), torch.tensor([0])
+    for planner in (Refine(search, descent), Refine(descent, search)):
+        plan = planner.plan(cost, guess, seeds)
+        assert plan.cost.item() < 0.01
+        assert torch.equal(plan.cost, quadratic(plan.actions[:, None])[:, 0])
+
+
+def test_it_hands_on_what_its_second_search_kept_or_without_time_its_first():
+    planner = Refine(CEM(20, 8, kept=8), Gradient(starts=9))
+    assert planner.kept == 0
+    assert replace(planner, budget_ms=5.0).kept == 8
 
 
 def test_every_search_has_noise_of_its_own(squared_distance):
@@ -84,7 +95,7 @@ def test_every_search_has_noise_of_its_own(squared_distance):
     for planner in (Refine(Refine(one, one), one), Refine(one, Refine(one, one))):
         seen.clear()
         planner.plan(cost, guess, seeds)
-        noises = [(asked - asked[:, :1])[0, 1:] for asked in seen]
+        noises = [(asked - asked[:, :1])[0, 1:] for asked in seen if asked.shape[1] > 2]
         assert len(noises) == 3
         for first, second in ((0, 1), (0, 2), (1, 2)):
             assert (noises[first] - noises[second]).abs().max() > 0.01

@@ -117,6 +117,11 @@ def test_states_are_given_where_the_spec_has_them():
             {"planned": (B, N, 1, S)},
             r"planned must be \(2, 3, 2, 4\), got \(2, 3, 1, 4",
         ),
+        ({"latents": (B, 0, P, D)}, r"latents must be \(2, 1, 6, 5\), got \(2, 0, 6"),
+        (
+            {"actions": (B, N, 1, A)},
+            r"planned must be \(2, 3, 0, 4\), got \(2, 3, 2, 4",
+        ),
         ({"planned": None}, r"planned must be \(2, 3, 2, 4\), got None"),
     ],
 )
@@ -143,8 +148,8 @@ def test_a_rollout_names_what_does_not_fit(changes, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"head_width": 5}, "head_width must be even and at least 6, .* got 5"),
-        ({"width": 16, "heads": 4}, "head_width must be even and .* got 4"),
+        ({"head_width": 5}, r"head_width .* must be even and at least 6, .* got 5"),
+        ({"width": 16, "heads": 4}, "head_width .* must be even and .* got 4"),
         ({"depth": 0}, "depth must be at least 1, got 0"),
         ({"state_size": -1}, "state_size must be at least 0, got -1"),
         ({"heads": 5}, "width must be a multiple of heads=5, got 1024"),

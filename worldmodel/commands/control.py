@@ -80,10 +80,9 @@ def load_control(config: DictConfig) -> Control:
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
         model.with_cost(instantiate(config.cost))
-    if model.habit is not None:
-        _check_proposals(mpc, config.planner)
     cost = model.spec.cost
     try:
+        mpc.require_room(mpc.proposals if model.habit is not None else 0)
         cost.require(model.distances)
     except ValueError as error:
         raise OptionError(str(error)) from error
@@ -147,21 +146,6 @@ def _mpc(config: DictConfig) -> MPC:
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     node["penalties"] = config.penalties
     return instantiate(OmegaConf.create(node))
-
-
-def _check_proposals(mpc: MPC, planner: DictConfig) -> None:
-    """Raises if a search has no room for what the habit proposes."""
-    room, option = mpc.planner.room, "planner"
-    while "first" in planner:
-        planner, option = planner.first, f"{option}.first"
-    option += ".starts" if "starts" in planner else ".samples"
-    known = 1 + mpc.planner.kept + (mpc.reluctance > 0)  # the mean, and what it knew
-    if mpc.proposals + known > room:
-        raise OptionError(
-            f"proposals must be at most {max(room - known, 0)}, so that they, the "
-            f"mean, the kept elites and doing nothing are no more than {option}="
-            f"{room}; got {mpc.proposals}"
-        )
 
 
 def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:

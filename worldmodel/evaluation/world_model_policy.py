@@ -166,8 +166,7 @@ class WorldModelPolicy:
         if self._memory is None or self._memory.action is None:
             raise WorldModelError("act must be called before took")
         taken = torch.from_numpy(actions).to(self._memory.action)
-        mpc = replace(self._memory.mpc, last=taken)
-        self._memory = replace(self._memory, action=taken, mpc=mpc)
+        self._memory = replace(self._memory, action=taken)
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""
@@ -200,7 +199,8 @@ class WorldModelPolicy:
         context = memory.past
         cost = self.model.goal_cost(context, memory.goal)
         propose = self.model.proposals(context, memory.goal)
-        actions, plan, mpc = self.mpc.step(cost, memory.mpc, propose)
+        state = replace(memory.mpc, last=memory.action)  # what was done, not decided
+        actions, plan, mpc = self.mpc.step(cost, state, propose)
         decision = Decision(
             actions=actions[:, 0].float().cpu().numpy(),
             cost=plan.cost.double().cpu().numpy(),

@@ -52,8 +52,9 @@ class TokenPredictorSpec:
             )
         if self.head_dim < 6 or self.head_dim % 2:
             raise ValueError(
-                "head_width must be even and at least 6, for positions in time, rows "
-                f"and columns, got {self.head_dim}"
+                "head_width (width / heads, where it is None) must be even and at "
+                "least 6, for positions in time, rows and columns, got "
+                f"{self.head_dim}"
             )
 
     @property
@@ -220,7 +221,7 @@ class TokenPredictor(nn.Module):
                 f"latents must be (B, T, P, D) and actions (B, N, H, A), got "
                 f"{tuple(latents.shape)} and {tuple(actions.shape)}"
             )
-        batch, known = latents.shape[:2]
+        batch, known = latents.shape[0], max(1, latents.shape[1])
         candidates, horizon = actions.shape[1:3]
         expected = {
             "latents": (batch, known, spec.rows * spec.columns, spec.token_dim),
@@ -232,7 +233,7 @@ class TokenPredictor(nn.Module):
         if spec.state_size:
             expected["states"] = (batch, known, spec.state_size)
             given["states"] = states
-            if horizon > 1:
+            if horizon > 1 or planned is not None:
                 size = (batch, candidates, horizon - 1, spec.state_size)
                 expected["planned"], given["planned"] = size, planned
         elif states is not None or planned is not None:
