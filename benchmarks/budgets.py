@@ -57,15 +57,6 @@ class Point:
         return [f"planner={self.planner}", *(f"planner.{o}" for o in self.options)]
 
 
-def points() -> list[Point]:
-    """Gives all points, the ordinary sizes first."""
-    found = []
-    for iterations, samples in ((3, 64), (2, 32), (1, 32), (6, 128)):
-        found += searches(iterations, samples)
-    # Larger ones only of the planners whose candidates are cheap side by side.
-    return [*found, *searches(6, 512)[:3], *searches(6, 2048)[:2], *PUBLISHED]
-
-
 # With horizon and executed steps as published; of proposals only TD-MPC2's.
 PUBLISHED = (
     Point("lewm", "LeWM's CEM", "30 x 300, 5 of 5", ()),
@@ -73,6 +64,15 @@ PUBLISHED = (
     Point("vjepa2_ac", "V-JEPA 2-AC's CEM", "10 x 800, 1 of 1", ()),
     Point("tdmpc2", "TD-MPC2's MPPI", "6 x 512, 1 of 3", ()),
 )
+
+
+def points() -> list[Point]:
+    """Gives all points, the ordinary sizes first."""
+    found = []
+    for iterations, samples in ((3, 64), (2, 32), (1, 32), (6, 128)):
+        found += searches(iterations, samples)
+    # Larger ones only of the planners whose candidates are cheap side by side.
+    return [*found, *searches(6, 512)[:3], *searches(6, 1024)[1:2], *PUBLISHED]
 
 
 def searches(iterations: int, samples: int) -> list[Point]:
