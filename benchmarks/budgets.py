@@ -221,10 +221,11 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.ticker import NullLocator
 
     figure, axes = plt.subplots(figsize=(9, 4.5))
+    axes.set_prop_cycle(color=[*(f"C{place}" for place in range(10)), "black"])
     for place, label in enumerate(dict.fromkeys(one["planner"] for one in records)):
         own = [o for o in records if o["planner"] == label and o["ms_p50"]]
         own.sort(key=lambda one: one["ms_p50"])
-        ms = [one["ms_p50"] * 1.015**place for one in own]  # so that bars stand apart
+        ms = [one["ms_p50"] * 1.007**place for one in own]  # so that bars stand apart
         rate = [100 * one["success"] for one in own]
         below = [100 * (one["success"] - one["low"]) for one in own]
         above = [100 * (one["high"] - one["success"]) for one in own]
@@ -244,7 +245,7 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
     axes.set_xticks([t for t in ticks if t <= 1.3 * most], minor=False)
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("milliseconds per action, p50, one problem")
+    axes.set_xlabel("milliseconds of an action that is planned, p50, one problem")
     axes.set_ylabel(f"pushes solved of {N} [%], 95% interval")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
