@@ -221,7 +221,6 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.ticker import NullLocator
 
     figure, axes = plt.subplots(figsize=(9, 4.5))
-    axes.set_prop_cycle(color=[*(f"C{place}" for place in range(10)), "black"])
     for place, label in enumerate(dict.fromkeys(one["planner"] for one in records)):
         own = [o for o in records if o["planner"] == label and o["ms_p50"]]
         own.sort(key=lambda one: one["ms_p50"])
@@ -234,6 +233,7 @@ def plot(records: list[dict[str, Any]], path: Path) -> None:
             rate,
             [below, above],
             label=label,
+            color=f"C{place}" if place < 10 else "black",  # there are ten
             marker="o",
             ms=4,
             lw=1.2,
