@@ -185,9 +185,9 @@ def _tokens(
         horizon = actions.shape[2]
         states, planned = None, None
         if spec.state_size:
-            size = spec.state_size
-            states = torch.zeros(1, 1, size, device=device)
-            planned = states.new_zeros(1, actions.shape[1], horizon - 1, size)
+            size, (problems, count) = spec.state_size, actions.shape[:2]
+            states = torch.zeros(problems, 1, size, device=device)
+            planned = states.new_zeros(problems, count, horizon - 1, size)
         future = predictor.rollout(latents[one], past[one], actions, states, planned)
         return (future[:, :, -1] - goal[one]).abs().mean((-2, -1))
 
