@@ -31,16 +31,24 @@ class Beginning:
     record: Record
 
 
-def begin(guess: Guess | Tensor, seeds: Tensor, std: Std) -> Beginning:
-    """Gives where a search begins; its own std counts where the guess brings none.
+def begin(guess: Guess | Tensor, seeds: Tensor, std: Std, room: int) -> Beginning:
+    """Gives where a search of `room` candidates begins.
+
+    Its own std counts where the guess brings none.
 
     Raises:
-        ValueError: guess, seeds or std do not fit together.
+        ValueError: guess, seeds, std or room do not fit together.
     """
     guess = as_guess(guess)
+    given = with_mean(guess.mean, guess.elites)
+    if given.shape[1] > room:
+        raise ValueError(
+            f"the mean and guess.elites must be at most samples={room} sequences, "
+            f"got 1 and {given.shape[1] - 1}"
+        )
     return Beginning(
         where=_normal(guess, std),
-        given=with_mean(guess.mean, guess.elites),
+        given=given,
         seeds=seeds_for(guess, seeds),
         record=Record.of(guess.mean),
     )
@@ -63,28 +71,15 @@ def around(
         samples: N; more samples begin with the same candidates as fewer.
         shape: of the noise over the steps.
         given: (B, E, H, A) in [-1, 1], with E <= samples, or None.
-
-    Raises:
-        ValueError: there are too many given candidates.
     """
     batch, horizon, action_size = where.mean.shape
     if given is None:
         given = where.mean.new_empty((batch, 0, horizon, action_size))
-    require_room(given, samples)
     fresh = range(samples - given.shape[1])
     noise = normal(seeds, iteration, fresh, horizon, action_size)
     drawn = shape(noise).to(where.mean.dtype) * where.std[:, None]
     drawn += where.mean[:, None]
     return torch.cat([given, drawn.clamp_(-1.0, 1.0)], dim=1)
-
-
-def require_room(given: Tensor, samples: int) -> None:
-    """Raises ValueError unless `samples` candidates hold the given (B, E, H, A)."""
-    if given.shape[1] > samples:
-        raise ValueError(
-            f"the mean and guess.elites must be at most samples={samples} sequences, "
-            f"got 1 and {given.shape[1] - 1}"
-        )
 
 
 def with_mean(mean: Tensor, elites: Tensor | None = None) -> Tensor:

@@ -89,7 +89,7 @@ class CEM:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence, or the last mean; see `Planner.plan`."""
-        search = begin(guess, seeds, self.std)
+        search = begin(guess, seeds, self.std, self.room)
         where, given, record = search.where, search.given, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(correlate, correlation=self.correlation)

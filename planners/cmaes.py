@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from planners.budget import within
-from planners.candidates import begin, require_room
+from planners.candidates import begin
 from planners.contract import (
     CostFn,
     Guess,
@@ -79,9 +79,8 @@ class CMAES:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
-        start = begin(guess, seeds, self.std)
+        start = begin(guess, seeds, self.std, self.room)
         where, given, record = start.where, start.given, start.record
-        require_room(given, self.samples)
         searches = [
             _Evolution(Normal(mean, std), seed, self.samples)
             for mean, std, seed in zip(where.mean, where.std, start.seeds, strict=True)

@@ -79,7 +79,7 @@ class Gradient:
         Raises:
             ValueError: the cost is not differentiable in the actions.
         """
-        search = begin(guess, seeds, self.std)
+        search = begin(guess, seeds, self.std, self.room)
         where, record = search.where, search.record
         shape = partial(correlate, correlation=self.correlation)
         actions = around(where, search.seeds, 0, self.starts, shape, search.given)

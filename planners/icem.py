@@ -85,7 +85,7 @@ class ICEM:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
-        search = begin(guess, seeds, self.std)
+        search = begin(guess, seeds, self.std, self.room)
         where, record = search.where, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(coloured, exponent=self.colour)

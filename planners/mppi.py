@@ -96,7 +96,7 @@ class MPPI:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the last mean with its cost; see `Planner.plan`."""
-        search = begin(guess, seeds, self.std)
+        search = begin(guess, seeds, self.std, self.room)
         where, given, record = search.where, search.given, search.record
         refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
         shape = partial(correlate, correlation=self.correlation)

@@ -56,7 +56,7 @@ class RandomShooting:
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest candidate; see `Planner.plan`."""
-        search = begin(guess, seeds, self.std)
+        search = begin(guess, seeds, self.std, self.room)
         where, record = search.where, search.record
         shape = partial(correlate, correlation=self.correlation)
         candidates = around(where, search.seeds, 0, self.samples, shape, search.given)

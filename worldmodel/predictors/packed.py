@@ -125,9 +125,8 @@ class _PackedBlock:
         self._out = affine(block.out).to(dtype)
         self._expand = affine(block.expand).to(dtype)
         self._contract = affine(block.contract).to(dtype)
-        biases = (
-            block.lag_bias.detach().clone().to(dtype)
-        )  # (heads, window), newest first
+        # (heads, window), newest first
+        biases = block.lag_bias.detach().clone().to(dtype)
         self._biases = biases.flip(1).unbind(dim=1)
 
     def modulate(self, embedded: Tensor) -> Modulation:
