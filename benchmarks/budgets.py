@@ -71,8 +71,10 @@ def points() -> list[Point]:
     found = []
     for iterations, samples in ((3, 64), (2, 32), (1, 32), (6, 128)):
         found += searches(iterations, samples)
-    # Larger ones only of the planners whose candidates are cheap side by side.
-    return [*found, *searches(6, 512)[:3], *PUBLISHED]
+    # Up to about a second; how much of a size that is depends on the planner.
+    found += searches(6, 512)[:3]
+    found += searches(6, 2048)[:4] + searches(6, 512)[4:6] + searches(6, 256)[6:]
+    return [*found, *PUBLISHED]
 
 
 def searches(iterations: int, samples: int) -> list[Point]:
