@@ -12,7 +12,8 @@ over N, H and B and fits a line to each. `overshoot` plans with a budget in mill
 and says by how much it was exceeded. Leave the machine alone meanwhile. Beside
 stable-worldmodel: `python -m benchmarks.planning_peer`.
 
-On a GPU: `--device cuda`, all rows at their published size.
+On a GPU: `--device cuda`, all rows at their published size; `--cuda-graphs` replays
+plans that were recorded.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.planning_models import SHAPES, Shape
 from planners import CEM
+from planners.graphs import Graphed
 from worldmodel.hardware import hardware, matmul_rate, synchronize
 from worldmodel.packing import onednn_types
 
@@ -62,6 +65,7 @@ class Measured:
         peak_gflops: of a square matrix product in the same precision and process.
         memory_mib: peak of the process, or on a GPU of its allocator.
         hardware: in one line.
+        cuda_graphs: whether plans were replayed.
     """
 
     shape: str
@@ -76,6 +80,7 @@ class Measured:
     peak_gflops: float
     memory_mib: float
     hardware: str
+    cuda_graphs: bool = False
 
     @property
     def share(self) -> float:
@@ -93,13 +98,18 @@ def main() -> None:
     parser.add_argument("--shape", choices=[*SHAPES], action="append")
     parser.add_argument("--batch", type=int, action="append")
     parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--cuda-graphs", action="store_true")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what == "row":
         row = measure(
-            options.shape[0], options.batch[0], options.device, options.precision
+            options.shape[0],
+            options.batch[0],
+            options.device,
+            options.precision,
+            options.cuda_graphs,
         )
         print(json.dumps(asdict(row)))
     elif options.what == "table":
@@ -120,6 +130,8 @@ def table(options: argparse.Namespace) -> None:
             command += ["--device", options.device, "--precision", options.precision]
             if options.threads:
                 command += ["--threads", str(options.threads)]
+            if options.cuda_graphs:
+                command += ["--cuda-graphs"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{shape}, B = {batch}: {done.stderr.strip()[-300:]}", flush=True)
@@ -139,7 +151,7 @@ HEAD = """\
 def line(row: Measured) -> str:
     """Gives a row as Markdown."""
     plan = "not measured" if row.ms_plan is None else f"{row.ms_plan:.0f}"
-    title = SHAPES[row.shape].title
+    title = SHAPES[row.shape].title + (", CUDA graphs" if row.cuda_graphs else "")
     return (
         f"| {title} | {row.batch} | {row.samples} ({row.published}) | "
         f"{row.ms_iteration:.1f} | {plan} | {row.gflop:.2f} | {row.gflops:.0f} | "
@@ -147,7 +159,9 @@ def line(row: Measured) -> str:
     )
 
 
-def measure(name: str, batch: int, device_name: str, precision: str) -> Measured:
+def measure(
+    name: str, batch: int, device_name: str, precision: str, cuda_graphs: bool = False
+) -> Measured:
     """Measures one shape at one number of problems."""
     device, shape = torch.device(device_name), SHAPES[name]
     dtype = getattr(torch, precision)
@@ -163,11 +177,11 @@ def measure(name: str, batch: int, device_name: str, precision: str) -> Measured
     gflop = count_flops(lambda: cost(candidates)) / 1e9
 
     def median(iterations: int, repeats: int) -> float:
-        search = searching(shape, samples, iterations)
-        spent = [
-            seconds(lambda: search.plan(cost, guess, seeds), device)
-            for _ in range(repeats)
-        ]
+        search = partial(searching(shape, samples, iterations).plan, cost)
+        if cuda_graphs:
+            search = Graphed(search)
+            search(guess, seeds)
+        spent = [seconds(lambda: search(guess, seeds), device) for _ in range(repeats)]
         return float(np.median(spent))
 
     iteration = median(ITERATIONS, REPEATS) / ITERATIONS
@@ -190,6 +204,7 @@ def measure(name: str, batch: int, device_name: str, precision: str) -> Measured
         peak_gflops=max(getattr(before, kind), getattr(after, kind)),
         memory_mib=memory,
         hardware=hardware(device).describe(),
+        cuda_graphs=cuda_graphs,
     )
 
 

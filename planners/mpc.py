@@ -143,9 +143,42 @@ class MPC:
             propose: gives `proposals` candidates that the search begins with, beside
                 those it remembers; None for none.
         """
-        seeds = fold(state.seeds, state.control_step)
-        cost = held(self.penalties.on(cost, state.last), self.hold)
-        begin = state.guess
+        seeds = self.seeds(state)
+        actions, plan, guess = self.decide(
+            cost, state.guess, seeds, state.last, propose
+        )
+        return actions, plan, self.after(state, actions, guess)
+
+    def seeds(self, state: MPCState) -> Tensor:
+        """Gives the seeds (B,) of the next plan."""
+        return fold(state.seeds, state.control_step)
+
+    def after(self, state: MPCState, actions: Tensor, guess: Guess) -> MPCState:
+        """Gives the state after what `decide` gave."""
+        step = state.control_step + self.execute
+        return MPCState(guess, step, state.seeds, actions[:, -1])
+
+    def decide(
+        self,
+        cost: CostFn,
+        begin: Guess,
+        seeds: Tensor,
+        last: Tensor | None,
+        propose: ProposeFn | None = None,
+    ) -> tuple[Tensor, Plan, Guess]:
+        """As `step`, of tensors alone, so that it can be recorded (`Graphed`).
+
+        Args:
+            cost: of candidates.
+            begin: the state's guess.
+            seeds: of this plan; see `seeds`.
+            last: (B, A) the actions executed last, None before the first.
+            propose: see `step`.
+
+        Returns:
+            The actions (B, execute, A), their plan, and where the next plan begins.
+        """
+        cost = held(self.penalties.on(cost, last), self.hold)
         if propose is not None and self.proposals:
             self.require_room(self.proposals)
             begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
@@ -155,16 +188,13 @@ class MPC:
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
         guess = shift(plan.next_guess, searched, self.warm_std)
-        control_step = state.control_step + self.execute
         actions = plan.actions[:, :searched]
         if isinstance(cost, _Watched):
             gains = cost.idle() - plan.cost
             waits = (gains < self.reluctance) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
-        actions = self.every_step(actions)
-        after = MPCState(guess, control_step, state.seeds, actions[:, -1])
-        return actions, plan, after
+        return self.every_step(actions), plan, guess
 
     def every_step(self, actions: Tensor) -> Tensor:
         """Gives the actions (B, H, A) of a plan's (B, H / hold, A), each one held."""

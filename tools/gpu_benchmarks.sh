@@ -11,7 +11,10 @@ python=${PYTHON:-.venv/bin/python}
 # the reference model, one plan and 256 side by side (bars 10 ms, 1000 plans/s)
 "$python" -m benchmarks.planning table --device cuda --out "$out/reference" \
     --shape reference-together --batch 1 --batch 256
+# the same, each plan recorded and replayed
+"$python" -m benchmarks.planning table --device cuda --out "$out/graphs" --cuda-graphs \
+    --shape reference-together --batch 1 --batch 256
 "$python" -m benchmarks.planning scaling --device cuda --out "$out" --shape reference-together
-# the same plan on CPU and GPU
+# the same plan on CPU and GPU, and replayed
 "$python" -m benchmarks.planning_devices
 echo "gpu_benchmarks: results are in $out"

@@ -154,6 +154,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("ceilings=3", "ceilings must be in [0, 2], got 3"),
         ("shaped_ceiling.execute=9", "execute must be in [1, horizon=6], got 9"),
         ("device=abacus", "device=abacus does not work here"),
+        ("cuda_graphs=true", "cuda_graphs=true needs a GPU, the device is cpu"),
     ],
 )
 def test_a_bad_option_is_one_line_and_leaves_nothing(

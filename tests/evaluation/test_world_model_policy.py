@@ -7,6 +7,7 @@ import torch
 from planners import CEM
 from planners.penalties import Penalties
 from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
+from tests.recording import instead_of_cuda
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
@@ -64,6 +65,26 @@ def test_a_second_start_forgets_the_first_episodes():
     first = [decision.actions for decision in run_steps(policy, 3)]
     second = [decision.actions for decision in run_steps(policy, 3)]
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("execute", [1, 2])
+def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
+    instead_of_cuda(monkeypatch)
+    mpc = dataclasses.replace(
+        point_mpc(execute), reluctance=0.01, penalties=Penalties(smoothness=0.1)
+    )
+    models = [PointModel(has_habit=True) for _ in range(2)]
+    runs = []
+    for model, graphs in zip(models, (True, False), strict=True):
+        policy = WorldModelPolicy(model, mpc, SPEC, cuda_graphs=graphs)
+        runs += [run_steps(policy, 8) for _ in range(2)]  # the second only replays
+    for replayed, planned in zip(runs[0] + runs[1], runs[2] + runs[3], strict=True):
+        np.testing.assert_array_equal(replayed.actions, planned.actions)
+        np.testing.assert_array_equal(replayed.cost, planned.cost)
+    # the first plan, and one for each length of the past after it
+    lengths = len({len(actions[0]) for _, actions, _ in models[0].contexts[::execute]})
+    assert len(models[0].proposed) == lengths
+    assert len(models[1].proposed) == 16 // execute
 
 
 def test_another_goal_is_pursued_by_those_that_got_it():

@@ -49,6 +49,7 @@ class Control:
         model_hash: Hash of the weights.
         settings: Planner, horizon and cost as plain JSON.
         bank: Real frames with their latents, None where none ship with the model.
+        cuda_graphs: Whether plans are recorded as CUDA graphs.
     """
 
     model: WorldModel
@@ -57,6 +58,7 @@ class Control:
     model_hash: str
     settings: dict[str, Any]
     bank: FrameBank | None
+    cuda_graphs: bool = False
 
     def make_env(self, task: str) -> TabletopEnv:
         """Makes a task's environment at the image size of the model."""
@@ -65,7 +67,9 @@ class Control:
     def policy(self, env: TabletopEnv) -> WorldModelPolicy:
         """Makes a policy; refuses an env whose actions mean something else."""
         spec = ActionSpec.from_json(env.metadata["action_spec"])
-        return WorldModelPolicy(self.model, self.mpc, spec, self.device)
+        return WorldModelPolicy(
+            self.model, self.mpc, spec, self.device, self.cuda_graphs
+        )
 
 
 def load_control(config: DictConfig) -> Control:
@@ -90,6 +94,10 @@ def load_control(config: DictConfig) -> Control:
     model.to(device)
     model.precision = choose_precision(config.precision, device)
     model.alone = config.alone
+    if config.cuda_graphs and device.type != "cuda":
+        raise OptionError(
+            f"cuda_graphs=true needs a GPU, the device is {device.type}; leave it out"
+        )
     warm_up(model, mpc, device)
     return Control(
         model=model,
@@ -98,6 +106,7 @@ def load_control(config: DictConfig) -> Control:
         model_hash=model_hash,
         settings=_settings(config, model),
         bank=_bank(path, model, device),
+        cuda_graphs=config.cuda_graphs,
     )
 
 
@@ -156,6 +165,7 @@ def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:
         "cost": dict(vars(model.spec.cost)),
         "precision": str(model.precision).removeprefix("torch."),
         "alone": model.alone,
+        "cuda_graphs": config.cuda_graphs,
     }
 
 

@@ -83,7 +83,8 @@ def _practice(key: str) -> Practice:
     torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
     control = load_control(config)
     rules: PracticeRules = instantiate(config.rules)
-    return Practice(control.model, control.mpc, open_frames(config.goals), rules)
+    goals = open_frames(config.goals)
+    return Practice(control.model, control.mpc, goals, rules, control.cuda_graphs)
 
 
 def _stage(

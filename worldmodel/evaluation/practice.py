@@ -68,12 +68,14 @@ class Practice:
         mpc: planner, horizon and steps executed per plan.
         goals: play whose pictures are the goals.
         rules: how.
+        cuda_graphs: whether plans are recorded as CUDA graphs.
     """
 
     model: WorldModel
     mpc: MPC
     goals: FrameCache
     rules: PracticeRules
+    cuda_graphs: bool = False
     _simulation: Simulation = field(init=False, repr=False)
     _camera: Camera = field(init=False, repr=False)
 
@@ -92,9 +94,8 @@ class Practice:
             random_start(simulation, rng)
             states.append(simulation.get_state())
         device = next(self.model.parameters()).device
-        policy = WorldModelPolicy(
-            self.model, self.mpc, ActionSpec.from_json(ACTION_SPEC), device
-        )
+        spec = ActionSpec.from_json(ACTION_SPEC)
+        policy = WorldModelPolicy(self.model, self.mpc, spec, device, self.cuda_graphs)
         seeds = rng.integers(2**62, size=rules.group)
         policy.start(self._pictures(rng, rules.group), seeds)
         left = self._patience(rng, rules.group)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planners.contract import CostFn, Plan, ProposeFn
+from planners.contract import CostFn, Guess, Plan, ProposeFn
+from planners.graphs import Graphed
 from planners.mpc import MPC, MPCState
 from worldmodel.action_spec import ActionSpec, require_same
 from worldmodel.errors import WorldModelError
@@ -110,16 +111,20 @@ class WorldModelPolicy:
         mpc: Planner, horizon and steps executed per plan.
         env_spec: Meaning of the env's actions; must be that of the model's.
         device: Where frames are sent for encoding.
+        cuda_graphs: Whether plans are recorded as CUDA graphs and replayed; the model's
+            weights must stay as they are then.
     """
 
     model: PlanningModel
     mpc: MPC
     env_spec: ActionSpec
     device: torch.device | str = "cpu"
+    cuda_graphs: bool = False
     _memory: _Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require_same(self.model.action_spec, self.env_spec)
+        self._decide = Graphed(self._decided) if self.cuda_graphs else self._decided
 
     def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
         """Encodes the goals and forgets earlier episodes.
@@ -197,10 +202,14 @@ class WorldModelPolicy:
 
     def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
         context = memory.past
-        cost = self.model.goal_cost(context, memory.goal)
-        propose = self.model.proposals(context, memory.goal)
-        state = replace(memory.mpc, last=memory.action)  # what was done, not decided
-        actions, plan, mpc = self.mpc.step(cost, state, propose)
+        state = memory.mpc
+        actions, plan, guess = self._decide(
+            context,
+            memory.goal,
+            state.guess,
+            self.mpc.seeds(state),
+            memory.action,  # what was done, not what was decided
+        )
         decision = Decision(
             actions=actions[:, 0].float().cpu().numpy(),
             cost=plan.cost.double().cpu().numpy(),
@@ -208,7 +217,16 @@ class WorldModelPolicy:
             evaluations=plan.evaluations,
             imagine=lambda: self._imagine(context, plan),
         )
+        mpc = self.mpc.after(state, actions, guess)
         return decision, replace(memory, mpc=mpc, queue=actions)
+
+    def _decided(
+        self, past: Any, goal: Tensor, begin: Guess, seeds: Tensor, last: Tensor | None
+    ) -> tuple[Tensor, Plan, Guess]:
+        """Gives what `MPC.decide` gives; a function of its tensors alone."""
+        cost = self.model.goal_cost(past, goal)
+        propose = self.model.proposals(past, goal)
+        return self.mpc.decide(cost, begin, seeds, last, propose)
 
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:

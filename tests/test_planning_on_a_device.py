@@ -1,0 +1,70 @@
+"""The shipped model plans on one device, unwatched; its plans can be replayed."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from planners import CEM, MPC, Guess, Plan
+from planners.graphs import Graphed, tensors
+from tests.recording import NothingFromTheCPU, instead_of_cuda, on_meta
+from worldmodel.context import Context
+from worldmodel.model import WorldModel
+from worldmodel.resources import find_weights
+
+PRECISIONS = (torch.float32, torch.bfloat16)
+PLANNER = CEM(64, 8, 3, std=0.15, correlation=0.5)
+BATCH, STEPS = 2, 6
+
+
+@pytest.fixture
+def model() -> WorldModel:
+    model = WorldModel.from_pretrained(find_weights("reference"))
+    model.alone = False
+    return model
+
+
+def decide(model: WorldModel) -> Any:
+    mpc = MPC(PLANNER, horizon=STEPS, reluctance=0.03)
+
+    def decided(
+        past: Context, goal: Tensor, begin: Guess, seeds: Tensor
+    ) -> tuple[Tensor, Plan, Guess]:
+        cost, propose = model.goal_cost(past, goal), model.proposals(past, goal)
+        return mpc.decide(cost, begin, seeds, past.actions[:, -1], propose)
+
+    return decided
+
+
+def moment(seed: int) -> tuple[Context, Tensor, Guess, Tensor]:
+    """Random latents of a past and a goal, and what planning takes beside them."""
+    generator = torch.Generator().manual_seed(seed)
+    latents = torch.randn((BATCH, 4, 1, 64), generator=generator)
+    actions = torch.rand((BATCH, 2, 5), generator=generator) * 2 - 1
+    past = Context(latents[:, :3], actions)
+    guess = torch.rand((BATCH, STEPS, 5), generator=generator) * 2 - 1
+    return past, latents[:, 3], Guess(guess), torch.arange(BATCH) + seed
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_nothing_is_read_back_and_nothing_comes_from_the_cpu(model, precision):
+    model.precision = precision
+    decided, inputs = decide(model.to("meta")), on_meta(moment(0))
+    decided(*inputs)  # what is the same for all plans is made on the CPU, once
+    with NothingFromTheCPU():
+        actions, _, _ = decided(*inputs)
+    assert actions.shape == (BATCH, 1, 5)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_a_replayed_plan_is_the_plan(model, precision, monkeypatch):
+    instead_of_cuda(monkeypatch)
+    model.precision = precision
+    decided = decide(model)
+    graphed = Graphed(decided)
+    for seed in range(3):
+        found, expected = graphed(*moment(seed)), decided(*moment(seed))
+        # recorded operations are smaller ones, whose last bits may differ
+        for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
