@@ -121,8 +121,11 @@ def main() -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Measures each row in a process of its own; writes planning.json and .md."""
-    rows = []
+    """Measures each row in a process of its own; writes planning.json and .md.
+
+    Rows that fail are named, the others are measured, and the exit status is 1.
+    """
+    rows, failed = [], False
     for shape in options.shape or SHAPES:
         for batch in options.batch or BATCHES:
             command = [sys.executable, "-m", "benchmarks.planning", "row"]
@@ -135,12 +138,15 @@ def table(options: argparse.Namespace) -> None:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{shape}, B = {batch}: {done.stderr.strip()[-300:]}", flush=True)
+                failed = True
                 continue
             rows.append(Measured(**json.loads(done.stdout.splitlines()[-1])))
             print(line(rows[-1]), flush=True)
     save(options.out / "planning.json", [asdict(row) for row in rows])
     text = "\n".join([HEAD, *map(line, rows)]) + "\n"
     (options.out / "planning.md").write_text(text)
+    if failed:
+        sys.exit(1)
 
 
 HEAD = """\

@@ -100,4 +100,6 @@ def _normal(guess: Guess, std: Std) -> Normal:
             f"std must be a number or a list of A={mean.shape[-1]}, one for each "
             f"action dimension, got {len(std)} values"
         )
-    return Normal(mean, mean.new_tensor(list(std)).expand_as(mean))
+    # One by one: a copy of the list to a GPU would be waited for.
+    columns = [torch.full_like(mean[..., :1], one) for one in std]
+    return Normal(mean, torch.cat(columns, dim=-1))

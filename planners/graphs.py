@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import gc
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+from planners.cmaes import CMAES
+from planners.contract import Planner
+from planners.refine import Refine
 
 T = TypeVar("T")
 
@@ -35,10 +42,11 @@ class Graphed(Generic[T]):
     longer than computing them. Replayed, they are launched at once, and no Python runs.
 
     Arguments and result are tensors, dataclasses and tuples of them, and whatever is
-    the same in each call (numbers, None). The function must depend on nothing else, and
-    compute on the GPU alone: without `.item()`, budgets in milliseconds, or CMA-ES,
-    whose covariance is in numpy. Calls with other shapes or other numbers are recorded
-    for themselves; the newest few recordings are held.
+    the same in each call (numbers, texts, None). The function must depend on nothing
+    else: weights, precision and settings that it reads stay as they are as long as this
+    is used. It must compute on one GPU alone, without reading a value back or bringing
+    one there. Calls with other shapes or other numbers are recorded for themselves; the
+    newest few recordings are held.
 
     Args:
         function: to be replayed.
@@ -54,7 +62,7 @@ class Graphed(Generic[T]):
         if key not in self._known:
             while len(self._known) >= _MOST:
                 del self._known[next(iter(self._known))]
-            inputs = mapped(given, Tensor.clone)
+            inputs = mapped(given, lambda tensor: tensor.detach().clone())
             self._known[key] = inputs, cuda_graph(self._function, inputs)
         inputs, recording = self._known[key]
         for ours, theirs in zip(tensors(inputs), tensors(given), strict=True):
@@ -64,35 +72,81 @@ class Graphed(Generic[T]):
 
 
 def cuda_graph(function: Callable[..., T], inputs: tuple[Any, ...]) -> Recording[T]:
-    """Records a call on the current GPU, which replays read from `inputs`.
+    """Records a call, which replays read from `inputs`, on the GPU of the inputs.
 
     Raises:
-        ValueError: an input is not on a GPU.
+        ValueError: the inputs are not on one GPU.
         RuntimeError: the call does something that can not be recorded.
     """
-    for tensor in tensors(inputs):
-        if tensor.device.type != "cuda":
-            raise ValueError(
-                "a CUDA graph needs all of its inputs on a GPU, got a tensor on "
-                f"{tensor.device}; plan without graphs (cuda_graphs=false)"
-            )
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+    device = _one_gpu(inputs)
+    stream, graph = _stream(device), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream), _nothing_collected():  # and on its device
         for _ in range(_WARM_UPS):
             function(*inputs)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                output = function(*inputs)
+        except RuntimeError as error:
+            raise RuntimeError(
+                "this can not be recorded as a CUDA graph: all of it must be computed "
+                "on the GPU; plan without graphs (cuda_graphs=false). torch says: "
+                f"{error.__context__ or error}"
+            ) from error
+    torch.cuda.current_stream(device).wait_stream(stream)
+
+    def replay() -> None:
+        with torch.cuda.device(device):
+            graph.replay()
+
+    return Recording(output, replay)
+
+
+def require_recordable(planner: Planner) -> None:
+    """Raises ValueError if a planner's plans can not be recorded."""
+    if isinstance(planner, CMAES):
+        raise ValueError(
+            "CMA-ES can not be recorded as a CUDA graph, its covariance is in numpy; "
+            "take another planner, or cuda_graphs=false"
+        )
+    budget = getattr(planner, "budget_ms", None)
+    if budget is not None:
+        raise ValueError(
+            f"budget_ms={budget} can not be recorded: a CUDA graph always does the "
+            "same; take iterations, or cuda_graphs=false"
+        )
+    if isinstance(planner, Refine):
+        require_recordable(planner.first)
+        require_recordable(planner.then)
+
+
+def _one_gpu(inputs: tuple[Any, ...]) -> torch.device:
+    devices = {tensor.device for tensor in tensors(inputs)}
+    if len(devices) != 1 or next(iter(devices)).type != "cuda":
+        raise ValueError(
+            "a CUDA graph needs all of its inputs on one GPU, got tensors on "
+            f"{sorted(map(str, devices))}; plan without graphs (cuda_graphs=false)"
+        )
+    return devices.pop()
+
+
+@lru_cache(maxsize=16)
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings on a GPU: each has workspaces of its own."""
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keeps Python from freeing older graphs meanwhile, which would spoil this one."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        with torch.cuda.graph(graph):
-            output = function(*inputs)
-    except RuntimeError as error:
-        raise RuntimeError(
-            "this can not be recorded as a CUDA graph: all of it must be computed on "
-            "the GPU, which CMA-ES and budgets in milliseconds are not; plan without "
-            f"graphs (cuda_graphs=false). torch says: {error}"
-        ) from error
-    return Recording(output, graph.replay)
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _signature(value: Any) -> Hashable:
@@ -103,7 +157,8 @@ def _signature(value: Any) -> Hashable:
         return type(value), *map(_signature, _parts(value))
     if isinstance(value, tuple):
         return tuple(map(_signature, value))
-    return value
+    _refuse_containers(value)
+    return type(value), value  # 1 and 1.0 are not the same
 
 
 def tensors(value: Any) -> list[Tensor]:
@@ -127,7 +182,15 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return replace(value, **dict(zip(names, inner, strict=True)))
     if isinstance(value, tuple):
         return tuple(mapped(inner, change) for inner in value)
+    _refuse_containers(value)
     return value
+
+
+def _refuse_containers(value: Any) -> None:
+    if isinstance(value, (list, dict, set)):
+        raise TypeError(
+            f"tensors must come in tuples and dataclasses, got a {type(value).__name__}"
+        )
 
 
 def _parts(value: Any) -> tuple[Any, ...]:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from planners import Guess
@@ -39,26 +40,48 @@ def record(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Recording[A
     return Recording(mapped(results[-1], lambda _: next(given)), replay)
 
 
-def instead_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has `Graphed` record this way, without what only a CPU does."""
-    monkeypatch.setattr("planners.graphs.cuda_graph", record)
-    monkeypatch.setattr(Guess, "_check_std", lambda self, std: None)
+def where_graphs_are_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> str:
+    """Gives the device; on a CPU `Graphed` records as here, not as CUDA does."""
+    if name == "cpu":
+        monkeypatch.setattr("planners.graphs.cuda_graph", record)
+        # reads values, on a CPU alone
+        monkeypatch.setattr(Guess, "_check_std", lambda self, std: None)
+    return name
 
 
-def on_meta(value: Any) -> Any:
-    """Gives the same with its tensors on the meta device."""
-    return mapped(value, lambda tensor: tensor.to("meta"))
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(
+            not torch.cuda.is_available(), reason="needs a GPU that torch can use"
+        ),
+    ),
+]
 
 
-class NothingFromTheCPU(TorchDispatchMode):
-    """Raises AssertionError where an operation takes or gives a tensor on the CPU.
+def moved(value: Any, device: str) -> Any:
+    """Gives the same with its tensors on a device."""
+    return mapped(value, lambda tensor: tensor.to(device))
 
-    Single numbers may come from there: kernels take them as arguments.
+
+_MAKE = (torch.tensor, torch.as_tensor, Tensor.new_tensor)
+
+
+class NothingFromTheCPU(TorchFunctionMode):
+    """Raises AssertionError where a tensor is on the CPU or made of Python's numbers.
+
+    Numbers may be arguments of kernels, but a list of them, or of places, is copied to
+    the device, and a copy from ordinary memory can not be recorded.
     """
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        assert func not in _MAKE, f"{func} copies numbers to the device"
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves((args, kwargs, result)):
-            if isinstance(value, Tensor) and value.dim():
+            if isinstance(value, Tensor):
                 assert value.device.type != "cpu", f"{func} with a tensor on the CPU"
+        if func is Tensor.__getitem__:
+            places = args[1] if isinstance(args[1], tuple) else (args[1],)
+            assert not any(isinstance(p, list) for p in places), "places are copied"
         return result

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from planners import CEM, MPC, Guess, Plan
 from planners.graphs import Graphed, tensors
-from tests.recording import NothingFromTheCPU, instead_of_cuda, on_meta
-from worldmodel.context import Context
+from tests.recording import DEVICES, NothingFromTheCPU, moved, where_graphs_are_recorded
+from worldmodel.context import Beginning, Context
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
@@ -42,7 +42,9 @@ def moment(seed: int) -> tuple[Context, Tensor, Guess, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     latents = torch.randn((BATCH, 4, 1, 64), generator=generator)
     actions = torch.rand((BATCH, 2, 5), generator=generator) * 2 - 1
-    past = Context(latents[:, :3], actions)
+    seen = latents[:, :3]
+    felt = torch.rand((BATCH, 3, 20), generator=generator)
+    past = Context(seen, actions, felt, Beginning.of(seen))
     guess = torch.rand((BATCH, STEPS, 5), generator=generator) * 2 - 1
     return past, latents[:, 3], Guess(guess), torch.arange(BATCH) + seed
 
@@ -50,21 +52,23 @@ def moment(seed: int) -> tuple[Context, Tensor, Guess, Tensor]:
 @pytest.mark.parametrize("precision", PRECISIONS, ids=str)
 def test_nothing_is_read_back_and_nothing_comes_from_the_cpu(model, precision):
     model.precision = precision
-    decided, inputs = decide(model.to("meta")), on_meta(moment(0))
+    decided, inputs = decide(model.to("meta")), moved(moment(0), "meta")
     decided(*inputs)  # what is the same for all plans is made on the CPU, once
     with NothingFromTheCPU():
         actions, _, _ = decided(*inputs)
     assert actions.shape == (BATCH, 1, 5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("precision", PRECISIONS, ids=str)
-def test_a_replayed_plan_is_the_plan(model, precision, monkeypatch):
-    instead_of_cuda(monkeypatch)
+def test_a_replayed_plan_is_the_plan(model, precision, device, monkeypatch):
+    device = where_graphs_are_recorded(monkeypatch, device)
     model.precision = precision
-    decided = decide(model)
+    decided = decide(model.to(device))
     graphed = Graphed(decided)
     for seed in range(3):
-        found, expected = graphed(*moment(seed)), decided(*moment(seed))
+        inputs = moved(moment(seed), device)
+        found, expected = graphed(*inputs), decided(*inputs)
         # recorded operations are smaller ones, whose last bits may differ
         for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)

@@ -38,11 +38,11 @@ def test_only_calls_that_plan_are_counted_one_problem_at_a_time():
     policy = Sleeper()
     measured = time_policy(policy, point_problems(2), PointEnv(), budget=6)
     assert policy.batches == {1}
-    assert measured.calls == 2 * 6 / 2 - 2
+    assert measured.calls == 2 * 6 / 2 - 3
     assert 9.0 < measured.p50_ms <= measured.p99_ms
     assert (measured.matmul.fp32_gflops, measured.matmul.bf16_gflops) == (15.0, 30.0)
 
 
 def test_too_few_calls_are_refused():
-    with pytest.raises(ValueError, match="more than 2 calls, got 2"):
+    with pytest.raises(ValueError, match="more than 3 calls, got 2"):
         time_policy(Sleeper(), point_problems(1), PointEnv(), budget=2)

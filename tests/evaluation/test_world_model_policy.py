@@ -7,7 +7,7 @@ import torch
 from planners import CEM
 from planners.penalties import Penalties
 from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
-from tests.recording import instead_of_cuda
+from tests.recording import where_graphs_are_recorded
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
@@ -28,8 +28,8 @@ def proprio(step: int) -> np.ndarray:
     return np.full((2, 2), float(step), dtype=np.float32)
 
 
-def run_steps(policy: WorldModelPolicy, steps: int):
-    policy.start(GOALS, SEEDS)
+def run_steps(policy: WorldModelPolicy, steps: int, goals: np.ndarray = GOALS):
+    policy.start(goals, SEEDS)
     return [policy.act(frames(step), proprio(step)) for step in range(steps)]
 
 
@@ -69,7 +69,7 @@ def test_a_second_start_forgets_the_first_episodes():
 
 @pytest.mark.parametrize("execute", [1, 2])
 def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
-    instead_of_cuda(monkeypatch)
+    where_graphs_are_recorded(monkeypatch, "cpu")
     mpc = dataclasses.replace(
         point_mpc(execute), reluctance=0.01, penalties=Penalties(smoothness=0.1)
     )
@@ -77,7 +77,9 @@ def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
     runs = []
     for model, graphs in zip(models, (True, False), strict=True):
         policy = WorldModelPolicy(model, mpc, SPEC, cuda_graphs=graphs)
-        runs += [run_steps(policy, 8) for _ in range(2)]  # the second only replays
+        # the second run, of other goals, only replays
+        runs += [run_steps(policy, 8, goals) for goals in (GOALS, GOALS[::-1])]
+    assert not np.array_equal(runs[0][0].actions, runs[1][0].actions)
     for replayed, planned in zip(runs[0] + runs[1], runs[2] + runs[3], strict=True):
         np.testing.assert_array_equal(replayed.actions, planned.actions)
         np.testing.assert_array_equal(replayed.cost, planned.cost)

@@ -16,12 +16,19 @@ from planners import (
     RandomShooting,
     Refine,
 )
-from planners.graphs import Graphed, tensors
-from tests.recording import NothingFromTheCPU, instead_of_cuda, on_meta
+from planners.graphs import Graphed, require_recordable, tensors
+from tests.recording import (
+    DEVICES,
+    NothingFromTheCPU,
+    moved,
+    record,
+    where_graphs_are_recorded,
+)
 
 PLANNERS = [
     RandomShooting(32),
     CEM(32, 4, 3, std=0.3, correlation=0.5),
+    CEM(32, 4, 2, std=[0.1, 0.3]),
     ICEM(32, 4, 3, kept=2),
     MPPI(32, 8, 3),
     Gradient(starts=6, iterations=3, rate=0.05),
@@ -48,16 +55,20 @@ def problem(seed: int, batch: int = 2) -> tuple[Tensor, Guess, Tensor]:
     return target - 0.5, guess, torch.arange(batch) + seed
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("planner", PLANNERS, ids=lambda p: type(p).__name__)
-def test_a_replayed_plan_is_bitwise_the_plan(planner, monkeypatch):
-    instead_of_cuda(monkeypatch)
+def test_a_replayed_plan_is_bitwise_the_plan(planner, device, monkeypatch):
+    device = where_graphs_are_recorded(monkeypatch, device)
     calls: list[None] = []
     plan = searched(planner, calls)
     graphed = Graphed(plan)
-    replayed = [graphed(*problem(seed)) for seed in range(3)]
-    assert len(calls) == 1  # the others ran no Python
-    for seed, found in enumerate(replayed):
-        expected = plan(*problem(seed))
+    problems = [moved(problem(seed), device) for seed in range(3)]
+    replayed = [graphed(*problems[0])]
+    recorded = len(calls)
+    replayed += [graphed(*inputs) for inputs in problems[1:]]
+    assert len(calls) == recorded  # no Python ran
+    for inputs, found in zip(problems, replayed, strict=True):
+        expected = plan(*inputs)
         assert found.evaluations == expected.evaluations
         for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
@@ -66,7 +77,9 @@ def test_a_replayed_plan_is_bitwise_the_plan(planner, monkeypatch):
 @pytest.mark.parametrize("planner", PLANNERS, ids=lambda p: type(p).__name__)
 def test_a_plan_stays_on_its_device_and_is_not_waited_for(planner):
     plan = searched(planner, [])
-    inputs = on_meta(problem(0))
+    target, guess, seeds = problem(0)
+    inputs = target, Guess(guess.mean, None, guess.elites), seeds
+    inputs = moved(inputs, "meta")
     plan(*inputs)  # what is the same for all plans is made on the CPU, once
     with NothingFromTheCPU():
         found = plan(*inputs)
@@ -75,13 +88,32 @@ def test_a_plan_stays_on_its_device_and_is_not_waited_for(planner):
 
 def test_only_cmaes_waits():
     with pytest.raises(NotImplementedError, match="no data"):
-        searched(CMAES(8), [])(*on_meta(problem(0)))
+        searched(CMAES(8), [])(*moved(problem(0), "meta"))
+
+
+@pytest.mark.parametrize(
+    ("planner", "message"),
+    [
+        (CMAES(8), "CMA-ES can not be recorded"),
+        (CEM(8, 2, budget_ms=5.0), "budget_ms=5.0 can not be recorded"),
+        (Refine(CEM(8, 2), Gradient(budget_ms=2.0)), "budget_ms=2.0 can not be"),
+        (Refine(CMAES(8), Gradient()), "CMA-ES can not be recorded"),
+    ],
+)
+def test_what_can_not_be_recorded_is_named(planner, message):
+    with pytest.raises(ValueError, match=message):
+        require_recordable(planner)
+
+
+@pytest.mark.parametrize("planner", PLANNERS, ids=lambda p: type(p).__name__)
+def test_the_others_can_be_recorded(planner):
+    require_recordable(planner)
 
 
 def test_other_shapes_and_numbers_are_recorded_anew_and_the_oldest_is_dropped(
     monkeypatch,
 ):
-    instead_of_cuda(monkeypatch)
+    monkeypatch.setattr("planners.graphs.cuda_graph", record)
     calls = []
 
     def scaled(values: Tensor, factor: float, more: Tensor | None) -> Tensor:
@@ -102,8 +134,25 @@ def test_other_shapes_and_numbers_are_recorded_anew_and_the_oldest_is_dropped(
     assert len(calls) == 10
 
 
+def test_types_are_recorded_for_themselves(monkeypatch):
+    monkeypatch.setattr("planners.graphs.cuda_graph", record)
+    graphed = Graphed(lambda values, factor: values * factor)
+    whole, half = torch.ones(2, dtype=torch.int64), torch.ones(2)
+    assert graphed(whole, 1).dtype == torch.int64
+    assert graphed(whole, 1.0).dtype == torch.float32
+    assert graphed(half, 1).dtype == torch.float32
+
+
+def test_lists_are_refused(monkeypatch):
+    monkeypatch.setattr("planners.graphs.cuda_graph", record)
+    with pytest.raises(TypeError, match="tuples and dataclasses, got a list"):
+        Graphed(lambda values: [values])(torch.ones(1))
+    with pytest.raises(TypeError, match="tuples and dataclasses, got a dict"):
+        Graphed(torch.neg)({"values": torch.ones(1)})
+
+
 def test_a_result_stays_when_the_next_is_computed(monkeypatch):
-    instead_of_cuda(monkeypatch)
+    monkeypatch.setattr("planners.graphs.cuda_graph", record)
     graphed = Graphed(lambda values: (values + 1, Guess(values)))
     values = torch.zeros(1, 1, 1)
     first, guess = graphed(values)
@@ -114,5 +163,5 @@ def test_a_result_stays_when_the_next_is_computed(monkeypatch):
 
 
 def test_without_a_gpu_there_is_a_clear_error():
-    with pytest.raises(ValueError, match="on a GPU, got a tensor on cpu"):
+    with pytest.raises(ValueError, match=r"on one GPU, got tensors on \[.cpu.\]"):
         Graphed(torch.neg)(torch.ones(1))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from envs.tabletop import TabletopEnv
 from envs.tasks import TASKS, find_task
+from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoint import weights_hash
@@ -80,6 +81,8 @@ def load_control(config: DictConfig) -> Control:
     """
     mpc = _mpc(config)
     device = choose_device(config.device)
+    if config.cuda_graphs:
+        _check_graphs(mpc, device)
     path = find_weights(config.model)
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
@@ -94,10 +97,6 @@ def load_control(config: DictConfig) -> Control:
     model.to(device)
     model.precision = choose_precision(config.precision, device)
     model.alone = config.alone
-    if config.cuda_graphs and device.type != "cuda":
-        raise OptionError(
-            f"cuda_graphs=true needs a GPU, the device is {device.type}; leave it out"
-        )
     warm_up(model, mpc, device)
     return Control(
         model=model,
@@ -149,6 +148,17 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return known[name]
 
 
+def _check_graphs(mpc: MPC, device: torch.device) -> None:
+    if device.type != "cuda":
+        raise OptionError(
+            f"cuda_graphs=true needs a GPU, the device is {device.type}; leave it out"
+        )
+    try:
+        require_recordable(mpc.planner)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
 def _mpc(config: DictConfig) -> MPC:
     instantiate(config.planner)  # alone first: its errors then name the option
     node = {name: config[name] for name in _MPC_OPTIONS}
@@ -165,7 +175,6 @@ def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:
         "cost": dict(vars(model.spec.cost)),
         "precision": str(model.precision).removeprefix("torch."),
         "alone": model.alone,
-        "cuda_graphs": config.cuda_graphs,
     }
 
 

@@ -78,9 +78,15 @@ class Practice:
     cuda_graphs: bool = False
     _simulation: Simulation = field(init=False, repr=False)
     _camera: Camera = field(init=False, repr=False)
+    _policy: WorldModelPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.model.alone = False
+        device = next(self.model.parameters()).device
+        spec = ActionSpec.from_json(ACTION_SPEC)
+        self._policy = WorldModelPolicy(
+            self.model, self.mpc, spec, device, self.cuda_graphs
+        )
         self._simulation = Simulation()
         model = self._simulation.model
         self._camera = Camera(model, self.model.height, self.model.width)
@@ -93,9 +99,7 @@ class Practice:
         for _ in range(rules.group):
             random_start(simulation, rng)
             states.append(simulation.get_state())
-        device = next(self.model.parameters()).device
-        spec = ActionSpec.from_json(ACTION_SPEC)
-        policy = WorldModelPolicy(self.model, self.mpc, spec, device, self.cuda_graphs)
+        policy = self._policy
         seeds = rng.integers(2**62, size=rules.group)
         policy.start(self._pictures(rng, rules.group), seeds)
         left = self._patience(rng, rules.group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,8 +112,8 @@ class WorldModelPolicy:
         mpc: Planner, horizon and steps executed per plan.
         env_spec: Meaning of the env's actions; must be that of the model's.
         device: Where frames are sent for encoding.
-        cuda_graphs: Whether plans are recorded as CUDA graphs and replayed; the model's
-            weights must stay as they are then.
+        cuda_graphs: Whether plans are recorded as CUDA graphs and replayed; the model
+            must stay as it is then (see `Graphed`).
     """
 
     model: PlanningModel
@@ -124,7 +125,9 @@ class WorldModelPolicy:
 
     def __post_init__(self) -> None:
         require_same(self.model.action_spec, self.env_spec)
-        self._decide = Graphed(self._decided) if self.cuda_graphs else self._decided
+        # not a method: the cycle would keep recordings until garbage is collected
+        decide = partial(_decide, self.model, self.mpc)
+        self._decide = Graphed(decide) if self.cuda_graphs else decide
 
     def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
         """Encodes the goals and forgets earlier episodes.
@@ -220,19 +223,25 @@ class WorldModelPolicy:
         mpc = self.mpc.after(state, actions, guess)
         return decision, replace(memory, mpc=mpc, queue=actions)
 
-    def _decided(
-        self, past: Any, goal: Tensor, begin: Guess, seeds: Tensor, last: Tensor | None
-    ) -> tuple[Tensor, Plan, Guess]:
-        """Gives what `MPC.decide` gives; a function of its tensors alone."""
-        cost = self.model.goal_cost(past, goal)
-        propose = self.model.proposals(past, goal)
-        return self.mpc.decide(cost, begin, seeds, last, propose)
-
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
         """Gives the latents (B, H, P, D) that the model expects under a plan."""
         actions = self.mpc.every_step(plan.actions)
         return self.model.imagine(context, actions[:, None])[:, 0]
+
+
+def _decide(
+    model: PlanningModel,
+    mpc: MPC,
+    past: Any,
+    goal: Tensor,
+    begin: Guess,
+    seeds: Tensor,
+    last: Tensor | None,
+) -> tuple[Tensor, Plan, Guess]:
+    """Gives what `MPC.decide` gives, toward a goal: of its tensors nothing is kept."""
+    cost, propose = model.goal_cost(past, goal), model.proposals(past, goal)
+    return mpc.decide(cost, begin, seeds, last, propose)
 
 
 def check_images(name: str, images: np.ndarray, height: int, width: int) -> None:
