@@ -108,4 +108,4 @@ class CEM:
             chosen = finite_or(last, record.best)
         else:
             chosen = better(record.best, last)
-        return record.answer(chosen, where.std, kept.actions)
+        return record.answer(chosen, where.std, kept)

@@ -81,11 +81,10 @@ class CMAES:
         """Gives the cheapest sequence that was evaluated; see `Planner.plan`."""
         start = begin(guess, seeds, self.std, self.room)
         where, given, record = start.where, start.given, start.record
-        searches = [
-            _Evolution(Normal(mean, std), seed, self.samples)
-            for mean, std, seed in zip(where.mean, where.std, start.seeds, strict=True)
-        ]
+        searches: list[_Evolution] = []
         for iteration in within(self.iterations, self.budget_ms, start.seeds.device):
+            if not iteration:  # on the clock: setting up takes a millisecond each
+                searches = self._evolutions(where, start.seeds)
             first = None if iteration else given.double().cpu().numpy()
             asked = [
                 one.ask(None if first is None else first[place])
@@ -100,6 +99,10 @@ class CMAES:
         last = record.ask(cost, mean[:, None])
         std = _stacked([one.std() for one in searches], given)
         return record.answer(better(record.best, last), std)
+
+    def _evolutions(self, where: Normal, seeds: Tensor) -> list["_Evolution"]:
+        each = zip(where.mean, where.std, seeds, strict=True)
+        return [_Evolution(Normal(m, std), seed, self.samples) for m, std, seed in each]
 
 
 def _stacked(arrays: list[np.ndarray], like: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ class Guess:
             )
         if self.std is not None:
             self._check_like_mean("std", self.std, self.std.shape)
-            self._check_std(self.std)
+        if self.mean.device.type == "cpu":  # elsewhere, reading values would wait
+            self._check_values()
         if self.elites is not None:
             if self.elites.ndim != 4:
                 raise ValueError(
@@ -56,14 +57,19 @@ class Guess:
             one = self.elites.shape[:1] + self.elites.shape[2:]
             self._check_like_mean("elites", self.elites, one)
 
-    def _check_std(self, std: Tensor) -> None:
-        if std.device.type != "cpu":
-            return  # reading its values would wait for the device
-        wrong = ~(std.isfinite() & (std >= 0))
+    def _check_values(self) -> None:
+        if not self.mean.isfinite().all():
+            wrong = self.mean[~self.mean.isfinite()]
+            raise ValueError(
+                f"guess.mean must be finite, got {float(wrong[0])} among its values"
+            )
+        if self.std is None:
+            return
+        wrong = ~(self.std.isfinite() & (self.std >= 0))
         if wrong.any():
             raise ValueError(
                 "guess.std must be finite and at least 0, got "
-                f"{float(std[wrong][0])} among its values"
+                f"{float(self.std[wrong][0])} among its values"
             )
 
     def _check_like_mean(self, name: str, value: Tensor, shape: torch.Size) -> None:
@@ -131,14 +137,17 @@ class Planner(Protocol):
 
 
 def as_guess(guess: Guess | Tensor) -> Guess:
-    """Gives the guess with its mean and elites inside the action bounds."""
+    """Gives the guess with its mean and elites inside the action bounds.
+
+    Gradients do not flow through a plan.
+    """
     if isinstance(guess, Tensor):
         guess = Guess(guess)
-    elites = guess.elites
+    std, elites = guess.std, guess.elites
     return Guess(
-        mean=guess.mean.clamp(-1.0, 1.0),
-        std=guess.std,
-        elites=None if elites is None else elites.clamp(-1.0, 1.0),
+        mean=guess.mean.detach().clamp(-1.0, 1.0),
+        std=None if std is None else std.detach(),
+        elites=None if elites is None else elites.detach().clamp(-1.0, 1.0),
     )
 
 

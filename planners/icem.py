@@ -104,7 +104,7 @@ class ICEM:
         best = record.best
         if record.iterations < self.iterations:  # no time for the last, with its mean
             best = better(best, record.ask(cost, where.mean[:, None]))
-        return record.answer(best, where.std, kept.actions)
+        return record.answer(best, where.std, kept)
 
     def samples_of(self, iteration: int) -> int:
         """Gives how many candidates an iteration draws."""

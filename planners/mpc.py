@@ -12,7 +12,7 @@ from planners.contract import (
     Planner,
     ProposeFn,
     require_at_least,
-    require_positive,
+    require_std,
 )
 from planners.noise import fold, normal
 from planners.penalties import Penalties
@@ -83,7 +83,7 @@ class MPC:
                 f"execute must be in [1, horizon={self.horizon}], got {self.execute}"
             )
         if self.warm_std is not None:
-            require_positive("warm_std", self.warm_std)
+            require_std("warm_std", self.warm_std)
         require_at_least("reluctance", self.reluctance, 0.0)
         require_at_least("proposals", self.proposals, 0)
         require_at_least("proposal_std", self.proposal_std, 0.0)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from planners.contract import CostFn, require_at_least
+from planners.ranking import checked
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Penalties:
             return cost
 
         def penalised(actions: Tensor) -> Tensor:
-            total = cost(actions)
+            total = checked(cost(actions), actions)
             if self.effort:
                 total = total + self.effort * _mean(actions.square())
             if self.smoothness:

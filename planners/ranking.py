@@ -86,8 +86,8 @@ def better(one: Scored, other: Scored) -> Scored:
 
 
 def finite_or(one: Scored, other: Scored) -> Scored:
-    """Gives per problem the first of two (B, 1, H, A), unless its cost is infinite."""
-    fits = one.cost < torch.inf  # (B, 1)
+    """Gives the first (B, N, H, A) of two, the other (B, 1, …) for infinite costs."""
+    fits = one.cost < torch.inf  # (B, N)
     return Scored(
         torch.where(fits[:, :, None, None], one.actions, other.actions),
         torch.where(fits, one.cost, other.cost),

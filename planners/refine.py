@@ -67,7 +67,7 @@ class Refine:
         one = _limited(self.first, self.budget_ms).plan(cost, guess, seeds)
         left = self.budget_ms
         if left is not None:
-            wait_for(seeds.device)
+            wait_for(one.actions.device)
             spent = 1e3 * (time.perf_counter() - began)
             left -= spent
             if left < spent / len(one.best_cost):

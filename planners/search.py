@@ -10,6 +10,7 @@ from planners.ranking import (
     Scored,
     better,
     finite_means,
+    finite_or,
     first,
     score,
     weighted_moments,
@@ -39,7 +40,10 @@ class Refit:
     min_std: float
 
     def __call__(self, before: Normal, elites: Scored, weights: Tensor) -> Normal:
-        """Gives the next normal; where no elite has a finite cost it stays as it was.
+        """Gives the next normal.
+
+        Where no elite has a finite cost it stays as it was; where one has, which tells
+        of no spread, its std does.
 
         Args:
             before: the normal that the candidates were drawn from.
@@ -51,9 +55,10 @@ class Refit:
         std = _mixed(before.std, std, self.std_momentum)
         if self.std_momentum < 1.0:
             std = std.clamp(min=self.min_std)
-        alive = elites.cost[:, :1, None] < torch.inf  # (B, 1, 1)
+        finite = elites.cost[:, :2, None, None] < torch.inf  # (B, 2, 1, 1)
         return Normal(
-            torch.where(alive, mean, before.mean), torch.where(alive, std, before.std)
+            torch.where(finite[:, 0], mean, before.mean),
+            torch.where(finite[:, 1], std, before.std),
         )
 
 
@@ -102,9 +107,13 @@ class Record:
         """How many were taken down."""
         return len(self._best_costs)
 
-    def answer(self, chosen: Scored, std: Tensor, elites: Tensor | None = None) -> Plan:
-        """Gives the plan whose actions are the chosen (B, 1)."""
+    def answer(self, chosen: Scored, std: Tensor, kept: Scored | None = None) -> Plan:
+        """Gives the plan whose actions are the chosen (B, 1).
+
+        It hands on the kept (B, E), the chosen in the place of those without a cost.
+        """
         actions, cost = chosen.actions[:, 0], chosen.cost[:, 0]
+        elites = None if kept is None else finite_or(kept, chosen).actions
         return Plan(
             actions=actions,
             cost=cost,

@@ -78,7 +78,11 @@ class WorldModel(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """Past latents that the predictor looks at."""
+        """Past latents that `remember` keeps: those that one block looks at.
+
+        Blocks on top of one another could see further back, `depth` windows in all; in
+        closed loop the model plans on these alone.
+        """
         return self.spec.predictor.window
 
     @property

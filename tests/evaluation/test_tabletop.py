@@ -8,7 +8,7 @@ from envs.rollouts import SimulatorThreads
 from envs.simulation import Simulation
 from envs.tabletop import TabletopEnv
 from envs.tasks import TASKS
-from planners import MPC, RandomShooting
+from planners import MPC, Gradient, RandomShooting
 from worldmodel.evaluation.environment import (
     environment_fingerprint,
     gl_backend,
@@ -106,6 +106,14 @@ def test_planning_on_the_true_cost_comes_nearer_to_the_goal():
     (episode,) = run(made, made.protocol("ceiling", 8), policy, env)
     env.close()
     assert episode.final_distance < 0.5 * episode.start_distance
+
+
+def test_the_simulator_has_no_gradient(state):
+    cost = ShapedCost(SimulatorThreads(), task_shape("reach"))
+    states = state[None]
+    of_actions = cost.cost(states, states, np.zeros((1, 4, 4, 3)), states)
+    with pytest.raises(ValueError, match="needs a cost that is differentiable"):
+        Gradient(2).plan(of_actions, torch.zeros(1, 2, 5), torch.tensor([0]))
 
 
 def test_the_latent_cost_on_rendered_futures_sees_the_last_frames(state):

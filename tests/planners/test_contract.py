@@ -270,6 +270,27 @@ def test_candidates_without_a_finite_cost_are_never_chosen(planner, squared_dist
     assert (plan.actions[:, 0, 0] <= 0).all()
 
 
+@pytest.mark.parametrize(
+    "planner",
+    [one for one in PLANNERS if isinstance(one, (RandomShooting, CEM, MPPI, ICEM))],
+    ids=lambda planner: type(planner).__name__,
+)
+def test_what_is_handed_on_has_a_finite_cost(planner, squared_distance):
+    target, guess, seeds = _problems()
+    quadratic = squared_distance(target)
+
+    def cost(actions):  # of the guess alone
+        same = (actions == guess[:, None]).flatten(2).all(dim=2)
+        return torch.where(same, quadratic(actions), torch.nan)
+
+    plan = planner.plan(cost, guess, seeds)
+    assert torch.equal(plan.actions, guess)
+    assert (plan.next_guess.std > 0).all()  # one candidate tells of no spread
+    elites = plan.next_guess.elites
+    if elites is not None:
+        assert torch.equal(elites, guess[:, None].expand_as(elites))
+
+
 @every_planner
 def test_elites_of_the_guess_are_evaluated(planner, squared_distance):
     target, guess, seeds = _problems()
@@ -293,9 +314,18 @@ def test_elites_of_the_guess_are_evaluated(planner, squared_distance):
 @every_planner
 def test_planning_builds_no_graph(planner, squared_distance):
     target, guess, seeds = _problems()
-    plan = planner.plan(squared_distance(target.requires_grad_()), guess, seeds)
-    for value in _values(plan):
+    cost = squared_distance(target.requires_grad_())
+    start = Guess(guess.requires_grad_(), torch.ones_like(guess).requires_grad_())
+    for value in _values(planner.plan(cost, start, seeds)):
         assert not value.requires_grad
+
+
+@every_planner
+def test_a_guess_that_is_not_finite_is_refused(planner, squared_distance):
+    target, guess, seeds = _problems()
+    guess[3, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="guess.mean must be finite, got nan"):
+        planner.plan(squared_distance(target), guess, seeds)
 
 
 @every_planner

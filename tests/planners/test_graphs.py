@@ -152,7 +152,7 @@ def test_lists_are_refused(monkeypatch):
 
 
 def test_a_result_stays_when_the_next_is_computed(monkeypatch):
-    monkeypatch.setattr("planners.graphs.cuda_graph", record)
+    where_graphs_are_recorded(monkeypatch, "cpu")
     graphed = Graphed(lambda values: (values + 1, Guess(values)))
     values = torch.zeros(1, 1, 1)
     first, guess = graphed(values)

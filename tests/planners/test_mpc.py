@@ -142,6 +142,7 @@ def test_invalid_plans_go_on_with_the_rest_of_the_last_valid_one():
         ({"horizon": 4, "execute": 0}, r"execute must be in \[1, horizon=4\], got 0"),
         ({"horizon": 0}, "horizon must be at least 1, got 0"),
         ({"horizon": 4, "warm_std": 0.0}, "warm_std must be positive, got 0.0"),
+        ({"horizon": 4, "warm_std": float("inf")}, "warm_std must be finite, got inf"),
     ],
 )
 def test_settings_outside_their_range_are_refused(settings, message):

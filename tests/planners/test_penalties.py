@@ -31,6 +31,13 @@ def test_weights_must_not_be_negative(name):
         Penalties(**{name: -1})
 
 
+@pytest.mark.parametrize("name", ["effort", "smoothness"])
+def test_a_cost_of_the_wrong_shape_is_named_with_a_penalty_too(name):
+    cost = Penalties(**{name: 1.0}).on(lambda actions: actions[0, :, 0, 0])
+    with pytest.raises(ValueError, match=r"must return \(B, N\) = \(2, 3\)"):
+        cost(torch.zeros(2, 3, 4, 1))
+
+
 def test_control_with_a_penalty_on_changes_changes_its_actions_less():
     def drive(penalties):
         mpc = MPC(CEM(64, 8, 3), horizon=4, penalties=penalties)

@@ -51,7 +51,9 @@ class ShapedCost:
         del goal_images, starts
 
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.simulator.rollout(states, actions.double().cpu().numpy())
+            futures = self.simulator.rollout(
+                states, actions.detach().double().cpu().numpy()
+            )
             return torch.from_numpy(self.of_futures(futures, goals)).to(actions)
 
         return evaluate
@@ -114,7 +116,9 @@ class RenderedLatentCost:
 
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.simulator.rollout(states, actions.double().cpu().numpy())
+            futures = self.simulator.rollout(
+                states, actions.detach().double().cpu().numpy()
+            )
             seen = futures[:, :, -self.last :]  # (B, N, T, n)
             images = [self.render(state) for state in seen.reshape(-1, seen.shape[-1])]
             frames = torch.from_numpy(np.stack(images))
