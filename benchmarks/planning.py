@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmarks.planning_models import SHAPES, Shape
 from planners import CEM
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, action="append")
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--cuda-graphs", action="store_true")
+    parser.add_argument("--repeats", type=int, default=REPEATS)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -110,6 +111,7 @@ def main() -> None:
             options.device,
             options.precision,
             options.cuda_graphs,
+            options.repeats,
         )
         print(json.dumps(asdict(row)))
     elif options.what == "table":
@@ -131,6 +133,7 @@ def table(options: argparse.Namespace) -> None:
             command = [sys.executable, "-m", "benchmarks.planning", "row"]
             command += ["--shape", shape, "--batch", str(batch)]
             command += ["--device", options.device, "--precision", options.precision]
+            command += ["--repeats", str(options.repeats)]
             if options.threads:
                 command += ["--threads", str(options.threads)]
             if options.cuda_graphs:
@@ -166,7 +169,12 @@ def line(row: Measured) -> str:
 
 
 def measure(
-    name: str, batch: int, device_name: str, precision: str, cuda_graphs: bool = False
+    name: str,
+    batch: int,
+    device_name: str,
+    precision: str,
+    cuda_graphs: bool = False,
+    repeats: int = REPEATS,
 ) -> Measured:
     """Measures one shape at one number of problems."""
     device, shape = torch.device(device_name), SHAPES[name]
@@ -190,7 +198,7 @@ def measure(
         spent = [seconds(lambda: search(guess, seeds), device) for _ in range(repeats)]
         return float(np.median(spent))
 
-    iteration = median(ITERATIONS, REPEATS) / ITERATIONS
+    iteration = median(ITERATIONS, repeats) / ITERATIONS
     plan = median(shape.iterations, 3) if samples == shape.samples else None
     after = matmul_rate(device, seconds=0.2, side=side)
     kind = "bf16_gflops" if dtype == torch.bfloat16 else "fp32_gflops"
@@ -221,7 +229,14 @@ def count_flops(call: Callable[[], object]) -> int:
     def linear(x_shape: list[int], *_: object, out_shape: list[int]) -> int:
         return 2 * math.prod(x_shape) * out_shape[-1]
 
-    known: dict[Any, Any] = {}
+    def attention(*shapes: Any, out_shape: Any) -> int:
+        del out_shape
+        query, key, value, *_ = shapes
+        return sdpa_flop_count(query, key, value)
+
+    # what torch counts on GPUs alone
+    on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    known: dict[Any, Any] = {on_cpu: attention}
     if onednn_types():
         known[torch.ops.mkldnn._linear_pointwise] = linear
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
