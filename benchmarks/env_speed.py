@@ -5,7 +5,7 @@
 A bare step is one solve of the inverse kinematics, the `mj_step` calls of a control
 step, and one `update_scene` and `render`. Both kinds take turns in blocks, so that
 whatever else the machine does slows both. Then, likewise, the simulator as a cost: the
-control steps of `SimulatorThreads` beside bare `mj_step` on one thread.
+control steps of `ShapedCost` beside bare `mj_step` on one thread.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from envs.rollouts import SimulatorThreads
 from envs.scene import TIMESTEP_S
 from envs.simulation import CONTROL_RATE_HZ, Simulation
 from envs.tabletop import TabletopEnv
+from worldmodel.evaluation.shaped_cost import task_shape
+from worldmodel.evaluation.simulator_cost import ShapedCost
 
 SEGMENTS = 10
 SUBSTEPS = round(1 / (CONTROL_RATE_HZ * TIMESTEP_S * SEGMENTS))
@@ -70,14 +72,16 @@ def main() -> None:
 def rollout_rates(
     threads: int, bare: Bare, env: TabletopEnv, rounds: int = 5
 ) -> tuple[float, float]:
-    """Control steps a second of roll-outs and of bare `mj_step`, taking turns."""
-    simulator = SimulatorThreads(threads)
+    """Control steps a second of the cost and of bare `mj_step`, taking turns."""
+    source = ShapedCost(SimulatorThreads(threads), task_shape("push"))
     states = env.simulation.get_state()[None]
-    actions = np.random.default_rng(1).uniform(-1, 1, (1, 48, 6, 5))
-    simulator.rollout(states, actions[:, :2])
-    steps, spent = actions[..., 0].size, [0.0, 0.0]
+    cost = source.cost(states, states, np.zeros((1, SIDE, SIDE, 3)), states)
+    numbers = np.random.default_rng(1).uniform(-1, 1, (1, 48, 6, 5))
+    actions = torch.from_numpy(numbers)
+    cost(actions[:, :2])
+    steps, spent = numbers[..., 0].size, [0.0, 0.0]
     for _ in range(rounds):
-        spent[0] += seconds(lambda: simulator.rollout(states, actions))
+        spent[0] += seconds(lambda: cost(actions))
         bare.follow(env.simulation)
         spent[1] += seconds(lambda: [bare.move() for _ in range(steps)])
     return rounds * steps / spent[0], rounds * steps / spent[1]
