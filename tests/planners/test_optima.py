@@ -65,6 +65,22 @@ def test_bounded_quadratics_of_2_to_200_dimensions_are_solved(
     assert plan.cost - least < 0.01 * (begin[0, 0] - least)
 
 
+@pytest.mark.parametrize("planner", WIDE, ids=lambda planner: type(planner).__name__)
+def test_a_rotated_quadratic_is_solved(planner):
+    # 20 dimensions that depend on one another, the steepest a thousand times as steep.
+    generator = torch.Generator().manual_seed(5)
+    turn, _ = torch.linalg.qr(torch.randn((20, 20), generator=generator))
+    steep = turn * torch.logspace(0, 1.5, 20)
+    target = torch.rand((1, 5, 4), generator=generator) * 1.6 - 0.8
+
+    def cost(actions: Tensor) -> Tensor:
+        return ((actions - target).flatten(2) @ steep).square().sum(dim=2)
+
+    begin = cost(torch.zeros_like(target)[:, None])[0, 0]
+    plan = planner.plan(cost, torch.zeros_like(target), torch.tensor([1]))
+    assert plan.cost < 0.01 * begin
+
+
 @every_refiner
 def test_a_minimum_outside_the_bounds_is_answered_with_the_nearest_inside(
     planner, squared_distance
