@@ -14,7 +14,7 @@ CORE_LIBRARIES = {"torch", "numpy", "safetensors", "pyarrow", "av", "PIL"}
 
 # what a layer may import besides the standard library and itself
 ALLOWED = {
-    "planners": {"torch", "numpy", "cma"},
+    "planners": {"torch", "numpy", "cma", "threadpoolctl"},
     "envs": {"mujoco", "gymnasium", "numpy", "mink", "OpenGL"},
     "worldmodel": CORE_LIBRARIES,
     "worldmodel.evaluation": CORE_LIBRARIES
