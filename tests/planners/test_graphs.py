@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -105,9 +106,15 @@ def test_what_can_not_be_recorded_is_named(planner, message):
         require_recordable(planner)
 
 
-@pytest.mark.parametrize("planner", PLANNERS, ids=lambda p: type(p).__name__)
-def test_the_others_can_be_recorded(planner):
+@pytest.mark.parametrize(
+    "planner",
+    [one for one in PLANNERS if not isinstance(one, RandomShooting)],
+    ids=lambda p: type(p).__name__,
+)
+def test_a_budget_is_all_that_keeps_the_others_from_being_recorded(planner):
     require_recordable(planner)
+    with pytest.raises(ValueError, match="budget_ms=7.0 can not be recorded"):
+        require_recordable(replace(planner, budget_ms=7.0))
 
 
 def test_other_shapes_and_numbers_are_recorded_anew_and_the_oldest_is_dropped(

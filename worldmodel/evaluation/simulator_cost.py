@@ -51,9 +51,7 @@ class ShapedCost:
         del goal_images, starts
 
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.simulator.rollout(
-                states, actions.detach().double().cpu().numpy()
-            )
+            futures = _futures(self.simulator, states, actions)
             return torch.from_numpy(self.of_futures(futures, goals)).to(actions)
 
         return evaluate
@@ -116,9 +114,7 @@ class RenderedLatentCost:
 
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
-            futures = self.simulator.rollout(
-                states, actions.detach().double().cpu().numpy()
-            )
+            futures = _futures(self.simulator, states, actions)
             seen = futures[:, :, -self.last :]  # (B, N, T, n)
             images = [self.render(state) for state in seen.reshape(-1, seen.shape[-1])]
             frames = torch.from_numpy(np.stack(images))
@@ -128,3 +124,10 @@ class RenderedLatentCost:
             return self.distance(latents, goal, began).to(actions)
 
         return evaluate
+
+
+def _futures(
+    simulator: SimulatorThreads, states: np.ndarray, actions: Tensor
+) -> np.ndarray:
+    """The states (B, N, H, n) that actions (B, N, H, A) lead to from states (B, n)."""
+    return simulator.rollout(states, actions.detach().double().cpu().numpy())
