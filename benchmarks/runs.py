@@ -13,13 +13,16 @@ from worldmodel.evaluation.results import Row, load_results
 _ERROR = 2000  # characters of what a failed run said
 
 
-def evaluate(options: Sequence[str], out: Path, threads: int | None = None) -> None:
-    """Evaluates pushes of the validation split, unless it has been done.
+def evaluate(
+    options: Sequence[str], out: Path, threads: int | None = None, task: str = "push"
+) -> None:
+    """Evaluates a task's problems of the validation split, unless it has been done.
 
     Args:
         options: more of `worldmodel evaluate`.
         out: folder of the run.
         threads: that it computes with, None for all.
+        task: which one.
 
     Raises:
         RuntimeError: the run failed; with the end of what it said.
@@ -27,7 +30,7 @@ def evaluate(options: Sequence[str], out: Path, threads: int | None = None) -> N
     if (out / "results.json").exists():
         return
     command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
-    command += ["task=push", "split=validation", *options, f"out={out}"]
+    command += [f"task={task}", "split=validation", *options, f"out={out}"]
     environment = dict(os.environ)
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)

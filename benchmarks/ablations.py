@@ -1,0 +1,203 @@
+"""One part taken away at a time: what does success owe to which part?
+
+    python -m benchmarks.ablations run --out runs/ablations
+    python -m benchmarks.ablations report --out runs/ablations
+
+`run` evaluates the whole model and each removal on the same 200 validation problems of
+each task, problems side by side (`alone=false`), one after the other; a task of a row
+that is there already is left alone, so a killed run goes on where it stopped. `report`
+writes `docs/results/ablations.json`, from which it remakes the table: solved, ever,
+Wilson's interval, and McNemar's test against the whole.
+
+Rows that need another training take their models from `--models FOLDER`, a folder for
+each (`benchmarks/ablation_models.sh` trains them); where one is missing the row is left
+out, and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runs import evaluate, method_row
+from worldmodel.evaluation.results import Row
+from worldmodel.evaluation.statistics import mcnemar, wilson_interval
+from worldmodel.model import WorldModel
+from worldmodel.resources import find_weights
+
+N = 200
+TASKS = ("reach", "push", "pick_place")
+RESULTS = Path("docs/results/ablations.json")
+SHIPPED = {"pose": 1.0, "things": 0.3, "still": 0.4, "there": 0.1, "path": 0.3}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A row of the table.
+
+    Attributes:
+        name: what is taken away, also the name of its folder.
+        options: of `worldmodel evaluate`.
+        without: parts taken out of the shipped checkpoint.
+        trained: whether the row has a model of its own, under `--models`.
+        base: the row that it is compared with.
+    """
+
+    name: str
+    options: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    trained: bool = False
+    base: str = "whole"
+
+
+def cost(**changed: float) -> tuple[str, ...]:
+    """The shipped goal cost with other weights, as options."""
+    weights = SHIPPED | changed
+    return ("cost=temporal", *(f"cost.{name}={w}" for name, w in weights.items()))
+
+
+def rows() -> list[Removal]:
+    """All rows, those that decide most first."""
+    none = dict.fromkeys(("pose", "things", "still", "there"), 0.0)
+    return [
+        Removal("whole"),
+        Removal("temporal distance alone", cost(**none)),
+        Removal("things", cost(things=0.0)),
+        Removal("there", cost(there=0.0)),
+        Removal("things and there", cost(things=0.0, there=0.0)),
+        Removal("still", cost(still=0.0)),
+        Removal("things, there and still", cost(**(none | {"pose": 1.0}))),
+        Removal("path", cost(path=0.0)),
+        Removal("proposals", ("proposals=0",)),
+        Removal("reluctance", ("reluctance=0",)),
+        Removal("reader", without=("reader",)),
+        Removal("anchor", without=("reader", "anchor")),
+        Removal("pose", cost(pose=0.0)),
+        Removal("latent distance", ("cost=latent", "cost.path=0.3", "reluctance=0")),
+        Removal("tiles", ("alone=true",)),
+        Removal("practice", trained=True),
+        Removal("told", trained=True, base="practice"),
+        Removal("settling", trained=True, base="practice"),
+        Removal("huber", trained=True, base="practice"),
+        Removal("second seed", trained=True, base="practice"),
+        Removal("second round of practice", trained=True),
+        Removal("experts in play", trained=True, base="practice"),
+    ]
+
+
+def main() -> None:
+    """Evaluates what is missing, or reports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("run", "report"))
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--models", type=Path, default=Path("runs/ablation_models"))
+    parser.add_argument("--only", nargs="*", help="names of rows; all by default")
+    options = parser.parse_args()
+    if options.what == "report":
+        report(options.out)
+        return
+    for removal in rows():
+        if not options.only or removal.name in options.only:
+            run(removal, options.out, options.models)
+
+
+def run(removal: Removal, out: Path, models: Path) -> None:
+    """Evaluates a row's tasks that are missing, on one core; the next go on after."""
+    model = find_weights("reference")
+    if removal.trained:
+        model = models / removal.name.replace(" ", "_") / "model"
+        if not model.is_dir():
+            print(f"{removal.name}: no model in {model}, left out", file=sys.stderr)
+            return
+    elif removal.without:
+        model = out / "models" / removal.name
+        if not model.is_dir():
+            take_out(removal.without, model)
+    same = ["n=200", "group=25", "timing=0", "film=[]", f"problems={out / 'problems'}"]
+    if "alone=true" not in removal.options:
+        same.append("alone=false")
+    for task in TASKS:
+        try:
+            evaluate(
+                [f"model={model}", *removal.options, *same],
+                out / removal.name / task,
+                threads=1,
+                task=task,
+            )
+            print(removal.name, task, "done", flush=True)
+        except RuntimeError as error:
+            print(error, file=sys.stderr, flush=True)
+
+
+def take_out(parts: tuple[str, ...], path: Path) -> None:
+    """Writes the shipped model without some parts."""
+    model = WorldModel.from_pretrained(find_weights("reference"))
+    without = {"anchor": 0, "reader": None}
+    spec = dict(vars(model.spec))
+    for part in parts:
+        spec[part] = without[part]
+        setattr(model, part, None)
+    model.spec = type(model.spec)(**spec)
+    model.save_pretrained(path, "The shipped model without " + " and ".join(parts))
+
+
+def report(out: Path) -> None:
+    """Adds the rows of a run to the kept results, and prints the table."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for removal in rows():
+        found = {}
+        for task in TASKS:
+            row = method_row(out / removal.name / task)
+            if row is not None:
+                found[task] = outcomes(row)
+        if found:
+            kept[removal.name] = {"options": list(removal.options), **found}
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    print(table(kept))
+
+
+def outcomes(row: Row) -> dict[str, Any]:
+    """What is kept of a row: outcomes as one text each, a digit a problem."""
+    return {
+        "problems": row.problems,
+        "model": row.method.model_hash,
+        "success": "".join(str(int(e.success)) for e in row.episodes),
+        "ever": "".join(str(int(e.ever)) for e in row.episodes),
+    }
+
+
+def table(kept: dict[str, Any]) -> str:
+    """The rows as Markdown, each beside the row that it is compared with."""
+    lines = [
+        "| without | Reach | Push | PickPlace |",
+        "|---|---|---|---|",
+    ]
+    for removal in rows():
+        if removal.name in kept:
+            cells = [cell(kept, removal, task) for task in TASKS]
+            lines.append(f"| {removal.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(kept: dict[str, Any], removal: Removal, task: str) -> str:
+    """Solved, ever, the interval; gained and lost against the base, and p."""
+    one = kept[removal.name].get(task)
+    if one is None:
+        return "–"
+    solved = [digit == "1" for digit in one["success"]]
+    low, high = wilson_interval(sum(solved), len(solved))
+    text = f"{sum(solved)} ({one['ever'].count('1')}) [{100 * low:.0f}, {100 * high:.0f}]"
+    other = kept.get(removal.base, {}).get(task)
+    if other is None or removal.name == removal.base:
+        return text
+    assert one["problems"] == other["problems"], "paired rows share their problems"
+    pair = mcnemar(solved, [digit == "1" for digit in other["success"]])
+    return f"{text}; +{pair.only_first} −{pair.only_second}, p={pair.p_value:.2g}"
+
+
+if __name__ == "__main__":
+    main()
