@@ -190,7 +190,9 @@ def cell(kept: dict[str, Any], removal: Removal, task: str) -> str:
         return "–"
     solved = [digit == "1" for digit in one["success"]]
     low, high = wilson_interval(sum(solved), len(solved))
-    text = f"{sum(solved)} ({one['ever'].count('1')}) [{100 * low:.0f}, {100 * high:.0f}]"
+    text = (
+        f"{sum(solved)} ({one['ever'].count('1')}) [{100 * low:.0f}, {100 * high:.0f}]"
+    )
     other = kept.get(removal.base, {}).get(task)
     if other is None or removal.name == removal.base:
         return text

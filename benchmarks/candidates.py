@@ -24,7 +24,7 @@ from envs.problems import make_start_and_goal
 from envs.rollouts import SimulatorThreads
 from envs.simulation import ACTION_NAMES
 from envs.tabletop import TabletopEnv
-from worldmodel.costs import single_costs
+from worldmodel.costs.goal_cost import single_costs
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.gates import CandidateRanking, candidate_ranking
 from worldmodel.evaluation.protocol import SPLIT_SEEDS

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from envs.scene import CUBE_HALF_SIDE_M, TRAY_HIGH_M, TRAY_LOW_M
 from envs.simulation import ACTION_NAMES, Quantities
-from worldmodel.costs import single_costs
+from worldmodel.costs.goal_cost import single_costs
 from worldmodel.data import FrameCache, LeRobotDataset, Windows
 from worldmodel.encoders import VideoViT
 from worldmodel.evaluation.gates import (

@@ -21,22 +21,25 @@ from envs.simulation import ACTION_NAMES, Quantities
 from planners import CEM
 from planners.contract import CostFn, ProposeFn
 from planners.mpc import MPC
-from worldmodel.context import Context
-from worldmodel.costs import GoalCost
+from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.learned import LearnedDistances
+from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.data import FrameCache, LeRobotDataset
-from worldmodel.distances import LearnedDistances, LookSpec, TemporalDistanceSpec
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of
 from worldmodel.evaluation.privileged import SimulatorPolicy
 from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import run
 from worldmodel.evaluation.statistics import wilson_interval
-from worldmodel.habit import Habit, HabitProposals
-from worldmodel.predictors import ActionPredictor, ActionPredictorSpec, PackedPredictor
+from worldmodel.history import Context
+from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.policy_prior import Habit, HabitProposals
+from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 from worldmodel.training.distance import DistanceRecipe, train_distance
-from worldmodel.training.habit import HabitRecipe, train_habit
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Schedule
+from worldmodel.training.policy_prior import HabitRecipe, train_habit
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
 
 SIDE = 32  # [px], nobody looks

@@ -40,7 +40,7 @@ from benchmarks.planning_models import SHAPES, Shape
 from planners import CEM, CMAES, ICEM, MPPI, Gradient, Planner, Refine
 from planners.graphs import Graphed
 from worldmodel.hardware import hardware, matmul_rate, synchronize
-from worldmodel.packing import onednn_types
+from worldmodel.inference.affine import onednn_types
 
 BATCHES = (1, 16)
 SCALED = ("reference", "lewm-sized")

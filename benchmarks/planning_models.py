@@ -8,19 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.models.lewm import LeWMPredictor, LeWMSpec
+from benchmarks.models.packed_lewm import PackedLeWM
+from benchmarks.models.token_predictor import TokenPredictor, TokenPredictorSpec
 from planners.contract import CostFn
-from worldmodel.context import Context
+from worldmodel.history import Context
+from worldmodel.inference.predictor import PackedPredictor
 from worldmodel.model import WorldModel
-from worldmodel.predictors import (
-    ActionPredictor,
-    ActionPredictorSpec,
-    LeWMPredictor,
-    LeWMSpec,
-    PackedLeWM,
-    PackedPredictor,
-    TokenPredictor,
-    TokenPredictorSpec,
-)
+from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 from worldmodel.resources import find_weights
 
 LEWM_SIZED = ActionPredictorSpec(

@@ -32,17 +32,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.models.lewm import LeWMPredictor, LeWMSpec
+from benchmarks.models.packed_lewm import PackedLeWM
 from benchmarks.planning_models import LEWM_SIZED, chunked
 from planners import CEM
 from planners.contract import CostFn
 from worldmodel.hardware import hardware, matmul_rate
-from worldmodel.predictors import (
-    ActionPredictor,
-    LeWMPredictor,
-    LeWMSpec,
-    PackedLeWM,
-    PackedPredictor,
-)
+from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.predictors import ActionPredictor
 
 SAMPLES, HORIZON, ACTION_SIZE, DIM, ELITES = 300, 5, 10, 192, 30
 BLOCK = 5  # their actions side by side in a step

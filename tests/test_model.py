@@ -9,22 +9,25 @@ from safetensors.torch import load_file, save_file
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
-from worldmodel.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
-from worldmodel.costs import GoalCost
-from worldmodel.distances import LearnedSpec, LookSpec, TemporalDistanceSpec
-from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
-from worldmodel.errors import CheckpointError
-from worldmodel.habit import HabitSpec
-from worldmodel.memory import MemorySpec
-from worldmodel.model import WorldModel
-from worldmodel.model_spec import WorldModelSpec
-from worldmodel.parts import (
+from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
+from worldmodel.checkpoints.parts import (
     load_compressor,
     load_encoder,
     save_compressor,
     save_encoder,
 )
-from worldmodel.predictors import ActionPredictorSpec, Compressor, CompressorSpec
+from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.learned import LearnedSpec
+from worldmodel.costs.temporal import TemporalDistanceSpec
+from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
+from worldmodel.errors import CheckpointError
+from worldmodel.memory import MemorySpec
+from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
+from worldmodel.policy_prior import HabitSpec
+from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.projectors.projector import Compressor, CompressorSpec
 
 SPEC = WorldModelSpec(
     encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),

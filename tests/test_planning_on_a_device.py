@@ -9,7 +9,7 @@ from torch import Tensor
 from planners import CEM, MPC, Guess, Plan
 from planners.graphs import Graphed, tensors
 from tests.recording import DEVICES, NothingFromTheCPU, moved, where_graphs_are_recorded
-from worldmodel.context import Beginning, Context
+from worldmodel.history import Beginning, Context
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 

@@ -11,18 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
-from worldmodel.anchor import Anchor
-from worldmodel.checkpoint import load_checkpoint, save_checkpoint
-from worldmodel.context import Context
-from worldmodel.costs import GoalCost, LatentGoalCost
-from worldmodel.distances import LearnedDistances
+from worldmodel.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from worldmodel.costs.goal_cost import GoalCost, LatentGoalCost
+from worldmodel.costs.learned import LearnedDistances
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.habit import Habit, HabitProposals
-from worldmodel.imagination import Imagination, Packed
+from worldmodel.history import Context
+from worldmodel.inference.copies import Imagination, Packed
 from worldmodel.memory import Memory
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.predictors import ActionPredictor, Compressor
+from worldmodel.policy_prior import Habit, HabitProposals
+from worldmodel.predictors import ActionPredictor
+from worldmodel.projectors.projector import Compressor
+from worldmodel.projectors.proprio_correction import Anchor
 
 
 class WorldModel(nn.Module):

@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from worldmodel.action_spec import ActionSpec
-from worldmodel.costs import GoalCost
-from worldmodel.distances import LearnedSpec, LookSpec, TemporalDistanceSpec
+from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.learned import LearnedSpec
+from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.policy_prior import HabitSpec
+from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.projectors.projector import CompressorSpec
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
+from worldmodel.checkpoints.parts import load_compressor, load_encoder
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
 from worldmodel.model import WorldModel
-from worldmodel.parts import load_compressor, load_encoder
 
 SIDE = 32
 COLLECT = ["episodes=3", "steps=8", "workers=1", f"height={SIDE}", f"width={SIDE}"]

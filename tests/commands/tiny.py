@@ -8,12 +8,13 @@ import torch
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
-from worldmodel.distances import LookSpec
+from worldmodel.costs.goal_projection import LookSpec
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.habit import HabitSpec
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.policy_prior import HabitSpec
+from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.projectors.projector import CompressorSpec
 
 SIDE = 32  # [px]
 # Options that make planning as cheap as it can be.

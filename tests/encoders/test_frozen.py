@@ -1,6 +1,6 @@
 import torch
 
-from worldmodel.checkpoint import weights_hash
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 
 SPEC = VideoViTSpec(height=24, width=24, dim=16, depth=1, heads=2, cell_dim=4)

@@ -13,7 +13,8 @@ from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.projectors.projector import CompressorSpec
 
 GOALS = np.stack([picture(np.array(p)) for p in ((0.5, 0.5), (-0.5, 0.1))])
 SEEDS = np.array([3, 4])

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 import torch
 
-from worldmodel.distances import LookSpec, TemporalDistance, TemporalDistanceSpec
+from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
 from worldmodel.training.distance import (
     DistanceRecipe,
     arrivals,

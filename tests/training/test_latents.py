@@ -2,7 +2,7 @@ import torch
 
 from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
-from worldmodel.predictors import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Compressor, CompressorSpec
 from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
 from worldmodel.training.tokens import TokenCache
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from worldmodel.checkpoint import weights_hash
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
 from worldmodel.training.loop import Job, Schedule, fit
 

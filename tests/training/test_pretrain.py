@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.training.toy import COMPRESSOR, ENCODER, PREDICTOR, toy_frames
-from worldmodel.checkpoint import weights_hash
-from worldmodel.pretraining.joint import JointSpec, single_clips
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
+from worldmodel.training.objectives.joint import JointSpec, single_clips
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 CPU = torch.device("cpu")

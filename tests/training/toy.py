@@ -10,7 +10,8 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.data import DatasetSpec, FrameCache
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.predictors import ActionPredictorSpec, CompressorSpec
+from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.projectors.projector import CompressorSpec
 from worldmodel.training.tokens import TokenCache
 
 SIDE, EPISODES, STEPS = 16, 20, 12

@@ -15,7 +15,7 @@ from envs.tasks import TASKS, find_task
 from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.action_spec import ActionSpec
-from worldmodel.checkpoint import weights_hash
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError

@@ -26,7 +26,7 @@ from worldmodel.data import (
     stage_episode,
 )
 from worldmodel.errors import OptionError
-from worldmodel.evaluation.practice import Practice, PracticeRules
+from worldmodel.evaluation.collection import Practice, PracticeRules
 
 EXAMPLE = (
     "worldmodel practice model=runs/train/first/model goals=data/play out=data/practice"

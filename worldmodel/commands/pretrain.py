@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
+from worldmodel.checkpoints.parts import save_compressor, save_encoder
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
-from worldmodel.parts import save_compressor, save_encoder
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"

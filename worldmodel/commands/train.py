@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from worldmodel.anchor import Anchor
-from worldmodel.checkpoint import weights_hash
+from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.parts import load_encoder, save_compressor
 from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import check_sources, open_run_folder
@@ -31,19 +31,20 @@ from worldmodel.commands.train_options import (
     training_history,
 )
 from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.learned import LearnedDistances
+from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.data import FrameCache, Windows
-from worldmodel.distances import LearnedDistances, LookSpec, TemporalDistance
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.evaluation.frame_bank import save_bank
-from worldmodel.habit import Habit
 from worldmodel.memory import Memory
 from worldmodel.model import WorldModel
-from worldmodel.parts import load_encoder, save_compressor
-from worldmodel.predictors import ActionPredictor, Compressor, CompressorSpec
+from worldmodel.policy_prior import Habit
+from worldmodel.predictors import ActionPredictor
+from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.proprio_correction import Anchor
+from worldmodel.training.blobs import find_words, word_sums, word_targets
 from worldmodel.training.distance import DistanceRecipe, train_distance
-from worldmodel.training.dynamics import DynamicsRecipe, Targets, train_dynamics
-from worldmodel.training.felt import proprio_statistics, standardised_proprio
-from worldmodel.training.habit import HabitRecipe, train_habit
 from worldmodel.training.latents import (
     LatentEpisodes,
     anchored,
@@ -51,13 +52,15 @@ from worldmodel.training.latents import (
     latent_episodes,
 )
 from worldmodel.training.memory import MemoryRecipe, Play, train_memory
-from worldmodel.training.places import place_targets
+from worldmodel.training.object_positions import place_targets
+from worldmodel.training.policy_prior import HabitRecipe, train_habit
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
-from worldmodel.training.reader import ReaderRecipe, train_reader
-from worldmodel.training.reads import Reads, place_directions, still_directions
-from worldmodel.training.rests import settled
+from worldmodel.training.projector import DynamicsRecipe, Targets, train_dynamics
+from worldmodel.training.proprio import proprio_statistics, standardised_proprio
+from worldmodel.training.proprio_estimator import ReaderRecipe, train_reader
+from worldmodel.training.readouts import Reads, place_directions, still_directions
+from worldmodel.training.smoothing import settled
 from worldmodel.training.tokens import TokenCache, encode_dataset
-from worldmodel.training.words import find_words, word_sums, word_targets
 
 EXAMPLE = (
     "worldmodel train data=data/play encoder=runs/pretrain/first/encoder "

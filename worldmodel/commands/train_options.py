@@ -8,26 +8,26 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from worldmodel.checkpoints.parts import load_compressor
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import open_frames
-from worldmodel.costs import GoalCost
+from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.costs.learned import LearnedSpec
 from worldmodel.data import FrameCache
-from worldmodel.distances import LearnedSpec
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
-from worldmodel.habit import HabitSpec
 from worldmodel.memory import MemorySpec
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.parts import load_compressor
-from worldmodel.predictors import Compressor, CompressorSpec
+from worldmodel.policy_prior import HabitSpec
+from worldmodel.projectors.projector import Compressor, CompressorSpec
 from worldmodel.training.distance import DistanceRecipe
-from worldmodel.training.dynamics import DynamicsRecipe
-from worldmodel.training.habit import HabitRecipe
 from worldmodel.training.memory import MemoryRecipe
-from worldmodel.training.places import HAND
+from worldmodel.training.object_positions import HAND
+from worldmodel.training.policy_prior import HabitRecipe
 from worldmodel.training.predictor import PredictorRecipe
-from worldmodel.training.reader import ReaderRecipe
+from worldmodel.training.projector import DynamicsRecipe
+from worldmodel.training.proprio_estimator import ReaderRecipe
 
 _PLAIN = (
     "still",

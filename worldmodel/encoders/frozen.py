@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from worldmodel.checkpoint import weights_hash
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldmodel.encoders.blobs import NUMBERS, VisualWords
 from worldmodel.encoders.patches import (
     CELL,
     CHANNELS,
@@ -19,7 +20,6 @@ from worldmodel.encoders.patches import (
 )
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
-from worldmodel.encoders.words import NUMBERS, VisualWords
 
 
 @dataclass(frozen=True)

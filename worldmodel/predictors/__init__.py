@@ -1,27 +1,9 @@
-"""What plans on top of frozen tokens: the compressor and the action predictor."""
+"""The action-conditioned latent predictor."""
 
 from worldmodel.predictors.action_predictor import (
     ActionPredictor,
     ActionPredictorSpec,
     Cache,
 )
-from worldmodel.predictors.compressor import Compressor, CompressorSpec
-from worldmodel.predictors.lewm import LeWMPredictor, LeWMSpec
-from worldmodel.predictors.packed import PackedPredictor, Past
-from worldmodel.predictors.packed_lewm import PackedLeWM
-from worldmodel.predictors.token_predictor import TokenPredictor, TokenPredictorSpec
 
-__all__ = [
-    "ActionPredictor",
-    "ActionPredictorSpec",
-    "Cache",
-    "Compressor",
-    "CompressorSpec",
-    "LeWMPredictor",
-    "LeWMSpec",
-    "PackedLeWM",
-    "PackedPredictor",
-    "Past",
-    "TokenPredictor",
-    "TokenPredictorSpec",
-]
+__all__ = ["ActionPredictor", "ActionPredictorSpec", "Cache"]

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldmodel.distances.temporal import (
+from worldmodel.costs.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
     expectile_loss,
 )
-from worldmodel.pretraining.vjepa import ema_update
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
+from worldmodel.training.objectives.vjepa import ema_update
 
 
 @dataclass(frozen=True)

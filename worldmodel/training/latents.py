@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from worldmodel.anchor import Anchor
 from worldmodel.data import FrameCache
-from worldmodel.predictors import Compressor
-from worldmodel.training.felt import training_rows
+from worldmodel.projectors.projector import Compressor
+from worldmodel.projectors.proprio_correction import Anchor
+from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
 
 

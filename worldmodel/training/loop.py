@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from worldmodel.errors import WorldModelError
-from worldmodel.hardware import bf16_pays
-from worldmodel.training_state import (
+from worldmodel.checkpoints.training_state import (
     TrainingState,
     load_training_state,
     save_training_state,
 )
+from worldmodel.errors import WorldModelError
+from worldmodel.hardware import bf16_pays
 
 LossTerms = dict[str, Tensor]
 OnStep = Callable[[int, dict[str, float]], None]

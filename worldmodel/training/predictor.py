@@ -10,14 +10,14 @@ from torch import Tensor
 
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.predictors.objective import (
+from worldmodel.training.latents import LatentEpisodes
+from worldmodel.training.loop import Job, OnStep, Schedule, fit
+from worldmodel.training.objectives.action_conditioned import (
     forced_change,
     prediction_error,
     rolled_change,
     some_known,
 )
-from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job, OnStep, Schedule, fit
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from torch import Tensor
 
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import VideoViT
-from worldmodel.predictors.objective import Experience
-from worldmodel.pretraining.joint import JointPretraining, JointSpec
-from worldmodel.pretraining.vjepa import ema_update
-from worldmodel.training.felt import standardised_proprio
-from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
-from worldmodel.training.things import find_things, together
-from worldmodel.training.words import (
+from worldmodel.training.blobs import (
     find_words,
     some_rows,
     usual_picture,
     word_sums,
     word_targets,
 )
+from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.object_slots import find_things, together
+from worldmodel.training.objectives.action_conditioned import Experience
+from worldmodel.training.objectives.joint import JointPretraining, JointSpec
+from worldmodel.training.objectives.vjepa import ema_update
+from worldmodel.training.proprio import standardised_proprio
 
 
 @dataclass(frozen=True)

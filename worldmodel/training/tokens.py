@@ -13,8 +13,8 @@ from worldmodel.atomic import new_file
 from worldmodel.data import FrameCache
 from worldmodel.data.lock import FileLock
 from worldmodel.encoders import FrozenEncoder
-from worldmodel.pretraining.joint import single_clips
 from worldmodel.training.loop import autocast
+from worldmodel.training.objectives.joint import single_clips
 
 Progress = Callable[[int, int], None]
 

@@ -1,0 +1,1 @@
+"""Published models that only benchmarks need."""

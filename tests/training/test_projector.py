@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from tests.training.toy import COMPRESSOR, EPISODES, PREDICTOR, toy_tokens
+from tests.training.toy import STEPS as LENGTH
+from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.training.loop import Schedule
+from worldmodel.training.objectives.action_conditioned import LatentDynamics
+from worldmodel.training.projector import DynamicsRecipe, Targets, train_dynamics
+from worldmodel.training.tokens import TokenCache
+
+CPU = torch.device("cpu")
+WORDS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
+TARGETS = Targets(WORDS, WORDS[:, :1])
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def cache() -> TokenCache:
+    return toy_tokens()
+
+
+def recipe(steps: int) -> DynamicsRecipe:
+    schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
+    return DynamicsRecipe(schedule, COMPRESSOR, PREDICTOR, pairs=8, window=4, proprio=2)
+
+
+@pytest.fixture(scope="module")
+def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
+    seen: list[float] = []
+    model = train_dynamics(
+        recipe(STEPS),
+        cache,
+        TARGETS,
+        CPU,
+        on_step=lambda _, terms: seen.append(terms["total"]),
+    )
+    return model, seen
+
+
+def test_training_decreases_the_loss(trained):
+    _, seen = trained
+    assert len(seen) == STEPS
+    assert seen[-1] < 0.8 * seen[4]
+
+
+@torch.no_grad()
+def test_true_actions_predict_better_than_others(trained, cache):
+    model, _ = trained
+    rows = torch.arange(12 * 19, 12 * 20)  # an episode
+    latents = model.compressor(cache.at(rows).float())[None]
+    actions = torch.from_numpy(cache.frames.actions[rows.numpy()])[None]
+
+    def error(taken: torch.Tensor) -> float:
+        predicted = model.predictor(latents[:, :-1], taken[:, :-1])
+        return (predicted - latents[:, 1:]).square().mean().item()
+
+    assert error(actions) < 0.6 * error(actions.roll(5, dims=1))
+
+
+def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
+    def kill(step: int, _: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train_dynamics(recipe(5), cache, TARGETS, CPU, path, kill)
+    resumed = train_dynamics(recipe(5), cache, TARGETS, CPU, path)
+    whole = train_dynamics(recipe(5), cache, TARGETS, CPU)
+    assert weights_hash(resumed) == weights_hash(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 1}, "window must be at least 2 frames, got 1"),
+        ({"pairs": 0}, "pairs must be at least 1, got 0"),
+    ],
+)
+def test_a_recipe_that_cannot_be_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        DynamicsRecipe(Schedule(1), **change)

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: models, parts of them, and unfinished trainings."""

@@ -1,0 +1,95 @@
+"""Checkpoints of what pretraining leaves: an encoder, a compressor to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from worldmodel.checkpoints.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    weights_hash,
+)
+from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
+from worldmodel.errors import CheckpointError
+from worldmodel.projectors.projector import Compressor, CompressorSpec
+
+
+def save_encoder(
+    path: str | Path, encoder: VideoViT, history: Mapping[str, Any], card: str
+) -> None:
+    """Writes a pretrained encoder as a checkpoint folder."""
+    config = {
+        "kind": "encoder",
+        "spec": asdict(encoder.spec),
+        "encoder_hash": weights_hash(encoder),
+        "history": dict(history),
+    }
+    save_checkpoint(path, config, encoder.state_dict(), card)
+
+
+def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
+    """Reads an encoder folder: the frozen encoder and its history.
+
+    Raises:
+        CheckpointError: missing, damaged, or no encoder.
+    """
+    checkpoint = _load(path, "encoder")
+    try:
+        spec = VideoViTSpec(**checkpoint.config["spec"])
+        history = checkpoint.config["history"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(path, error) from error
+    encoder = VideoViT(spec)
+    checkpoint.load_into(encoder)
+    return FrozenEncoder(encoder), history
+
+
+def save_compressor(
+    path: str | Path, compressor: Compressor, encoder: VideoViT, card: str
+) -> None:
+    """Writes the compressor that an encoder was pretrained with."""
+    config = {
+        "kind": "compressor",
+        "spec": asdict(compressor.spec),
+        "encoder_hash": weights_hash(encoder),
+    }
+    save_checkpoint(path, config, compressor.state_dict(), card)
+
+
+def load_compressor(path: str | Path, encoder: FrozenEncoder) -> Compressor:
+    """Reads a compressor folder.
+
+    Raises:
+        CheckpointError: missing, damaged, no compressor, or that of another encoder.
+    """
+    checkpoint = _load(path, "compressor")
+    try:
+        spec = CompressorSpec(**checkpoint.config["spec"])
+        trained_on = checkpoint.config["encoder_hash"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(path, error) from error
+    if trained_on != encoder.weights_hash:
+        raise CheckpointError(
+            f"{path} was trained with encoder {trained_on[:12]}, this one is "
+            f"{encoder.weights_hash[:12]}; take both from one pretraining"
+        )
+    compressor = Compressor(spec)
+    checkpoint.load_into(compressor)
+    return compressor
+
+
+def _load(path: str | Path, kind: str) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    found = checkpoint.config.get("kind")
+    if found != kind:
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise CheckpointError(f"{path} holds a {found!r}, not {article} {kind!r}")
+    return checkpoint
+
+
+def _not_understood(path: str | Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: config.json is not understood: {error}")

@@ -1,0 +1,1 @@
+"""Goal distances between latents, and the planning cost made of them."""

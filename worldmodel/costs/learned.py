@@ -1,0 +1,61 @@
+"""All that a world model has learned to measure between latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import nn
+
+from worldmodel.costs.read import ReadDistance
+from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
+
+
+@dataclass(frozen=True)
+class LearnedSpec:
+    """Which distances there are.
+
+    Attributes:
+        temporal: architecture of the temporal distance, or None.
+        felt: leading dimensions of proprio that latents tell; 0 for none.
+        seen: coordinates of visual words that latents tell; 0 for none.
+    """
+
+    temporal: TemporalDistanceSpec | None = None
+    felt: int = 0
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("felt", "seen"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
+                )
+
+
+class LearnedDistances(nn.Module):
+    """The distances; each is None where a model has not learned it.
+
+    Args:
+        temporal: control steps from one latent to the other.
+        felt: difference in what the robot would feel.
+        seen: difference in where things are that the robot is not.
+    """
+
+    def __init__(
+        self,
+        temporal: TemporalDistance | None = None,
+        felt: ReadDistance | None = None,
+        seen: ReadDistance | None = None,
+    ) -> None:
+        super().__init__()
+        self.temporal, self.felt, self.seen = temporal, felt, seen
+
+    @classmethod
+    def of(cls, spec: LearnedSpec, latent_dim: int) -> Self:
+        """Untrained distances between latents of a width."""
+        return cls(
+            TemporalDistance(spec.temporal) if spec.temporal else None,
+            ReadDistance(latent_dim, spec.felt) if spec.felt else None,
+            ReadDistance(latent_dim, spec.seen) if spec.seen else None,
+        )

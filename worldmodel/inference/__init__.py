@@ -1,0 +1,1 @@
+"""Copies of networks that plan: laid out once, without gradients, in one precision."""

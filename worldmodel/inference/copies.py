@@ -1,0 +1,107 @@
+"""Imagining from one past: what is the same for all candidates is computed once."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.costs.learned import LearnedDistances
+from worldmodel.history import Context
+from worldmodel.inference.gradient import asks_for_gradient
+from worldmodel.inference.predictor import PackedPredictor, Past
+from worldmodel.policy_prior import Habit
+from worldmodel.predictors import ActionPredictor
+
+
+@dataclass(frozen=True, eq=False)
+class Imagination:
+    """What actions lead to, from the past of B problems.
+
+    Attributes:
+        predictor: imagines where gradients are asked for.
+        packed: imagines where they are not.
+        context: the past.
+    """
+
+    predictor: ActionPredictor
+    packed: PackedPredictor
+    context: Context
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        """Actions (B, N, H, A) in [-1, 1] -> latents (B, N, H, P, D), P = 1."""
+        past = self.context.latents[:, :, 0]  # (B, T, D)
+        if asks_for_gradient(actions):
+            future = self.predictor.rollout(past, self.context.actions, actions)
+        else:
+            with torch.no_grad():
+                future = self.packed.rollout(past[:, -1], self.history, actions)
+        return future[..., None, :]
+
+    @cached_property
+    def history(self) -> Past:
+        """The past up to the newest latents, as the packed predictor takes it."""
+        with torch.no_grad():
+            past = self.context.latents[:, :, 0]
+            return self.packed.history(past, self.context.actions)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The parts of a model that planning asks thousands of times, in one precision.
+
+    Attributes:
+        predictor: packed.
+        distances: a copy whose network computes in `dtype`.
+        habit: likewise, None where there is none.
+        dtype: of their matrix products.
+    """
+
+    predictor: PackedPredictor
+    distances: LearnedDistances
+    habit: Habit | None
+    dtype: torch.dtype
+    _stamp: tuple[object, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        predictor: ActionPredictor,
+        distances: LearnedDistances,
+        habit: Habit | None,
+        dtype: torch.dtype,
+    ) -> Packed:
+        """Packs the parts as they are now."""
+        fast, quick = deepcopy(distances).eval(), None
+        if fast.temporal is not None:
+            fast.temporal.compute_in(dtype)
+        if habit is not None:
+            quick = deepcopy(habit).eval()
+            quick.compute_in(dtype)
+        packed = PackedPredictor(predictor, dtype)
+        stamp = _stamp(predictor, distances, habit)
+        return cls(packed, fast, quick, dtype, stamp)
+
+    def is_of(
+        self,
+        predictor: ActionPredictor,
+        distances: LearnedDistances,
+        habit: Habit | None,
+        dtype: torch.dtype,
+    ) -> bool:
+        """Whether the parts are still what was packed."""
+        same = self._stamp == _stamp(predictor, distances, habit)
+        return same and self.dtype == dtype
+
+
+def _stamp(*parts: nn.Module | None) -> tuple[object, ...]:
+    """Changes whenever a weight is replaced or changed in place."""
+    return tuple(
+        (weight.data_ptr(), weight._version)
+        for part in parts
+        if part is not None
+        for weight in part.parameters()
+    )

@@ -1,0 +1,1 @@
+"""From an encoder's tokens to planning latents, corrected by proprio."""

@@ -1,0 +1,85 @@
+"""Things: visual words that are always together and are not the robot."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from worldmodel.data import FrameCache
+from worldmodel.encoders.blobs import VisualWords
+from worldmodel.errors import WorldModelError
+from worldmodel.training.blobs import unexplained, word_places, word_targets
+
+_TOGETHER = 0.2  # mean distance between two words of a thing, of a picture's 2
+_FREE = 0.25  # least share of a place, row and column, that proprio leaves open
+
+
+def find_things(
+    cache: FrameCache, words: VisualWords, sums: Tensor, count: int
+) -> VisualWords:
+    """Words, and things that they make.
+
+    Whatever moves without the robot is no part of it: proprio does not tell where it
+    is. And colours that are always near one another, whichever of them can be seen,
+    are of one thing, as a cube's faces are. No label is used.
+
+    Args:
+        cache: the decoded dataset.
+        words: of `find_words`, without things.
+        sums: (N, K, 3) of `word_sums`.
+        count: things to find, the largest ones.
+
+    Raises:
+        WorldModelError: there are fewer.
+    """
+    places, trust = word_places(sums)
+    free = unexplained(word_targets(cache, sums), cache).amin(dim=1) > _FREE
+    near = torch.stack(
+        [
+            _mean_gap(places, trust, places[:, word : word + 1], trust[:, word])
+            for word in range(len(free))
+        ]
+    )
+    joined = (near < _TOGETHER) & free[:, None] & free
+    groups = _connected(joined, free)
+    if len(groups) < count:
+        raise WorldModelError(
+            f"things must be at most {len(groups)}, the groups of visual words in this "
+            f"dataset that are not the robot, got {count}"
+        )
+    amount = sums[..., 0].mean(dim=0)
+    groups.sort(key=lambda group: -float(amount[group].sum()))
+    members = torch.zeros(count, len(words.colours))
+    for thing, group in enumerate(groups[:count]):
+        members[thing, group] = 1.0
+    found = VisualWords(len(words.colours), count)
+    found.set(words.colours, members)
+    return found
+
+
+def together(words: VisualWords, sums: Tensor) -> Tensor:
+    """Sums (N, C, 3) of colours -> (N, C + things, 3) of colours and things."""
+    return torch.cat((sums, torch.einsum("tc,ncs->nts", words.members, sums)), dim=1)
+
+
+def _mean_gap(places: Tensor, trust: Tensor, other: Tensor, sure: Tensor) -> Tensor:
+    """Mean distance (K,) of words to another where both are seen; else infinite."""
+    both = trust * sure[:, None]
+    mean = (both * (places - other).norm(dim=-1)).sum(dim=0) / both.sum(dim=0)
+    return mean.nan_to_num(nan=torch.inf)
+
+
+def _connected(joined: Tensor, free: Tensor) -> list[list[int]]:
+    """The words of each group: those that a chain of `joined` (K, K) connects."""
+    left = set(free.nonzero().flatten().tolist())
+    groups = []
+    while left:
+        group, edge = [], [min(left)]
+        while edge:
+            word = edge.pop()
+            if word in left:
+                left.remove(word)
+                group.append(word)
+                edge += joined[word].nonzero().flatten().tolist()
+        groups.append(sorted(group))
+    return groups

@@ -1,0 +1,155 @@
+"""Video-JEPA pretraining on play: masked prediction and action-conditioned JEPA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.predictors.action_predictor import ActionPredictorSpec
+from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.training.objectives.action_conditioned import (
+    DynamicsWeights,
+    Experience,
+    LatentDynamics,
+)
+from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
+from worldmodel.training.objectives.target_weights import motion
+from worldmodel.training.objectives.vjepa import (
+    LatentPredictor,
+    LatentPredictorSpec,
+    MaskedPrediction,
+    Objective,
+)
+
+
+@dataclass(frozen=True)
+class JointSpec:
+    """Everything that a `JointPretraining` is built from.
+
+    Attributes:
+        encoder: the video ViT.
+        compressor: its tokens to the latents of the action-conditioned part.
+        dynamics: the action-conditioned predictor.
+        weights: of the action-conditioned terms.
+        masked: weight of V-JEPA's masked latent prediction; 0 leaves it out.
+        hidden: fraction of the patches that is hidden there.
+        targets: hidden tokens predicted per clip.
+        still: fraction of the single clips that stand still, as goal images do.
+        proprio: leading dimensions of proprio that the latents shall tell.
+        words: visual words whose places the latents shall tell; 0 for none.
+    """
+
+    encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
+    compressor: CompressorSpec = field(default_factory=CompressorSpec)
+    dynamics: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
+    weights: DynamicsWeights = field(default_factory=DynamicsWeights)
+    masked: float = 0.5
+    hidden: float = 0.6
+    targets: int = 16
+    still: float = 0.3
+    proprio: int = 0
+    words: int = 0
+
+    def __post_init__(self) -> None:
+        encoder = self.encoder
+        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
+        if not self.masked >= 0:
+            raise ValueError(f"masked must be at least 0, got {self.masked}")
+        for name in ("proprio", "words"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
+                )
+        if self.encoder.words and self.words not in (0, self.encoder.places):
+            raise ValueError(
+                f"words must be 0 or the {self.encoder.places} of the encoder, things "
+                f"among them, got {self.words}"
+            )
+        if not 0.0 <= self.still <= 1.0:
+            raise ValueError(f"still must be in [0, 1], got {self.still}")
+
+
+class JointPretraining(nn.Module):
+    """An encoder and what it is trained with; only `encoder` is kept afterwards.
+
+    Two ways of prediction share the encoder. V-JEPA's: tokens hidden in space and
+    time, targets from a moving average (Assran et al. 2025). And an
+    action-conditioned one, see `LatentDynamics`, which also keeps the first from
+    collapsing.
+    """
+
+    def __init__(self, spec: JointSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        masks = MixedMasks(
+            (
+                TubeMasks(hidden=spec.hidden, targets=spec.targets),
+                LaterMasks(targets=spec.targets),
+            ),
+            (0.7, 0.3),
+        )
+        self.masked = MaskedPrediction(
+            VideoViT(spec.encoder),
+            LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
+            Objective(masks=masks, weights=motion),
+        )
+        self.dynamics = LatentDynamics(
+            spec.compressor, spec.dynamics, spec.weights, spec.proprio, spec.words
+        )
+
+    @property
+    def encoder(self) -> VideoViT:
+        """The encoder in training."""
+        return self.masked.online
+
+    def set_usual(self, picture: Tensor) -> None:
+        """Sets what the encoder, and its moving average, see as nothing new."""
+        self.masked.online.set_usual(picture)
+        self.masked.target.set_usual(picture)
+
+    def loss(
+        self,
+        frames: Tensor,
+        batch: Experience,
+        clips: Tensor,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """The terms of one batch by name; `total` is the one to differentiate.
+
+        Args:
+            frames: (B, T, height, width, 3) uint8, consecutive frames.
+            batch: what goes with them.
+            clips: (C, F, height, width, 3) uint8 for masked prediction.
+            generator: source of randomness, on the CPU.
+        """
+        singles = single_clips(frames, self.spec.still, generator)
+        tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
+        terms = self.dynamics.loss(tokens, batch, generator)
+        if self.spec.masked:
+            masked = self.masked.loss(clips, generator)
+            terms["total"] = terms["total"] + self.spec.masked * masked.total
+            terms["masked"] = masked.prediction
+            terms["target_std"] = masked.target_std
+        return terms
+
+
+def single_clips(frames: Tensor, still: float, generator: torch.Generator) -> Tensor:
+    """The two-frame clip that ends at each frame, some of them standing still.
+
+    Args:
+        frames: (B, T, height, width, 3) uint8, consecutive frames.
+        still: probability of a clip that repeats its own frame; the first frame of a
+            window has no other choice.
+        generator: source of randomness, on the CPU.
+
+    Returns:
+        (B T, 2, height, width, 3).
+    """
+    before = torch.cat((frames[:, :1], frames[:, :-1]), dim=1)
+    stands = torch.rand(frames.shape[:2], generator=generator) < still
+    stands = stands.to(frames.device)[..., None, None, None]
+    before = torch.where(stands, frames, before)
+    return torch.stack((before, frames), dim=2).flatten(0, 1)

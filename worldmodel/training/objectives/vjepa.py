@@ -1,0 +1,199 @@
+"""V-JEPA: predict the latents of hidden tokens from the visible ones.
+
+Bardes et al. 2024 and Assran et al. 2025. The target is a moving average of the
+encoder that sees the whole clip; the loss is taken in its layer-normed space.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldmodel.encoders.rope import THETA, Grid, Rotation, grid_rotation, select
+from worldmodel.encoders.transformer import Transformer, initialise
+from worldmodel.encoders.video_vit import VideoViT
+from worldmodel.training.objectives.masking import Masks, MaskSampler
+from worldmodel.training.objectives.sigreg import Regularizer
+
+TargetWeights = Callable[
+    [Tensor, int, int], Tensor
+]  # target_weights.motion or .novelty
+
+
+@dataclass(frozen=True)
+class LatentPredictorSpec:
+    """Architecture of a `LatentPredictor`, narrower than the encoder."""
+
+    dim: int = 96
+    depth: int = 2
+    heads: int = 4
+    mlp_ratio: float = 4.0
+    theta: float = THETA
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Scalars of one batch.
+
+    Attributes:
+        total: prediction + weighted regularisation; differentiate this one.
+        prediction: mean loss of the predicted tokens.
+        regularization: the regularizer's value before its weight, 0 without one.
+        target_std: standard deviation over the batch of the target encoder's tokens,
+            mean over tokens and dimensions: falls toward 0 in a collapse.
+    """
+
+    total: Tensor
+    prediction: Tensor
+    regularization: Tensor
+    target_std: Tensor
+
+
+class LatentPredictor(nn.Module):
+    """Predicts tokens at given positions from context tokens."""
+
+    def __init__(
+        self,
+        spec: LatentPredictorSpec,
+        latent_dim: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.enter = nn.Linear(latent_dim, spec.dim)
+        self.query = nn.Parameter(torch.zeros(spec.dim))
+        self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
+        self.leave = nn.Linear(spec.dim, latent_dim)
+        initialise(self, generator)
+        nn.init.normal_(self.query, std=0.02, generator=generator)
+
+    def forward(self, context: Tensor, masks: Masks, grid: Grid) -> Tensor:
+        """Context (B, K, D) at masks.context -> (B, M, D) at masks.target."""
+        entered = self.enter(context)
+        queries = self.query.to(entered.dtype).expand(
+            len(context), masks.target.shape[1], -1
+        )
+        whole = grid_rotation(
+            grid, self.transformer.head_dim, self.spec.theta, context.device
+        )
+        seen, asked = select(whole, masks.context), select(whole, masks.target)
+        positions = Rotation(
+            torch.cat((seen.cos, asked.cos), dim=1),
+            torch.cat((seen.sin, asked.sin), dim=1),
+        )
+        tokens = self.transformer(torch.cat((entered, queries), dim=1), positions)
+        return self.leave(tokens[:, context.shape[1] :])
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a `MaskedPrediction` minimises.
+
+    Attributes:
+        masks: which tokens are context and which are targets. With a regularizer they
+            must be shared by the batch.
+        smooth: 0 for L1; else smooth L1 that is quadratic below this difference.
+        weights: `target_weights.motion` or `.novelty` to draw targets where frames
+            differ; None for uniform draws.
+        weight_floor: added to the weights, so that nothing is never drawn.
+        regularizer: acts on the context tokens per position, or None.
+        regularization: weight of the regularizer.
+    """
+
+    masks: MaskSampler
+    smooth: float = 0.0
+    weights: TargetWeights | None = None
+    weight_floor: float = 0.01
+    regularizer: Regularizer | None = None
+    regularization: float = 0.1
+
+
+class MaskedPrediction(nn.Module):
+    """An encoder, its moving average and a predictor, trained together.
+
+    Call `ema_update(self.target, self.online, momentum)` after each optimiser step.
+    `self.online` or `self.target` is the encoder to keep.
+    """
+
+    def __init__(
+        self, online: VideoViT, predictor: LatentPredictor, objective: Objective
+    ) -> None:
+        super().__init__()
+        self.online = online
+        self.target = copy.deepcopy(online).requires_grad_(False)
+        self.predictor = predictor
+        self.objective = objective
+
+    def loss(self, clips: Tensor, generator: torch.Generator) -> LossTerms:
+        """Loss of clips (B, T, height, width, 3) uint8 under freshly drawn masks."""
+        grid = self.online.spec.grid(clips.shape[1])
+        masks = self._masks(clips, grid, generator)
+        with torch.no_grad():
+            whole = self.target.tokens(clips)
+        goal = normalised_target(_gather(whole, masks.target))
+        context = self.online.tokens(clips, masks.context)
+        predicted = self.predictor(context, masks, grid)
+        prediction = F.smooth_l1_loss(
+            predicted.float(), goal, beta=self.objective.smooth
+        )
+        regularization = self._regularization(context, masks, generator)
+        return LossTerms(
+            total=prediction + self.objective.regularization * regularization,
+            prediction=prediction.detach(),
+            regularization=regularization.detach(),
+            target_std=whole.float().std(dim=0, correction=0).mean(),
+        )
+
+    def _masks(self, clips: Tensor, grid: Grid, generator: torch.Generator) -> Masks:
+        spec, weigh = self.online.spec, self.objective.weights
+        weights = None
+        if weigh is not None:
+            weights = weigh(clips, spec.patch, spec.tubelet)
+            weights = weights + self.objective.weight_floor
+        masks = self.objective.masks.sample(len(clips), grid, generator, weights)
+        return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
+
+    def _regularization(
+        self, context: Tensor, masks: Masks, generator: torch.Generator
+    ) -> Tensor:
+        regularizer = self.objective.regularizer
+        if regularizer is None:
+            return context.new_zeros((), dtype=torch.float32)
+        if not bool((masks.context == masks.context[:1]).all()):
+            raise ValueError(
+                "a regularizer needs masks with shared=True: its statistics are per "
+                "position"
+            )
+        return regularizer(context.transpose(0, 1), generator)
+
+
+def normalised_target(tokens: Tensor) -> Tensor:
+    """Tokens (..., D), layer-normed without scale and shift, float32."""
+    tokens = tokens.float()
+    return F.layer_norm(tokens, tokens.shape[-1:])
+
+
+@torch.no_grad()
+def ema_update(target: nn.Module, online: nn.Module, momentum: float) -> None:
+    """Sets each target weight to momentum * itself + (1 - momentum) * the online one.
+
+    Buffers are copied.
+    """
+    if not 0.0 <= momentum <= 1.0:
+        raise ValueError(f"momentum must be in [0, 1], got {momentum}")
+    pairs = zip(target.parameters(), online.parameters(), strict=True)
+    for mean, value in pairs:
+        mean.lerp_(value.to(mean.dtype), 1.0 - momentum)
+    for mean, value in zip(target.buffers(), online.buffers(), strict=True):
+        mean.copy_(value)
+
+
+def _gather(tokens: Tensor, indices: Tensor) -> Tensor:
+    """Tokens (B, N, D) at indices (B, M) -> (B, M, D)."""
+    rows = torch.arange(len(tokens), device=tokens.device)[:, None]
+    return tokens[rows, indices]

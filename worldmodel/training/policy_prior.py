@@ -1,0 +1,132 @@
+"""Stage five: the habit, on frozen latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldmodel.costs.temporal import TemporalDistance
+from worldmodel.policy_prior import Habit, HabitSpec
+from worldmodel.training.distance import arrivals, first_arrival
+from worldmodel.training.latents import LatentEpisodes
+from worldmodel.training.loop import Job, OnStep, Schedule, fit
+
+_MOST = 20.0  # weight of an action, before all are scaled to 1 on average
+
+
+@dataclass(frozen=True)
+class HabitRecipe:
+    """How the habit is learned.
+
+    Goals are drawn in hindsight, or from other episodes; the actions of play count by
+    how much nearer they came to them by the temporal distance (advantage-weighted
+    regression, Peng et al. 2019; with a goal-conditioned value as in HIQL, Park et al.
+    2023). Where the goal is reached already, none counts.
+
+    Attributes:
+        schedule: steps and learning rate.
+        hidden: width of the hidden layers.
+        batch: pairs per step.
+        within: steps ahead that a hindsight goal lies, at most.
+        others: share of goals from any episode.
+        ahead: steps after which an action is judged.
+        sharpness: an action weighs exp(sharpness x steps gained).
+        seed: decides weights and batches.
+    """
+
+    schedule: Schedule
+    hidden: int = 512
+    batch: int = 512
+    within: int = 30
+    others: float = 0.3
+    ahead: int = 4
+    sharpness: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "batch", "within", "ahead"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if not 0.0 <= self.others <= 1.0:
+            raise ValueError(f"others must be in [0, 1], got {self.others}")
+        if not self.sharpness >= 0:
+            raise ValueError(f"sharpness must be at least 0, got {self.sharpness}")
+
+
+def train_habit(
+    recipe: HabitRecipe,
+    data: LatentEpisodes,
+    actions: Tensor,
+    distance: TemporalDistance,
+    state_path: Path | None = None,
+    on_step: OnStep | None = None,
+) -> Habit:
+    """Learns the habit; resumes from `state_path` where it exists.
+
+    Args:
+        recipe: architecture and schedule.
+        data: latents of the training episodes.
+        actions: (N, A) of all rows.
+        distance: judges actions; the habit looks at what it looks at.
+        state_path: where the state of the training is kept.
+        on_step: called with the steps done and the smoothed loss terms.
+    """
+    torch.manual_seed(recipe.seed)
+    look = distance.spec.look
+    habit = Habit(HabitSpec(look, actions.shape[1], recipe.hidden))
+    habit.look.load_state_dict(distance.look.state_dict())
+    habit = habit.to(data.latents.device)
+    distance = distance.to(data.latents.device)
+    generator = torch.Generator().manual_seed(recipe.seed)
+
+    def loss() -> dict[str, Tensor]:
+        now, goal = draw_goals(recipe, data, generator)
+        latents, goals = data.latents[now], data.latents[goal]
+        weight = action_weights(recipe, data, distance, now, goal)
+        done = habit(latents, goals)
+        error = (done - actions[now].to(done)).abs().mean(dim=-1)
+        return {"total": (weight * error).mean()}
+
+    fit(Job(habit, loss, generator), recipe.schedule, state_path, on_step)
+    return habit
+
+
+def draw_goals(
+    recipe: HabitRecipe, data: LatentEpisodes, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Rows (batch,) of states that have a next one, and rows (batch,) of goals."""
+    count = recipe.batch
+    now = data.draw(count, generator)
+    later = now + 1 + (torch.rand(count, generator=generator) * recipe.within).long()
+    later = torch.minimum(later, data.last[now])
+    other = data.draw(count, generator)
+    anywhere = torch.rand(count, generator=generator) < recipe.others
+    return now, torch.where(anywhere, other, later)
+
+
+@torch.no_grad()
+def action_weights(
+    recipe: HabitRecipe,
+    data: LatentEpisodes,
+    distance: TemporalDistance,
+    now: Tensor,
+    goal: Tensor,
+) -> Tensor:
+    """Weights (B,), 1 on average, of the actions taken at rows `now` toward `goal`."""
+    spec = distance.spec
+    path = arrivals(distance, data, now, goal, recipe.ahead)
+    steps = torch.minimum(first_arrival(path), data.last[now] - now)
+    goals = data.latents[goal]
+    there = path.gather(1, steps[:, None])[:, 0].to(goals.device)
+    left = distance(data.latents[now + steps], goals).where(~there, 0.0)
+    fade = (spec.discount**steps).to(left)
+    gained = distance(data.latents[now], goals) - (1 - fade) * spec.farthest
+    gained = gained - fade * left
+    weight = (recipe.sharpness * gained).exp().clamp(max=_MOST)
+    weight = weight.where(~path[:, 0].to(goals.device), 0.0)
+    return weight / weight.mean().clamp(min=1e-6)
