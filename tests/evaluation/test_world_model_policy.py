@@ -71,7 +71,10 @@ def test_a_second_start_forgets_the_first_episodes():
 def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
     where_graphs_are_recorded(monkeypatch, "cpu")
     mpc = dataclasses.replace(
-        point_mpc(execute), reluctance=0.01, penalties=Penalties(smoothness=0.1)
+        point_mpc(execute),
+        planner=CEM(samples=32, elites=4, iterations=2),
+        reluctance=0.01,
+        penalties=Penalties(smoothness=0.1),
     )
     models = [PointModel(has_habit=True) for _ in range(2)]
     runs = []
