@@ -117,6 +117,7 @@ def test_what_was_done_instead_is_remembered():
 
 
 def test_smoothness_counts_from_what_was_done_instead():
+    left = 0.3  # what the search leaves of a change; without the penalty 0.9 or more
     mpc = dataclasses.replace(
         point_mpc(execute=2),
         planner=CEM(200, 20, 8),
@@ -129,10 +130,10 @@ def test_smoothness_counts_from_what_was_done_instead():
         done = np.full((2, 2), value, dtype=np.float32)
         policy.took(done)
     decision = policy.act(frames(2), proprio(2))
-    np.testing.assert_allclose(decision.actions, done, atol=0.2)
+    np.testing.assert_allclose(decision.actions, done, atol=left)
     done = policy.act(frames(3), proprio(3)).actions  # as it was decided
     decision = policy.act(frames(4), proprio(4))
-    np.testing.assert_allclose(decision.actions, done, atol=0.2)
+    np.testing.assert_allclose(decision.actions, done, atol=left)
 
 
 def test_before_the_start_there_is_nothing_to_change():
