@@ -116,6 +116,7 @@ def test_the_newest_latent_is_the_last_of_all():
     torch.testing.assert_close(made.encode_newest(clip[:, :1]), first)
 
 
+@pytest.mark.usefixtures("threads")
 @torch.no_grad()
 def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates():
     made = model()
@@ -135,6 +136,7 @@ def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates(
     torch.testing.assert_close(together(candidates), whole, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("threads")
 @torch.no_grad()
 def test_planning_in_bfloat16_is_near_float32_and_as_independent_of_the_batch():
     made = model()
@@ -204,6 +206,7 @@ def test_the_model_names_the_cost_that_planning_uses():
     )
 
 
+@pytest.mark.usefixtures("threads")
 @torch.no_grad()
 def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
     one = model()
@@ -260,6 +263,7 @@ def test_a_film_remembered_step_by_step_is_the_film_remembered_at_once():
     assert not torch.allclose(one.context(latents, taken, felt).latents, whole.latents)
 
 
+@pytest.mark.usefixtures("threads")
 @torch.no_grad()
 def test_what_is_remembered_does_not_depend_on_the_batch():
     one = model()

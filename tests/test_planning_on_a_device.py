@@ -1,5 +1,6 @@
 """The shipped model plans on one device, unwatched; its plans can be replayed."""
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -7,15 +8,20 @@ import torch
 from torch import Tensor
 
 from planners import CEM, MPC, Guess, Plan
-from planners.graphs import Graphed, tensors
+from planners.graphs import Graphed, mapped, tensors
 from tests.recording import DEVICES, NothingFromTheCPU, moved, where_graphs_are_recorded
 from worldmodel.history import Beginning, Context
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
 PRECISIONS = (torch.float32, torch.bfloat16)
-PLANNER = CEM(64, 8, 3, std=0.15, correlation=0.5)
-BATCH, STEPS = 2, 6
+PLANNER = CEM(64, 8, 2, std=0.15, correlation=0.5)
+BATCH, STEPS = 2, 4
+# Replayed operations are those of the plan, on copies without gaps in memory, so on a
+# CPU the bits are the same, whatever kernels it chooses. (A view of a larger tensor may
+# take another matrix product.) A GPU's libraries may choose anew: a float32's last
+# digits, with room for what a search makes of them.
+TOLERANCE = {"cpu": 0.0, "cuda": 1e-5}
 
 
 @pytest.fixture
@@ -65,10 +71,13 @@ def test_a_replayed_plan_is_the_plan(model, precision, device, monkeypatch):
     device = where_graphs_are_recorded(monkeypatch, device)
     model.precision = precision
     decided = decide(model.to(device))
-    graphed = Graphed(decided)
+    graphed, plans, allowed = Graphed(decided), [], TOLERANCE[device]
     for seed in range(3):
         inputs = moved(moment(seed), device)
-        found, expected = graphed(*inputs), decided(*inputs)
-        # recorded operations are smaller ones, whose last bits may differ
+        found = graphed(*inputs)
+        expected = decided(*mapped(inputs, Tensor.contiguous))
         for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(ours, theirs, rtol=allowed, atol=allowed)
+        plans.append(found[1].actions)
+    for one, other in combinations(plans, 2):  # of other moments
+        assert (one - other).abs().mean() > 0.1

@@ -48,6 +48,7 @@ def test_proposals_follow_the_habit_where_imagination_leads():
         torch.testing.assert_close(habit(before, goal), taken[:, 0])
 
 
+@pytest.mark.usefixtures("threads")
 def test_proposals_of_a_problem_do_not_depend_on_the_batch():
     habit, predictor = parts()
     context = Context(torch.randn(5, 2, 1, D), torch.rand(5, 1, A))

@@ -195,6 +195,7 @@ def test_to_read_nothing_is_refused():
         LearnedSpec(felt=-1)
 
 
+@pytest.mark.usefixtures("threads")
 def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
     a = actions(TILE + 9)
     model = Adds()

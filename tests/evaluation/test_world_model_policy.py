@@ -72,7 +72,10 @@ def test_a_second_start_forgets_the_first_episodes():
 def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
     where_graphs_are_recorded(monkeypatch, "cpu")
     mpc = dataclasses.replace(
-        point_mpc(execute), reluctance=0.01, penalties=Penalties(smoothness=0.1)
+        point_mpc(execute),
+        planner=CEM(samples=32, elites=4, iterations=2),
+        reluctance=0.01,
+        penalties=Penalties(smoothness=0.1),
     )
     models = [PointModel(has_habit=True) for _ in range(2)]
     runs = []
@@ -115,6 +118,7 @@ def test_what_was_done_instead_is_remembered():
 
 
 def test_smoothness_counts_from_what_was_done_instead():
+    left = 0.3  # what the search leaves of a change; without the penalty 0.9 or more
     mpc = dataclasses.replace(
         point_mpc(execute=2),
         planner=CEM(200, 20, 8),
@@ -127,10 +131,10 @@ def test_smoothness_counts_from_what_was_done_instead():
         done = np.full((2, 2), value, dtype=np.float32)
         policy.took(done)
     decision = policy.act(frames(2), proprio(2))
-    np.testing.assert_allclose(decision.actions, done, atol=0.2)
+    np.testing.assert_allclose(decision.actions, done, atol=left)
     done = policy.act(frames(3), proprio(3)).actions  # as it was decided
     decision = policy.act(frames(4), proprio(4))
-    np.testing.assert_allclose(decision.actions, done, atol=0.2)
+    np.testing.assert_allclose(decision.actions, done, atol=left)
 
 
 def test_before_the_start_there_is_nothing_to_change():

@@ -10,6 +10,9 @@ from worldmodel.inference.predictor import PackedPredictor
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 
 B, N, H, D, A = 2, 5, 4, 6, 3
+# What other matrix products and four steps make of a float32's last bits: 4e-6 to 9e-6
+# measured with six kinds of kernels. A norm or a lag bias left out changes 0.9 or more.
+ROUNDING = 1e-4
 
 
 def predictor(**spec) -> ActionPredictor:
@@ -49,7 +52,7 @@ def test_in_float32_it_is_the_predictor(window, past, spec):
     latents, taken, actions = problem(past)
     expected = made.rollout(latents, taken, actions)
     found = rolled(PackedPredictor(made, torch.float32), latents, taken, actions)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
 
 
 def test_in_bfloat16_it_is_near_and_gives_float32():
@@ -72,7 +75,7 @@ def test_step_by_step_is_at_once():
                 here, packed.modulate(actions[:, :, step]), past
             )
     whole = rolled(packed, latents, taken, actions)
-    torch.testing.assert_close(here, whole[:, :, -1], rtol=0, atol=1e-6)
+    torch.testing.assert_close(here, whole[:, :, -1], rtol=0, atol=ROUNDING)
 
 
 def test_head_width_must_be_at_least_1():

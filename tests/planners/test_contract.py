@@ -178,13 +178,14 @@ def test_a_plan_is_the_same_bits_on_one_thread_and_on_two(planner, squared_dista
     generator = torch.Generator().manual_seed(1)
     target = torch.rand((64, 12, 3), generator=generator)
     cost, guess = squared_distance(target), torch.zeros(64, 12, 3)
-    one = planner.plan(cost, guess, torch.arange(64))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    plans, before = [], torch.get_num_threads()
     try:
-        two = planner.plan(cost, guess, torch.arange(64))
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            plans.append(planner.plan(cost, guess, torch.arange(64)))
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+    one, two = plans
     _assert_same_bits(one, two)
     alone = planner.plan(squared_distance(target[9:10]), guess[9:10], torch.tensor([9]))
     assert torch.equal(alone.actions, one.actions[9:10])
