@@ -125,7 +125,7 @@ def model_costs(
     past = model.encode(torch.from_numpy(moment.frames)[None])
     context = model.context(past, torch.from_numpy(moment.taken)[None].float())
     actions = torch.from_numpy(candidates)[None]
-    imagined = model.imagine(context, actions)[0]  # (N, H, P, D)
+    imagined = model.predict(context, actions)[0]  # (N, H, P, D)
     encoded = _encode_futures(model, moment.frames[-1], futures)
     costs = {}
     for name, kind in single_costs(model.distances).items():

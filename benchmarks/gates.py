@@ -181,8 +181,8 @@ def imagination_gate(
     context = model.context(latents[:, :known], taken, felt[:, :known])
     actions = batch.actions[:, known - 1 : -1]
     wrong = torch.from_numpy(shuffle_actions(actions.numpy(), seed=0))
-    imagined = model.imagine(context, actions[:, None])[:, 0].flatten(-2).numpy()
-    shuffled = model.imagine(context, wrong[:, None])[:, 0].flatten(-2).numpy()
+    imagined = model.predict(context, actions[:, None])[:, 0].flatten(-2).numpy()
+    shuffled = model.predict(context, wrong[:, None])[:, 0].flatten(-2).numpy()
     states = batch.sim_state[:, known:].flatten(0, 1).numpy()
     truth = Truth.of(quantities_of(states)).targets()[:, :6]
     positions = truth.reshape(len(true), -1, 6)
@@ -240,8 +240,8 @@ def axis_gate(
     latents = torch.cat([model.encode(f) for f in batch.frames.split(64)])
     context = model.context(latents, batch.actions[:, :-1], batch.proprio)
     unit = torch.eye(len(ACTION_NAMES))[None, :, None].expand(count, -1, 1, -1)
-    plus = model.imagine(context, unit)[:, :, 0].flatten(-2).numpy()
-    minus = model.imagine(context, -unit)[:, :, 0].flatten(-2).numpy()
+    plus = model.predict(context, unit)[:, :, 0].flatten(-2).numpy()
+    minus = model.predict(context, -unit)[:, :, 0].flatten(-2).numpy()
     response = axis_response(probe, plus, minus)[:, :3]
     return {
         "response_cm": np.round(response, 2).tolist(),

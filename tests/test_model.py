@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from worldmodel.memory import MemorySpec
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
@@ -22,7 +23,6 @@ from worldmodel.costs.learned import LearnedSpec
 from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
-from worldmodel.memory import MemorySpec
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import HabitSpec
@@ -89,7 +89,7 @@ def test_what_is_loaded_is_bitwise_what_was_saved(saved: Path):
     assert torch.equal(latents, original.encode(frames()))
     actions, candidates = uniform(2, 3, 5), uniform(2, 3, 4, 5)
     futures = [
-        each.imagine(each.context(latents, actions), candidates)
+        each.predict(each.context(latents, actions), candidates)
         for each in (loaded, original)
     ]
     torch.testing.assert_close(*futures)  # MKL rounds with the memory's alignment
@@ -101,7 +101,7 @@ def test_shapes_follow_the_glossary():
     latents = made.encode(frames())
     assert latents.shape == (2, 4, 1, 6)
     context = made.context(latents, uniform(2, 3, 5))
-    assert made.imagine(context, uniform(2, 7, 3, 5)).shape == (2, 7, 3, 1, 6)
+    assert made.predict(context, uniform(2, 7, 3, 5)).shape == (2, 7, 3, 1, 6)
     cost = made.goal_cost(context, latents[:, 0])
     assert cost(uniform(2, 7, 3, 5)).shape == (2, 7)
     assert (made.height, made.width, made.tubelet) == (16, 16, 2)
@@ -299,7 +299,7 @@ def test_surprise_is_the_error_of_the_one_step_prediction():
     assert found.shape == (2, 3)
     latents = made.encode(frames())
     context = made.context(latents[:, :1], actions[:, :0])
-    expected = made.imagine(context, actions[:, None, :1])[:, 0, 0]
+    expected = made.predict(context, actions[:, None, :1])[:, 0, 0]
     error = (expected - latents[:, 1]).square().mean((-2, -1))
     torch.testing.assert_close(found[:, 0], error)
 
@@ -308,15 +308,15 @@ def test_bad_shapes_are_named():
     made = model()
     context = made.context(uniform(2, 2, 1, 6), uniform(2, 1, 5))
     with pytest.raises(ValueError, match=r"actions must be \(B=2, N, H, A=5\), got"):
-        made.imagine(context, uniform(2, 3, 5))
+        made.predict(context, uniform(2, 3, 5))
     with pytest.raises(ValueError, match=r"actions must be \(B=2, N, H, A=5\), got"):
-        made.imagine(context, uniform(2, 3, 4, 4))
+        made.predict(context, uniform(2, 3, 4, 4))
     with pytest.raises(ValueError, match=r"\(P, D\)=\(1, 6\), got \(2, 2, 3, 6\)"):
         wide = made.context(uniform(2, 2, 3, 6), uniform(2, 1, 5))
-        made.imagine(wide, uniform(2, 1, 1, 5))
+        made.predict(wide, uniform(2, 1, 1, 5))
     with pytest.raises(ValueError, match=r"past actions must be .*A=5\), got"):
         short = made.context(uniform(2, 2, 1, 6), uniform(2, 1, 4))
-        made.imagine(short, uniform(2, 1, 1, 5))
+        made.predict(short, uniform(2, 1, 1, 5))
     for goal in (uniform(2, 6), uniform(3, 1, 6), uniform(2, 1, 5)):
         with pytest.raises(ValueError, match=r"\(B, P, D\)=\(2, 1, 6\), got"):
             made.goal_cost(context, goal)

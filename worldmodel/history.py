@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -51,14 +50,6 @@ class Beginning:
         one = slice(index, index + 1)
         return replace(self, latents=self.latents[one].clone(), age=self.age[one])
 
-    @classmethod
-    def together(cls, problems: Sequence[Beginning]) -> Self:
-        """Several as one batch."""
-        return cls(
-            torch.cat([one.latents for one in problems]),
-            torch.cat([one.age for one in problems]),
-        )
-
 
 @dataclass(frozen=True)
 class Context:
@@ -67,14 +58,12 @@ class Context:
     Attributes:
         latents: (B, T, P, D), T at least 1.
         actions: (B, T - 1, A) the actions between them, in [-1, 1].
-        proprio: (B, T, S), or None.
         start: how the episodes began, where that is older than the latents; None where
             they are all there is.
     """
 
     latents: Tensor
     actions: Tensor
-    proprio: Tensor | None = None
     start: Beginning | None = None
 
     def __post_init__(self) -> None:
@@ -105,48 +94,22 @@ class Context:
         in a view would depend on the problem's place.
         """
         one = slice(index, index + 1)
-        proprio = None if self.proprio is None else self.proprio[one].clone()
         return Context(
             self.latents[one].clone(),
             self.actions[one].clone(),
-            proprio,
             self.beginning.problem(index),
         )
 
     def newest(self, count: int) -> Context:
         """The last `count` moments, or all where there are fewer."""
         begin = max(0, self.latents.shape[1] - count)
-        proprio = None if self.proprio is None else self.proprio[:, begin:]
-        return Context(
-            self.latents[:, begin:], self.actions[:, begin:], proprio, self.beginning
-        )
+        return Context(self.latents[:, begin:], self.actions[:, begin:], self.beginning)
 
-    def then(self, action: Tensor, latents: Tensor, proprio: Tensor | None) -> Context:
-        """One moment more: after `action` (B, A), latents (B, P, D), proprio (B, S).
-
-        Raises:
-            ValueError: proprio is given now and was not before, or the other way round.
-        """
-        if (proprio is None) != (self.proprio is None):
-            raise ValueError("proprio must be given at every moment or at none")
-        felt = None
-        if proprio is not None and self.proprio is not None:
-            felt = torch.cat((self.proprio, proprio[:, None]), dim=1)
+    def then(self, action: Tensor, latents: Tensor) -> Context:
+        """One moment more: after `action` (B, A), latents (B, P, D)."""
         taken = action[:, None].to(self.actions)
         return Context(
             torch.cat((self.latents, latents[:, None]), dim=1),
             torch.cat((self.actions, taken), dim=1),
-            felt,
             self.beginning.then(latents),
-        )
-
-    @classmethod
-    def together(cls, problems: Sequence[Context]) -> Self:
-        """Several contexts of the same length as one batch."""
-        felt = [one.proprio for one in problems if one.proprio is not None]
-        return cls(
-            torch.cat([one.latents for one in problems]),
-            torch.cat([one.actions for one in problems]),
-            torch.cat(felt) if felt else None,
-            Beginning.together([one.beginning for one in problems]),
         )

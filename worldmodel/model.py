@@ -1,4 +1,4 @@
-"""The world model: encodes frames, imagines what actions do, measures surprise."""
+"""The world model: encodes frames, predicts what actions do, measures goals."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from worldmodel.costs.goal_cost import GoalCost, LatentGoalCost
+from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.learned import LearnedDistances
+from worldmodel.costs.rollout_cost import RolloutCost
+from worldmodel.costs.tiling import TiledCost
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.history import Context
+from worldmodel.inference.batch_invariant import each_alone
 from worldmodel.inference.copies import Imagination, Packed
-from worldmodel.memory import Memory
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import Habit, HabitProposals
 from worldmodel.predictors import ActionPredictor
@@ -56,10 +58,9 @@ class WorldModel(nn.Module):
         dim = spec.compressor.dim
         self.anchor = Anchor(dim, spec.anchor) if spec.anchor else None
         self.reader = None if spec.reader is None else Compressor(spec.reader)
-        self.memory = None if spec.memory is None else Memory(spec.memory)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy takes along: not what was packed, which it packs for itself."""
+        """What a copy takes along: not the inference copies, it makes its own."""
         return {**self.__dict__, "_packed": None}
 
     @property
@@ -102,15 +103,11 @@ class WorldModel(nn.Module):
             (B, T, 1, D); that of frame t is computed from the clip of the last
             `tubelet` frames ending at t. A still picture is a clip of itself.
         """
-        return self._compressed(self.encoder.encode(frames))[:, :, None]
+        return self._projected(self.encoder.encode(frames))[:, :, None]
 
     @torch.no_grad()
     def encode_newest(self, clip: Tensor) -> Tensor:
         """Planning latents of the last frame of each clip, at the cost of one frame.
-
-        Where `alone`, on a CPU, each clip is encoded alone, so that its latent is
-        bitwise the same in every batch (matrix products round differently with the
-        number of rows).
 
         Args:
             clip: uint8 (B, T, height, width, 3), T at least 1. Only the last `tubelet`
@@ -124,11 +121,14 @@ class WorldModel(nn.Module):
         if missing:
             first = clip[:, :1].expand(-1, missing, -1, -1, -1)
             clip = torch.cat([first, clip], dim=1)
-        at_once = 1 if self._apart(clip) else len(clip)
-        tokens = [self.encoder.encoder.newest(some) for some in clip.split(at_once)]
-        return torch.cat([self._compressed(some) for some in tokens])[:, None]
+        if self._apart(clip):
+            return each_alone(self._newest, clip)
+        return self._newest(clip)
 
-    def _compressed(self, tokens: Tensor) -> Tensor:
+    def _newest(self, clip: Tensor) -> Tensor:
+        return self._projected(self.encoder.newest(clip))[:, None]
+
+    def _projected(self, tokens: Tensor) -> Tensor:
         """Tokens (..., P, token_dim) -> latents (..., D)."""
         latents = self.compressor(tokens)
         if self.reader is None or self.anchor is None:
@@ -138,26 +138,22 @@ class WorldModel(nn.Module):
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
     ) -> Context:
-        """The past as `imagine` and `goal_cost` take it, of a whole film.
+        """The past as `predict` and `goal_cost` take it, of a whole film.
 
         Args:
             latents: (B, T, P, D) of `encode` or `encode_newest`.
             actions: (B, T - 1, A) between them.
-            proprio: (B, T, S) at them, which corrects them where the model has an
-                anchor; None leaves them as the picture tells them.
+            proprio: (B, T, S) at them, which corrects them where the model has such a
+                correction; None leaves them as the picture tells them.
 
         Raises:
-            ValueError: a shape that the model does not take, or proprio with fewer
-                dimensions than the anchor takes.
+            ValueError: a shape that the model does not take.
         """
-        whole = Context(latents, actions, proprio)
-        self._check_context(whole)
-        felt = [None] * latents.shape[1] if proprio is None else proprio.unbind(1)
-        past = self._begun(latents[:, 0], felt[0])
-        for step in range(1, latents.shape[1]):
-            taken = whole.actions[:, step - 1]
-            past = self._extended(past, taken, latents[:, step], felt[step])
-        return past
+        self._check_context(Context(latents, actions))
+        if proprio is not None:
+            each = zip(latents.unbind(1), proprio.unbind(1), strict=True)
+            latents = torch.stack([self.corrected(*moment) for moment in each], dim=1)
+        return Context(latents, actions)
 
     def remember(
         self,
@@ -168,85 +164,41 @@ class WorldModel(nn.Module):
     ) -> Context:
         """The past with the present, step by step through an episode.
 
-        The picture's latent is corrected by the proprio that was measured with it, and
-        by what was to be expected after `past` (see `Anchor`, `Memory`). What is
-        older than imagination needs falls away; what memory made of it stays.
+        What is older than prediction needs falls away.
 
         Args:
             past: what this gave a moment ago; None at the start.
             action: (B, A) taken since then; None at the start.
             latents: (B, P, D) of `encode_newest`.
-            proprio: (B, S) measured now, at every moment or at none.
+            proprio: (B, S) measured now, which corrects the latents; or None.
 
         Raises:
-            ValueError: proprio has fewer dimensions than the anchor takes, or a past
-                comes without the action since.
+            ValueError: proprio has fewer dimensions than the correction takes, or a
+                past comes without the action since.
         """
+        seen = latents if proprio is None else self.corrected(latents, proprio)
         if past is None:
-            return self._begun(latents, proprio)
+            size = self.spec.predictor.action_size
+            return Context(seen[:, None], latents.new_zeros((len(latents), 0, size)))
         if action is None:
             raise ValueError("a past needs the action (B, A) taken since, got None")
-        known = self.context_frames
-        return self._extended(past, action, latents, proprio).newest(known)
-
-    def begun(self, past: Context, rows: Tensor) -> Context:
-        """The past of episodes of which some, bool (B,), begin now, with a new goal."""
-        return past.begun(rows)
-
-    def _apart(self, batch: Tensor) -> bool:
-        """Whether the problems of a batch are computed one by one."""
-        return self.alone and batch.device.type == "cpu"
-
-    def _begun(self, latents: Tensor, proprio: Tensor | None) -> Context:
-        """The first moment, corrected by proprio."""
-        size = self.spec.predictor.action_size
-        none = latents.new_zeros((len(latents), 0, size))
-        if self._apart(latents):
-            rows = zip(*_alone(latents, proprio), strict=True)
-            latents = torch.cat([self._anchored(one, felt) for one, felt in rows])
-        else:
-            latents = self._anchored(latents, proprio)
-        felt = None if proprio is None else proprio[:, None]
-        return Context(latents[:, None], none, felt)
-
-    def _extended(
-        self, past: Context, action: Tensor, latents: Tensor, proprio: Tensor | None
-    ) -> Context:
-        """One moment more, all of the past kept."""
-        if not self._apart(latents):
-            return self._one_more(past, action, latents, proprio)
-        rows = zip(*_alone(latents, proprio), strict=True)
-        return Context.together(
-            [
-                self._one_more(past.problem(b), action[b : b + 1], one, felt)
-                for b, (one, felt) in enumerate(rows)
-            ]
-        )
+        return past.then(action, seen).newest(self.context_frames)
 
     @torch.no_grad()
-    def _one_more(
-        self, past: Context, action: Tensor, latents: Tensor, proprio: Tensor | None
-    ) -> Context:
-        believed = self._anchored(latents, proprio)
-        if self.memory is not None:
-            recent = past.newest(self.context_frames)
-            taken = torch.cat((recent.actions, action[:, None].to(latents)), dim=1)
-            expected = self.predictor(recent.latents[:, :, 0], taken)[:, -1]
-            believed = self.memory(believed[:, 0], expected)[:, None]
-        return past.then(action, believed, proprio)
-
-    @torch.no_grad()
-    def _anchored(self, latents: Tensor, proprio: Tensor | None) -> Tensor:
-        if self.anchor is None or proprio is None:
+    def corrected(self, latents: Tensor, proprio: Tensor) -> Tensor:
+        """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""
+        if self.anchor is None:
             return latents
         if proprio.shape[-1] < self.spec.anchor:
             raise ValueError(
                 f"proprio must have at least the {self.spec.anchor} dimensions that "
                 f"the model was trained with, got {proprio.shape[-1]}"
             )
+        if self._apart(latents):
+            return each_alone(self.anchor, latents, proprio[:, None])
         return self.anchor(latents, proprio[:, None])
 
-    def imagine(self, context: Context, actions: Tensor) -> Tensor:
+    def predict(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
 
         Args:
@@ -262,15 +214,15 @@ class WorldModel(nn.Module):
                 f"actions must be (B={wanted[0]}, N, H, A={wanted[1]}), got "
                 f"{tuple(actions.shape)}"
             )
-        return self.imagination(context)(actions)
+        return self.rollout(context)(actions)
 
-    def imagination(self, context: Context) -> Imagination:
+    def rollout(self, context: Context) -> Imagination:
         """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), from one past."""
         self._check_context(context)
         return Imagination(self.predictor, self.packed().predictor, context)
 
     def packed(self) -> Packed:
-        """What planning computes with, packed anew where weights have changed."""
+        """What planning computes with, copied anew where weights have changed."""
         parts = self.predictor, self.distances, self.habit, self.precision
         if self._packed is None or not self._packed.is_of(*parts):
             self._packed = Packed.of(*parts)
@@ -278,16 +230,26 @@ class WorldModel(nn.Module):
 
     def goal_cost(
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
-    ) -> LatentGoalCost:
+    ) -> RolloutCost | TiledCost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
         wanted = (context.latents.shape[0], *context.latents.shape[2:])
         if goal.shape != wanted:
             raise ValueError(
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
-        kind = self.spec.cost if kind is None else kind
+        weights = self.spec.cost if kind is None else kind
         learned, fast = self.distances, self.packed().distances
-        return LatentGoalCost(self, context, goal, kind, learned, fast, self.alone)
+
+        def cost(past: Context, goals: Tensor) -> RolloutCost:
+            distance = weights.toward(goals, past, learned, fast)
+            return RolloutCost(self.rollout(past), distance)
+
+        if not self._apart(goal):
+            return cost(context, goal)
+        ends = goal.split(1)
+        return TiledCost(
+            [cost(context.problem(b), g.clone()) for b, g in enumerate(ends)]
+        )
 
     def proposals(self, context: Context, goal: Tensor) -> HabitProposals | None:
         """What the habit would do toward goals (B, P, D); None without a habit."""
@@ -316,6 +278,10 @@ class WorldModel(nn.Module):
         latents = self.encode(frames)[:, :, 0]
         expected = self.predictor(latents[:, :-1], actions)
         return (expected - latents[:, 1:]).square().mean(-1)
+
+    def _apart(self, batch: Tensor) -> bool:
+        """Whether the problems of a batch are computed one by one."""
+        return self.alone and batch.device.type == "cpu"
 
     def _check_context(self, context: Context) -> None:
         latent = (1, self.spec.predictor.latent_dim)
@@ -378,13 +344,3 @@ class WorldModel(nn.Module):
                 "use the encoder of that hash or train again"
             )
         return model.requires_grad_(False).eval()
-
-
-def _alone(
-    latents: Tensor, proprio: Tensor | None
-) -> tuple[list[Tensor], list[Tensor] | list[None]]:
-    """Each problem's latents (1, P, D) and proprio (1, S) in memory of its own."""
-    ones = [one.clone() for one in latents.split(1)]
-    if proprio is None:
-        return ones, [None] * len(ones)
-    return ones, [one.clone() for one in proprio.split(1)]

@@ -12,7 +12,6 @@ from worldmodel.costs.goal_projection import LookSpec
 from worldmodel.costs.learned import LearnedSpec
 from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.memory import MemorySpec
 from worldmodel.policy_prior import HabitSpec
 from worldmodel.predictors import ActionPredictorSpec
 from worldmodel.projectors.projector import CompressorSpec
@@ -32,7 +31,6 @@ class WorldModelSpec:
         anchor: leading dimensions of proprio that correct latents; 0 for none.
         reader: its tokens to the proprio that the anchor takes, for pictures that come
             without; or None, where latents tell what they tell.
-        memory: what corrects latents by what was seen before, or None.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -44,7 +42,6 @@ class WorldModelSpec:
     habit: HabitSpec | None = None
     anchor: int = 0
     reader: CompressorSpec | None = None
-    memory: MemorySpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
@@ -74,8 +71,6 @@ class WorldModelSpec:
             parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
         if self.habit is not None:
             parts["habit.look"] = self.habit.look.latent_dim
-        if self.memory is not None:
-            parts["memory"] = self.memory.latent_dim
         for name, dim in parts.items():
             if dim != self.compressor.dim:
                 raise ValueError(
@@ -94,7 +89,6 @@ class WorldModelSpec:
             "habit": None if self.habit is None else asdict(self.habit),
             "anchor": self.anchor,
             "reader": None if self.reader is None else asdict(self.reader),
-            "memory": None if self.memory is None else asdict(self.memory),
             "cost": asdict(self.cost),
         }
 
@@ -105,8 +99,7 @@ class WorldModelSpec:
         if distances["temporal"] is not None:
             temporal = _with_look(distances["temporal"])
             distances["temporal"] = TemporalDistanceSpec(**temporal)
-        habit, memory = values["habit"], values["memory"]
-        reader = values["reader"]
+        habit, reader = values["habit"], values["reader"]
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
             compressor=CompressorSpec(**values["compressor"]),
@@ -116,7 +109,6 @@ class WorldModelSpec:
             habit=None if habit is None else HabitSpec(**_with_look(habit)),
             anchor=values["anchor"],
             reader=None if reader is None else CompressorSpec(**reader),
-            memory=None if memory is None else MemorySpec(**memory),
             cost=GoalCost(**values["cost"]),
         )
 

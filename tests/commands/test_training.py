@@ -65,7 +65,7 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert model.history["encoder"] == history
     frames = torch.from_numpy(LeRobotDataset.open(data).episode(0).frames)[None, :3]
     context = model.context(model.encode(frames), torch.zeros(1, 2, 5))
-    future = model.imagine(context, torch.zeros(1, 2, 4, 5))
+    future = model.predict(context, torch.zeros(1, 2, 4, 5))
     assert torch.isfinite(future).all()
     again = (path / "config.json").stat().st_mtime_ns
     assert run("train", *options) == 0  # finished: nothing is trained anew

@@ -177,7 +177,7 @@ class PointModel:
         self.begins.append(rows.tolist())
         return past
 
-    def imagine(self, context: Any, actions: Tensor) -> Tensor:
+    def predict(self, context: Any, actions: Tensor) -> Tensor:
         now = context[0][:, -1:, None]  # (B, 1, 1, P, D)
         steps = [STEP_M * actions[:, :, : h + 1] for h in range(actions.shape[2])]
         moved = [sum(part.unbind(2), torch.zeros(())) for part in steps]
@@ -185,7 +185,7 @@ class PointModel:
 
     def goal_cost(self, context: Any, goal: Tensor) -> CostFn:
         def cost(actions: Tensor) -> Tensor:
-            gap = self.imagine(context, actions) - goal[:, None, None]
+            gap = self.predict(context, actions) - goal[:, None, None]
             squares = gap[..., 0, 0] ** 2 + gap[..., 0, 1] ** 2  # (B, N, H)
             return sum(squares.unbind(2), torch.zeros(()))
 

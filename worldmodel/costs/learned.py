@@ -18,38 +18,31 @@ class LearnedSpec:
     Attributes:
         temporal: architecture of the temporal distance, or None.
         felt: leading dimensions of proprio that latents tell; 0 for none.
-        seen: coordinates of visual words that latents tell; 0 for none.
     """
 
     temporal: TemporalDistanceSpec | None = None
     felt: int = 0
-    seen: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("felt", "seen"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name} must be at least 0, got {getattr(self, name)}"
-                )
+        if self.felt < 0:
+            raise ValueError(f"felt must be at least 0, got {self.felt}")
 
 
 class LearnedDistances(nn.Module):
     """The distances; each is None where a model has not learned it.
 
     Args:
-        temporal: control steps from one latent to the other.
+        temporal: model steps from one latent to the other.
         felt: difference in what the robot would feel.
-        seen: difference in where things are that the robot is not.
     """
 
     def __init__(
         self,
         temporal: TemporalDistance | None = None,
         felt: ReadDistance | None = None,
-        seen: ReadDistance | None = None,
     ) -> None:
         super().__init__()
-        self.temporal, self.felt, self.seen = temporal, felt, seen
+        self.temporal, self.felt = temporal, felt
 
     @classmethod
     def of(cls, spec: LearnedSpec, latent_dim: int) -> Self:
@@ -57,5 +50,4 @@ class LearnedDistances(nn.Module):
         return cls(
             TemporalDistance(spec.temporal) if spec.temporal else None,
             ReadDistance(latent_dim, spec.felt) if spec.felt else None,
-            ReadDistance(latent_dim, spec.seen) if spec.seen else None,
         )

@@ -94,30 +94,19 @@ class Windows:
         """
         return self.at(torch.randint(len(self), (batch,), generator=generator))
 
-    def draw_pairs(
-        self, pairs: int, generator: torch.Generator, gap: int | None = None
-    ) -> torch.Tensor:
+    def draw_pairs(self, pairs: int, generator: torch.Generator) -> torch.Tensor:
         """Gives window numbers (2 pairs,): 2i and 2i + 1 are of one episode.
 
-        The first of a pair is drawn from all windows, the second from those windows of
-        its episode that begin at most `gap` steps before or after it.
+        The first of a pair is drawn from all windows, the second from those of its
+        episode.
 
         Args:
             pairs: How many pairs.
             generator: A generator on the CPU.
-            gap: Largest distance between the two in control steps; None for any.
-
-        Raises:
-            DatasetError: The gap is below 1.
         """
-        if gap is not None and gap < 1:
-            raise DatasetError(f"gap must be at least 1 or None, got {gap}")
         first = torch.randint(len(self), (pairs,), generator=generator)
         slot = torch.searchsorted(self._ends, first, right=True)
         low, high = self._firsts[slot], self._ends[slot]
-        if gap is not None:
-            low = torch.maximum(low, first - gap)
-            high = torch.minimum(high, first + gap + 1)
         share = torch.rand(pairs, generator=generator, dtype=torch.float64)
         second = low + (share * (high - low)).long()
         return torch.stack((first, second), dim=1).flatten()

@@ -42,6 +42,11 @@ class FrozenEncoder(nn.Module):
         """Latents (B, T, P, D) of frames (B, T, height, width, 3), see `VideoViT`."""
         return self.encoder.encode(frames, chunk)
 
+    @torch.no_grad()
+    def newest(self, clips: Tensor) -> Tensor:
+        """Tokens (B, P, D) of the last frame of clips, see `VideoViT.newest`."""
+        return self.encoder.newest(clips)
+
     def forward(self, frames: Tensor) -> Tensor:
         """Same as `encode`."""
         return self.encode(frames)

@@ -63,11 +63,7 @@ class PlanningModel(Protocol):
         """
         ...
 
-    def begun(self, past: Any, rows: Tensor) -> Any:
-        """Gives the past of episodes of which some, bool (B,), begin now."""
-        ...
-
-    def imagine(self, context: Any, actions: Tensor) -> Tensor:
+    def predict(self, context: Any, actions: Tensor) -> Tensor:
         """Gives latents (B, N, H, P, D) under actions (B, N, H, A)."""
         ...
 
@@ -199,7 +195,7 @@ class WorldModelPolicy:
         felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
         past = self.model.remember(memory.past, memory.action, latent, felt)
         if memory.fresh.any():
-            past = self.model.begun(past, memory.fresh)
+            past = past.begun(memory.fresh)
         fresh = torch.zeros_like(memory.fresh)
         return replace(memory, clip=clip, past=past, fresh=fresh)
 
@@ -227,7 +223,7 @@ class WorldModelPolicy:
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
         """Gives the latents (B, H, P, D) that the model expects under a plan."""
         actions = self.mpc.every_step(plan.actions)
-        return self.model.imagine(context, actions[:, None])[:, 0]
+        return self.model.predict(context, actions[:, None])[:, 0]
 
 
 def _decide(

@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from worldmodel.projectors.minimal_change import minimal_lift
+
 
 class Anchor(nn.Module):
     """Corrects latents by proprio: the picture says the rest.
@@ -50,8 +52,7 @@ class Anchor(nn.Module):
         anchor = cls(dim, size)
         anchor.tell.load_state_dict(tell.state_dict())
         kept = torch.zeros(0, dim) if others is None else others
-        rows = torch.cat((kept.to(tell.weight), tell.weight)).double()
-        anchor.lift.weight.copy_(torch.linalg.pinv(rows)[:, len(kept) :])
+        anchor.lift.weight.copy_(minimal_lift(tell.weight, kept))
         anchor.mean.copy_(mean)
         anchor.std.copy_(std)
         return anchor.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Stage four: the learned goal distance, on frozen latents."""
+"""Stage 4: the learned goal distance, on frozen latents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage five: the habit, on frozen latents."""
+"""Stage 5: the habit, on frozen latents."""
 
 from __future__ import annotations
 

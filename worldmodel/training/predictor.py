@@ -1,4 +1,4 @@
-"""Stage three: the predictor, on frozen latents."""
+"""Stage 3: the predictor, on frozen latents."""
 
 from __future__ import annotations
 

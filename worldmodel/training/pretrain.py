@@ -1,4 +1,4 @@
-"""Stage one: the video-JEPA encoder, from a dataset of play."""
+"""Stage 1: the video-JEPA encoder, from a dataset of play."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ class PretrainRecipe:
         schedule: steps and learning rate.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window.
-        gap: control steps between the two windows of a pair, at most; None for any.
         clips: clips per step for masked prediction.
         clip_frames: frames of such a clip, drawn anew each step from these.
         momentum: of the moving average that gives the targets.
@@ -45,7 +44,6 @@ class PretrainRecipe:
     schedule: Schedule
     pairs: int = 26
     window: int = 3
-    gap: int | None = None
     clips: int = 4
     clip_frames: tuple[int, ...] = (2, 4, 8)
     momentum: float = 0.996
@@ -91,7 +89,7 @@ def pretrain(
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
     def loss() -> dict[str, Tensor]:
-        numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
+        numbers = windows.draw_pairs(recipe.pairs, generator)
         rows, actions, episodes = windows.rows_at(numbers)
         frames = cache.frames_at(rows)
         batch = Experience(

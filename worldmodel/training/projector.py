@@ -1,4 +1,4 @@
-"""Stage two: a compressor, and a predictor beside it, on frozen tokens."""
+"""Stage 2: the compressor, from frozen tokens to planning latents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from worldmodel.data import Windows
-from worldmodel.predictors import ActionPredictorSpec
 from worldmodel.projectors.projector import Compressor, CompressorSpec
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 from worldmodel.training.objectives.action_conditioned import (
@@ -26,30 +25,24 @@ _READ = 8192  # moments that first read-outs are fitted to
 
 @dataclass(frozen=True)
 class DynamicsRecipe:
-    """How compressor and predictor are trained.
+    """How the compressor is trained.
 
     Attributes:
         schedule: steps and learning rate.
         compressor: architecture.
-        predictor: architecture.
         weights: of the loss terms.
         pairs: pairs of windows per step, both of one episode.
-        window: frames T of a window; roll-outs reach T - 1 steps.
-        gap: control steps between the two windows of a pair, at most; None for any.
+        window: frames T of a window;
         proprio: leading dimensions of proprio that the latents shall tell.
-        huber: error of prediction above which it counts linearly; None for never.
         seed: decides weights and batches.
     """
 
     schedule: Schedule
     compressor: CompressorSpec = field(default_factory=CompressorSpec)
-    predictor: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
     weights: DynamicsWeights = field(default_factory=DynamicsWeights)
     pairs: int = 64
     window: int = 8
-    gap: int | None = None
     proprio: int = 0
-    huber: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +74,7 @@ def train_dynamics(
     on_step: OnStep | None = None,
     begin: Compressor | None = None,
 ) -> LatentDynamics:
-    """Trains compressor and predictor; resumes from `state_path` where it exists.
+    """Trains the compressor; resumes from `state_path` where it exists.
 
     Only the training split is used. Arguments as in `pretrain`, but for what latents
     shall tell, and `begin`, a compressor to begin with.
@@ -89,12 +82,11 @@ def train_dynamics(
     torch.manual_seed(recipe.seed)
     model = LatentDynamics(
         recipe.compressor,
-        recipe.predictor,
+        None,
         recipe.weights,
         recipe.proprio,
         targets.words.shape[1],
         targets.places.shape[1],
-        recipe.huber,
     ).to(device)
     proprio = standardised_proprio(cache.frames, recipe.proprio)
     if begin is not None:
@@ -104,7 +96,7 @@ def train_dynamics(
     windows = Windows(cache.frames, "train", recipe.window)
 
     def loss() -> dict[str, Tensor]:
-        numbers = windows.draw_pairs(recipe.pairs, generator, recipe.gap)
+        numbers = windows.draw_pairs(recipe.pairs, generator)
         rows, actions, episodes = windows.rows_at(numbers)
         tokens = cache.at(rows).to(device).float()
         batch = Experience(

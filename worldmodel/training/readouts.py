@@ -74,10 +74,6 @@ class Reads:
         """Compares the first dimensions of proprio."""
         return _distance(self.felt.weight[:size]) if self.felt and size else None
 
-    def seen_distance(self) -> ReadDistance | None:
-        """Compares where things are that the robot is not."""
-        return None if self.seen is None else _distance(self.seen)
-
 
 @torch.no_grad()
 def still_directions(

@@ -85,7 +85,7 @@ def _write(
         pixels = torch.from_numpy(np.array(frames.frames[rows]))[None].to(device)
         clips = single_clips(pixels, still, generator)
         with autocast(device):
-            tokens = encoder.encoder.newest(clips)
+            tokens = encoder.newest(clips)
         out[rows] = tokens.half().cpu().numpy()
         if progress is not None:
             progress(episode + 1, count)

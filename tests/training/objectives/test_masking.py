@@ -10,7 +10,7 @@ from worldmodel.training.objectives.masking import (
 )
 
 GRID = Grid(3, 8, 8)
-SAMPLERS = [TubeMasks(), LaterMasks(), TubeMasks(shared=True), LaterMasks(shared=True)]
+SAMPLERS = [TubeMasks(), LaterMasks()]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -27,18 +27,11 @@ def test_context_and_target_are_disjoint_and_cover_the_clip(sampler):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_masks_follow_from_the_seed(sampler):
-    sampler = type(sampler)(targets=20, shared=sampler.shared)
+    sampler = type(sampler)(targets=20)
     first, again, other = (sampler.sample(4, GRID, seeded(s)) for s in (1, 1, 2))
     assert torch.equal(first.target, again.target)
     assert torch.equal(first.context, again.context)
     assert not torch.equal(first.target, other.target)
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_shared_masks_are_the_same_for_all_clips(sampler):
-    sampler = type(sampler)(targets=20, shared=sampler.shared)
-    target = sampler.sample(6, GRID, seeded()).target
-    assert bool((target == target[:1]).all()) == sampler.shared
 
 
 def test_tubes_hide_the_same_patches_in_every_tubelet():
@@ -86,11 +79,10 @@ def test_later_masks_show_the_first_tubelets_and_ask_for_later_ones():
     assert masks.target.min() >= 128
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_targets_are_drawn_where_the_weights_are(shared: bool):
+def test_targets_are_drawn_where_the_weights_are():
     weights = torch.full((6, GRID.tokens), 1e-6)
     weights[:, 70:80] = 1.0
-    masks = LaterMasks(targets=10, shared=shared).sample(6, GRID, seeded(), weights)
+    masks = LaterMasks(targets=10).sample(6, GRID, seeded(), weights)
     assert torch.equal(masks.target, torch.arange(70, 80).expand(6, -1))
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from worldmodel.training.objectives.target_weights import motion, novelty
+from worldmodel.training.objectives.target_weights import motion
 
 
 def test_motion_is_where_pixels_change_within_the_clip():
@@ -10,13 +10,3 @@ def test_motion_is_where_pixels_change_within_the_clip():
     expected = torch.zeros(1, 12)
     expected[0, [4, 10]] = 50 / 255
     torch.testing.assert_close(weights, expected)
-
-
-def test_novelty_finds_an_object_in_still_clips():
-    clips = torch.full((40, 2, 24, 24, 3), 100, dtype=torch.uint8)
-    clips[0, :, :12, 12:] = 202
-    weights = novelty(clips, patch=12, tubelet=2)
-    expected = torch.zeros(40, 4)
-    expected[0, 1] = 102 / 255
-    torch.testing.assert_close(weights, expected)
-    assert motion(clips, patch=12, tubelet=2).max() == 0

@@ -6,7 +6,6 @@ from torch import nn
 
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.training.objectives.masking import LaterMasks, Masks, TubeMasks
-from worldmodel.training.objectives.sigreg import SIGReg
 from worldmodel.training.objectives.target_weights import motion
 from worldmodel.training.objectives.vjepa import (
     LatentPredictor,
@@ -52,7 +51,7 @@ def test_ema_closed_form():
 
 def test_only_the_online_encoder_and_the_predictor_learn():
     trained = model(Objective(TubeMasks()))
-    trained.loss(clips(), seeded()).total.backward()
+    trained.loss(clips(), seeded()).prediction.backward()
     assert all(weight.grad is None for weight in trained.target.parameters())
     for part in (trained.online, trained.predictor):
         for name, weight in part.named_parameters():
@@ -73,8 +72,6 @@ def test_the_loss_is_the_mean_absolute_error_in_normalised_target_space():
     index = masks.target[..., None].expand(-1, -1, SPEC.dim)
     goal = normalised_target(whole.gather(1, index))
     torch.testing.assert_close(terms.prediction, (goal - 0.25).abs().mean())
-    torch.testing.assert_close(terms.total, terms.prediction)
-    assert terms.regularization == 0
 
 
 def test_target_space_has_zero_mean_and_unit_variance_per_token():
@@ -95,7 +92,7 @@ def test_training_predicts_better(masks):
     def step() -> float:
         terms = trained.loss(video, generator)
         optimizer.zero_grad()
-        terms.total.backward()
+        terms.prediction.backward()
         optimizer.step()
         ema_update(trained.target, trained.online, 0.99)
         return terms.prediction.item()
@@ -126,44 +123,19 @@ def test_a_prediction_depends_on_where_it_is_asked_for():
     assert (here[:, 0] - here[:, 1]).abs().max() > 1e-3
 
 
-def test_the_regularizer_sees_each_position_across_the_batch():
-    seen = []
-
-    def spy(latents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        seen.append(latents)
-        return latents.square().mean()
-
-    masks = TubeMasks(hidden=0.5, shared=True)
-    objective = Objective(masks, regularizer=spy, regularization=0.5)
-    trained = model(objective)
-    terms = trained.loss(clips(), seeded(2))
-    drawn = masks.sample(6, SPEC.grid(4), seeded(2))
-    context = trained.online.tokens(clips(), drawn.context)
-    torch.testing.assert_close(seen[0], context.transpose(0, 1))
-    expected = terms.prediction + 0.5 * terms.regularization
-    torch.testing.assert_close(terms.total, expected)
-    assert terms.total.requires_grad
-
-
-def test_a_regularizer_needs_shared_masks():
-    trained = model(Objective(TubeMasks(), regularizer=SIGReg()))
-    with pytest.raises(ValueError, match="shared=True"):
-        trained.loss(clips(), seeded())
-
-
 def test_the_loss_follows_from_the_generator():
-    trained = model(Objective(TubeMasks(shared=True), regularizer=SIGReg()))
+    trained = model(Objective(TubeMasks()))
     first, again, other = (trained.loss(clips(), seeded(s)) for s in (0, 0, 1))
-    assert first.total == again.total
-    assert first.total != other.total
+    assert first.prediction == again.prediction
+    assert first.prediction != other.prediction
 
 
 def test_bfloat16_autocast_keeps_the_terms_in_float32():
-    trained = model(Objective(TubeMasks(shared=True), regularizer=SIGReg()))
+    trained = model(Objective(TubeMasks()))
     with torch.autocast("cpu", torch.bfloat16):
         terms = trained.loss(clips(), seeded())
-    terms.total.backward()
+    terms.prediction.backward()
     for field in dataclasses.fields(terms):
         assert getattr(terms, field.name).dtype == torch.float32
     exact = trained.loss(clips(), seeded())
-    torch.testing.assert_close(terms.total, exact.total, rtol=0.05, atol=0.0)
+    torch.testing.assert_close(terms.prediction, exact.prediction, rtol=0.05, atol=0.0)

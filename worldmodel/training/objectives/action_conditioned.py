@@ -81,38 +81,31 @@ class LatentDynamics(nn.Module):
 
     Args:
         compressor: architecture.
-        predictor: architecture.
+        predictor: architecture; None leaves prediction out.
         weights: of the terms.
         proprio_size: dimensions S of proprio; 0 leaves that term out.
         words: visual words K; 0 leaves that term out.
         things: things J whose places are told; 0 leaves that term out.
-        huber: errors of prediction above it count linearly, below it squared (Huber
-            1964), so that what is hard to foresee, a tumbling cube, does not drown
-            the rest. None: squared everywhere.
     """
 
     def __init__(
         self,
         compressor: CompressorSpec,
-        predictor: ActionPredictorSpec,
+        predictor: ActionPredictorSpec | None,
         weights: DynamicsWeights,
         proprio_size: int = 0,
         words: int = 0,
         things: int = 0,
-        huber: float | None = None,
     ) -> None:
         super().__init__()
-        if huber is not None and not huber > 0:
-            raise ValueError(f"huber must be above 0 or None, got {huber}")
-        if predictor.latent_dim != compressor.dim:
+        if predictor is not None and predictor.latent_dim != compressor.dim:
             raise ValueError(
                 f"predictor.latent_dim must be compressor.dim={compressor.dim}, "
                 f"got {predictor.latent_dim}"
             )
         self.weights = weights
-        self.huber = huber
         self.compressor = Compressor(compressor)
-        self.predictor = ActionPredictor(predictor)
+        self.predictor = None if predictor is None else ActionPredictor(predictor)
         self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
         self.proprio = nn.Linear(compressor.dim, proprio_size) if proprio_size else None
         self.words = nn.Linear(compressor.dim, 3 * words) if words else None
@@ -148,16 +141,13 @@ class LatentDynamics(nn.Module):
     def _prediction_errors(
         self, latents: Tensor, actions: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Errors of one step and of roll-outs; none where they do not count."""
-        forced = rolled = latents.new_zeros(())
-        if self.weights.forced:
-            change = forced_change(self.predictor, latents, actions)
-            forced = prediction_error(change, self.huber)
-        if self.weights.rolled:
-            known = some_known(self.predictor, latents.shape[1], generator)
-            change = rolled_change(self.predictor, latents, actions, known)
-            rolled = prediction_error(change, self.huber)
-        return {"forced": forced, "rolled": rolled}
+        """Errors of one step and of roll-outs; 0 without a predictor."""
+        if self.predictor is None:
+            return dict.fromkeys(("forced", "rolled"), latents.new_zeros(()))
+        known = some_known(self.predictor, latents.shape[1], generator)
+        forced = forced_change(self.predictor, latents, actions)
+        rolled = rolled_change(self.predictor, latents, actions, known)
+        return {"forced": forced.square().mean(), "rolled": rolled.square().mean()}
 
     def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
         """Error of the summed motion between any two moments, averaged over lags."""

@@ -130,8 +130,8 @@ class JointPretraining(nn.Module):
         terms = self.dynamics.loss(tokens, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
-            terms["total"] = terms["total"] + self.spec.masked * masked.total
-            terms["masked"] = masked.prediction
+            terms["total"] = terms["total"] + self.spec.masked * masked.prediction
+            terms["masked"] = masked.prediction.detach()
             terms["target_std"] = masked.target_std
         return terms
 

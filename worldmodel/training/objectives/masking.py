@@ -58,15 +58,12 @@ class TubeMasks:
         blocks: blocks per clip.
         aspect: least and greatest height / width of a block.
         targets: number of hidden tokens to predict, drawn by the weights; all if None.
-        shared: one mask for all clips of a batch, so that tokens of equal position
-            line up (for statistics per position).
     """
 
     hidden: float = 0.6
     blocks: int = 2
     aspect: tuple[float, float] = (0.5, 2.0)
     targets: int | None = None
-    shared: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.hidden < 1.0:
@@ -88,15 +85,14 @@ class TubeMasks:
         weights: Tensor | None = None,
     ) -> Masks:
         """Draws masks for a batch; `weights` also draw the blocks toward them."""
-        rows = 1 if self.shared else batch
-        weights = _row_weights(weights, rows, batch, grid, generator.device)
+        weights = _row_weights(weights, batch, grid, generator.device)
         count = min(max(round(self.hidden * grid.patches), 1), grid.patches - 1)
-        centre_weights = weights.view(rows, grid.time, grid.patches).sum(1)
+        centre_weights = weights.view(batch, grid.time, grid.patches).sum(1)
         order = self._distance(grid, generator, centre_weights).argsort(dim=1)
         context = _tubes(order[:, count:], grid)
         hidden = _tubes(order[:, :count], grid)
         target = choose(hidden, weights, self.targets, generator)
-        return Masks(context, target).expand(batch)
+        return Masks(context, target)
 
     def _distance(
         self, grid: Grid, generator: torch.Generator, weights: Tensor
@@ -127,12 +123,10 @@ class LaterMasks:
     Attributes:
         seen: tubelets in the context.
         targets: number of later tokens to predict, drawn by the weights; all if None.
-        shared: one mask for all clips of a batch.
     """
 
     seen: int = 1
     targets: int | None = None
-    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.seen < 1:
@@ -154,13 +148,12 @@ class LaterMasks:
             raise ValueError(
                 f"clips must have more than seen={self.seen} tubelets, got {grid.time}"
             )
-        rows = 1 if self.shared else batch
         device = generator.device
-        weights = _row_weights(weights, rows, batch, grid, device)
-        tokens = torch.arange(grid.tokens, device=device).expand(rows, -1)
+        weights = _row_weights(weights, batch, grid, device)
+        tokens = torch.arange(grid.tokens, device=device).expand(batch, -1)
         split = self.seen * grid.patches
         target = choose(tokens[:, split:], weights, self.targets, generator)
-        return Masks(tokens[:, :split], target).expand(batch)
+        return Masks(tokens[:, :split], target)
 
 
 @dataclass(frozen=True)
@@ -245,11 +238,11 @@ def _tubes(patches: Tensor, grid: Grid) -> Tensor:
 
 
 def _row_weights(
-    weights: Tensor | None, rows: int, batch: int, grid: Grid, device: torch.device
+    weights: Tensor | None, batch: int, grid: Grid, device: torch.device
 ) -> Tensor:
-    """Weights (rows, tokens), uniform if None, averaged if the rows share a mask."""
+    """Weights (B, tokens), uniform if None."""
     if weights is None:
-        return torch.ones(rows, grid.tokens, device=device)
+        return torch.ones(batch, grid.tokens, device=device)
     if tuple(weights.shape) != (batch, grid.tokens):
         raise ValueError(
             f"weights must be (B={batch}, tokens={grid.tokens}), "
@@ -258,6 +251,5 @@ def _row_weights(
     weights = weights.to(device)
     if not bool(((weights >= 0) & weights.isfinite()).all()):
         raise ValueError("weights must be finite and not negative")
-    weights = weights if rows == batch else weights.mean(0, keepdim=True)
     dead = weights.sum(1, keepdim=True) <= 0  # a clip of weight 0 is drawn uniformly
     return weights + dead

@@ -1,6 +1,6 @@
-"""Terms that keep latents from collapsing.
+"""SIGReg: keeps latents from collapsing (LeJEPA, Balestriero & LeCun 2025).
 
-Each takes latents (n, D), or (P, n, D) for n samples at each of P positions. The
+It takes latents (n, D), or (P, n, D) for n samples at each of P positions. The
 statistics are then taken per position and averaged: across positions a collapsed
 encoder still varies, because the table differs from place to place.
 """
@@ -9,63 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-class Regularizer(Protocol):
-    """Scalar penalty of latents (n, D) or (P, n, D)."""
-
-    def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor: ...
-
-
-def variance_penalty(latents: Tensor, std: float = 1.0, eps: float = 1e-4) -> Tensor:
-    """Mean over dimensions of max(0, std - sqrt(var + eps)), var over the samples.
-
-    VICReg (Bardes et al. 2022), equations 1 and 2.
-    """
-    latents = _checked(latents)
-    spread = (latents.var(dim=1) + eps).sqrt()  # (P, D)
-    return F.relu(std - spread).mean()
-
-
-def covariance_penalty(latents: Tensor) -> Tensor:
-    """Sum of squared off-diagonal covariances over D, averaged over positions.
-
-    VICReg (Bardes et al. 2022), equations 3 and 4.
-    """
-    latents = _checked(latents)
-    positions, samples, dim = latents.shape
-    centred = latents - latents.mean(dim=1, keepdim=True)
-    with torch.autocast(latents.device.type, enabled=False):
-        covariance = centred.transpose(1, 2) @ centred / (samples - 1)  # (P, D, D)
-    diagonal = covariance.diagonal(dim1=1, dim2=2)
-    off_diagonal = covariance.square().sum() - diagonal.square().sum()
-    return off_diagonal / (dim * positions)
-
-
-@dataclass(frozen=True)
-class VarianceCovariance:
-    """Weighted sum of the two VICReg penalties.
-
-    Attributes:
-        variance: weight of `variance_penalty`.
-        covariance: weight of `covariance_penalty`.
-        std: standard deviation below which a dimension is penalised.
-    """
-
-    variance: float = 1.0
-    covariance: float = 0.04
-    std: float = 1.0
-
-    def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """Penalty of latents; uses no randomness."""
-        del generator
-        variance = variance_penalty(latents, self.std)
-        return self.variance * variance + self.covariance * covariance_penalty(latents)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from torch import Tensor
 
 from worldmodel.encoders.patches import patchify
 
-BACKGROUND_CLIPS = 16  # enough for a median, and four times faster than all of 64
-
 
 def motion(frames: Tensor, patch: int, tubelet: int) -> Tensor:
     """How much each token's patch moves in its clip, in [0, 1].
@@ -23,17 +21,6 @@ def motion(frames: Tensor, patch: int, tubelet: int) -> Tensor:
     """
     pixels = frames.float()
     return _patch_mean((pixels - pixels.mean(1, keepdim=True)).abs(), patch, tubelet)
-
-
-def novelty(frames: Tensor, patch: int, tubelet: int) -> Tensor:
-    """How much each token's patch differs from the batch's median frame.
-
-    With a fixed camera the median is the empty scene, so this finds robot and object
-    in still clips also. Shapes and range as in `motion`.
-    """
-    stride = -(-len(frames) // BACKGROUND_CLIPS)
-    background = frames[::stride, 0].float().median(dim=0).values  # (height, width, 3)
-    return _patch_mean((frames.float() - background).abs(), patch, tubelet)
 
 
 def _patch_mean(difference: Tensor, patch: int, tubelet: int) -> Tensor:

@@ -18,11 +18,8 @@ from worldmodel.encoders.rope import THETA, Grid, Rotation, grid_rotation, selec
 from worldmodel.encoders.transformer import Transformer, initialise
 from worldmodel.encoders.video_vit import VideoViT
 from worldmodel.training.objectives.masking import Masks, MaskSampler
-from worldmodel.training.objectives.sigreg import Regularizer
 
-TargetWeights = Callable[
-    [Tensor, int, int], Tensor
-]  # target_weights.motion or .novelty
+TargetWeights = Callable[[Tensor, int, int], Tensor]  # e.g. target_weights.motion
 
 
 @dataclass(frozen=True)
@@ -41,16 +38,12 @@ class LossTerms:
     """Scalars of one batch.
 
     Attributes:
-        total: prediction + weighted regularisation; differentiate this one.
-        prediction: mean loss of the predicted tokens.
-        regularization: the regularizer's value before its weight, 0 without one.
+        prediction: mean loss of the predicted tokens; differentiate this one.
         target_std: standard deviation over the batch of the target encoder's tokens,
             mean over tokens and dimensions: falls toward 0 in a collapse.
     """
 
-    total: Tensor
     prediction: Tensor
-    regularization: Tensor
     target_std: Tensor
 
 
@@ -95,22 +88,17 @@ class Objective:
     """What a `MaskedPrediction` minimises.
 
     Attributes:
-        masks: which tokens are context and which are targets. With a regularizer they
-            must be shared by the batch.
+        masks: which tokens are context and which are targets.
         smooth: 0 for L1; else smooth L1 that is quadratic below this difference.
-        weights: `target_weights.motion` or `.novelty` to draw targets where frames
-            differ; None for uniform draws.
+        weights: `target_weights.motion` to draw targets where frames differ; None for
+            uniform draws.
         weight_floor: added to the weights, so that nothing is never drawn.
-        regularizer: acts on the context tokens per position, or None.
-        regularization: weight of the regularizer.
     """
 
     masks: MaskSampler
     smooth: float = 0.0
     weights: TargetWeights | None = None
     weight_floor: float = 0.01
-    regularizer: Regularizer | None = None
-    regularization: float = 0.1
 
 
 class MaskedPrediction(nn.Module):
@@ -141,11 +129,8 @@ class MaskedPrediction(nn.Module):
         prediction = F.smooth_l1_loss(
             predicted.float(), goal, beta=self.objective.smooth
         )
-        regularization = self._regularization(context, masks, generator)
         return LossTerms(
-            total=prediction + self.objective.regularization * regularization,
-            prediction=prediction.detach(),
-            regularization=regularization.detach(),
+            prediction=prediction,
             target_std=whole.float().std(dim=0, correction=0).mean(),
         )
 
@@ -157,19 +142,6 @@ class MaskedPrediction(nn.Module):
             weights = weights + self.objective.weight_floor
         masks = self.objective.masks.sample(len(clips), grid, generator, weights)
         return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
-
-    def _regularization(
-        self, context: Tensor, masks: Masks, generator: torch.Generator
-    ) -> Tensor:
-        regularizer = self.objective.regularizer
-        if regularizer is None:
-            return context.new_zeros((), dtype=torch.float32)
-        if not bool((masks.context == masks.context[:1]).all()):
-            raise ValueError(
-                "a regularizer needs masks with shared=True: its statistics are per "
-                "position"
-            )
-        return regularizer(context.transpose(0, 1), generator)
 
 
 def normalised_target(tokens: Tensor) -> Tensor:

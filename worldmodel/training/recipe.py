@@ -1,0 +1,255 @@
+"""The whole pipeline: a dataset and a frozen encoder become a model that plans.
+
+    1  encoder          pixels to tokens, by prediction; then frozen (`pretrain`)
+    2  projector        tokens to planning latents; the proprio estimator beside it
+    3  predictor        what actions do to latents
+    4  goal distance    how long play would take to get there
+    5  policy prior     what play did when it went there; it proposes to the search
+    6  on-policy        the model plans toward pictures of play (`practice`); stages 3
+       collection       to 5 learn again, from play and from what came of it
+
+`train_world_model` is stages 2 to 5. Stage 1 is `training.pretrain.pretrain`, stage 6
+`evaluation.collection`, which needs an env.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.costs.learned import LearnedDistances, LearnedSpec
+from worldmodel.data import FrameCache
+from worldmodel.encoders import FrozenEncoder
+from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
+from worldmodel.policy_prior import HabitSpec
+from worldmodel.projectors.projector import Compressor
+from worldmodel.training.distance import DistanceRecipe, train_distance
+from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
+from worldmodel.training.loop import OnStep, Schedule
+from worldmodel.training.policy_prior import HabitRecipe, train_habit
+from worldmodel.training.predictor import PredictorRecipe, train_predictor
+from worldmodel.training.projector import DynamicsRecipe, train_dynamics
+from worldmodel.training.proprio import standardised_proprio
+from worldmodel.training.proprio_estimator import ReaderRecipe, train_reader
+from worldmodel.training.smoothing import SmoothingRecipe, settled
+from worldmodel.training.tabletop import TabletopRecipe
+from worldmodel.training.tokens import encode_dataset
+
+Follow = Callable[[str, int], AbstractContextManager[OnStep | None]]
+
+
+def unfollowed(stage: str, steps: int) -> AbstractContextManager[None]:
+    """Nobody is told of a stage's steps."""
+    del stage, steps
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How stages 2 to 5 are done.
+
+    Attributes:
+        dynamics: the projector (stage 2).
+        reader: the proprio estimator beside it.
+        predictor: stage 3.
+        distance: stage 4.
+        habit: stage 5.
+        smoothing: of what latents tell of objects, over an episode.
+        tabletop: objectives of a scene with coloured things and a hand.
+        cost: the goal cost that the model plans with.
+        refine: whether the projector learns; without, it is taken as it is given.
+        still: share of frames encoded as a picture that stands still, as goals are.
+        practice_weight: how often each collected moment counts.
+    """
+
+    dynamics: DynamicsRecipe
+    reader: ReaderRecipe
+    predictor: PredictorRecipe
+    distance: DistanceRecipe
+    habit: HabitRecipe
+    smoothing: SmoothingRecipe
+    tabletop: TabletopRecipe
+    cost: GoalCost
+    refine: bool = True
+    still: float = 0.3
+    practice_weight: int = 2
+
+    def __post_init__(self) -> None:
+        self.tabletop.require(self.distance.spec.look)
+        if not 0.0 <= self.still <= 1.0:
+            raise ValueError(f"still must be in [0, 1], got {self.still}")
+        if self.practice_weight < 1:
+            raise ValueError(
+                f"practice_weight must be at least 1, got {self.practice_weight}"
+            )
+
+    def spec(self, encoder: FrozenEncoder, frames: FrameCache) -> WorldModelSpec:
+        """Architecture of the model that comes out."""
+        compressor, tabletop = self.dynamics.compressor, self.tabletop
+        look, size = self.distance.spec.look, self.predictor.spec.action_size
+        corrected = tabletop.proprio if tabletop.anchor else 0
+        return WorldModelSpec(
+            encoder=encoder.spec,
+            compressor=compressor,
+            predictor=self.predictor.spec,
+            action_spec=frames.spec.action_spec,
+            distances=LearnedSpec(self.distance.spec, tabletop.felt),
+            habit=HabitSpec(look, size, self.habit.hidden),
+            anchor=corrected,
+            reader=self.reader.spec(compressor, corrected) if corrected else None,
+            cost=self.cost,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the stages keep what they need to go on after a kill, and who follows.
+
+    Attributes:
+        folder: of the unfinished trainings and of the tokens; must exist.
+        device: computes.
+        follow: called with a stage's name and steps; what it yields is called at each.
+        tokens: folder of the encoded datasets, None for one in `folder`.
+        on_episode: called with (episodes encoded, episodes in all).
+    """
+
+    folder: Path
+    device: torch.device = torch.device("cpu")
+    follow: Follow = unfollowed
+    tokens: Path | None = None
+    on_episode: Callable[[int, int], None] | None = None
+
+    def stage(
+        self, name: str, schedule: Schedule, train: Callable[[Path, OnStep | None], Any]
+    ) -> Any:
+        """What `train` gives, from its state file and whoever follows."""
+        with self.follow(name, schedule.steps) as on_step:
+            return train(self.folder / f"{name}.safetensors", on_step)
+
+
+def train_world_model(
+    recipe: Recipe,
+    encoder: FrozenEncoder,
+    frames: FrameCache,
+    run: Run,
+    projector: Compressor | None = None,
+    collected: Sequence[FrameCache] = (),
+    history: Mapping[str, Any] | None = None,
+) -> WorldModel:
+    """Stages 2 to 5; each goes on where a killed run stopped.
+
+    Args:
+        recipe: how.
+        encoder: frozen; stage 1 left it.
+        frames: play, decoded.
+        run: where, and who follows.
+        projector: to go on from, or, where `recipe.refine` is False, to be taken.
+        collected: what models collected (stage 6): stages 3 to 5 learn from it too.
+        history: how the model was made, as plain JSON.
+
+    Raises:
+        WorldModelError: the dataset lacks what the recipe asks for.
+    """
+    spec = recipe.spec(encoder, frames)
+    told = recipe.tabletop.told(encoder, frames, recipe.dynamics.seed)
+    tokens = _tokens(recipe, encoder, frames, run)
+
+    # 2  projector
+    if recipe.refine:
+        learned = run.stage(
+            "projector",
+            recipe.dynamics.schedule,
+            lambda state, on_step: train_dynamics(
+                recipe.dynamics,
+                tokens,
+                told.targets,
+                run.device,
+                state,
+                on_step,
+                projector,
+            ),
+        )
+        projector = learned.compressor
+    if projector is None:
+        raise ValueError("refine=False takes a projector as it is, got None")
+    projector = projector.to(run.device).requires_grad_(False)
+    proprio = standardised_proprio(frames, recipe.tabletop.proprio)
+    estimator = None
+    if spec.reader is not None:
+        reader_spec = spec.reader
+        estimator = run.stage(
+            "proprio_estimator",
+            recipe.reader.schedule,
+            lambda state, on_step: train_reader(
+                recipe.reader, reader_spec, tokens, proprio, run.device, state, on_step
+            ),
+        )
+    data = latent_episodes(projector, tokens)
+    read = recipe.tabletop.read(data, proprio, told, frames, recipe.distance.spec.look)
+    data = read.corrected(data, frames)
+    actions = _actions(frames)
+    for more in collected:
+        latents = latent_episodes(projector, _tokens(recipe, encoder, more, run))
+        data = joined(data, read.corrected(latents, more), recipe.practice_weight)
+        actions = torch.cat((actions, _actions(more)))
+    data = _smoothed(recipe, data, read.directions)
+
+    # 3  predictor
+    predictor = run.stage(
+        "predictor",
+        recipe.predictor.schedule,
+        lambda state, on_step: train_predictor(
+            recipe.predictor, data, actions, state, on_step, read.directions
+        ),
+    )
+    # 4  goal distance
+    distance = run.stage(
+        "distance",
+        recipe.distance.schedule,
+        lambda state, on_step: train_distance(
+            recipe.distance, data, state, on_step, read.directions
+        ),
+    )
+    # 5  policy prior
+    prior = run.stage(
+        "policy_prior",
+        recipe.habit.schedule,
+        lambda state, on_step: train_habit(
+            recipe.habit, data, actions, distance, state, on_step
+        ),
+    )
+    model = WorldModel(spec, history)
+    model.encoder, model.compressor, model.predictor = encoder, projector, predictor
+    model.distances = LearnedDistances(distance, read.felt_distance)
+    model.habit, model.anchor, model.reader = prior, read.anchor, estimator
+    return model.cpu().requires_grad_(False).eval()
+
+
+def _tokens(recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache, run: Run):
+    folder = run.tokens or run.folder / "tokens"
+    return encode_dataset(
+        encoder, frames, folder, recipe.still, run.device, run.on_episode
+    )
+
+
+def _actions(frames: FrameCache) -> Tensor:
+    return torch.from_numpy(np.array(frames.actions))
+
+
+def _smoothed(
+    recipe: Recipe, data: LatentEpisodes, directions: Tensor | None
+) -> LatentEpisodes:
+    """What latents tell of objects, agreed on by the moments around (hindsight)."""
+    look, smoothing = recipe.distance.spec.look, recipe.smoothing
+    if directions is None or not smoothing.alike:
+        return data
+    return settled(data, directions, look.aim, smoothing.alike, smoothing.within)
