@@ -4,7 +4,7 @@
     python -m benchmarks.ablations report --out runs/ablations
 
 `run` evaluates the whole model and each removal on the same 200 validation problems of
-each task, problems side by side (`alone=false`), one after the other; a task of a row
+each task, problems side by side (`batch_invariant=false`), one after the other; a task of a row
 that is there already is left alone, so a killed run goes on where it stopped. `report`
 writes `docs/results/ablations.json`, from which it remakes the table: solved, ever,
 Wilson's interval, and McNemar's test against the whole.
@@ -32,7 +32,13 @@ from worldmodel.resources import find_weights
 N = 200
 TASKS = ("reach", "push", "pick_place")
 RESULTS = Path("docs/results/ablations.json")
-SHIPPED = {"pose": 1.0, "things": 0.3, "still": 0.4, "there": 0.1, "path": 0.3}
+SHIPPED = {
+    "proprio_goal": 1.0,
+    "object_position": 0.3,
+    "move_threshold": 0.4,
+    "success_radius": 0.1,
+    "running": 0.3,
+}
 
 
 @dataclass(frozen=True)
@@ -62,23 +68,33 @@ def cost(**changed: float) -> tuple[str, ...]:
 
 def rows() -> list[Removal]:
     """All rows, those that decide most first."""
-    none = dict.fromkeys(("pose", "things", "still", "there"), 0.0)
+    none = dict.fromkeys(
+        ("proprio_goal", "object_position", "move_threshold", "success_radius"), 0.0
+    )
     return [
         Removal("whole"),
         Removal("temporal distance alone", cost(**none)),
-        Removal("things", cost(things=0.0)),
-        Removal("there", cost(there=0.0)),
-        Removal("things and there", cost(things=0.0, there=0.0)),
-        Removal("still", cost(still=0.0)),
-        Removal("things, there and still", cost(**(none | {"pose": 1.0}))),
-        Removal("path", cost(path=0.0)),
+        Removal("object_position", cost(object_position=0.0)),
+        Removal("success_radius", cost(success_radius=0.0)),
+        Removal(
+            "things and success_radius", cost(object_position=0.0, success_radius=0.0)
+        ),
+        Removal("move_threshold", cost(move_threshold=0.0)),
+        Removal(
+            "things, there and move_threshold", cost(**(none | {"proprio_goal": 1.0}))
+        ),
+        Removal("running", cost(running=0.0)),
         Removal("proposals", ("proposals=0",)),
-        Removal("reluctance", ("reluctance=0",)),
-        Removal("reader", without=("reader",)),
-        Removal("anchor", without=("reader", "anchor")),
-        Removal("pose", cost(pose=0.0)),
-        Removal("latent distance", ("cost=latent", "cost.path=0.3", "reluctance=0")),
-        Removal("tiles", ("alone=true",)),
+        Removal("min_improvement", ("min_improvement=0",)),
+        Removal("proprio_estimator", without=("proprio_estimator",)),
+        Removal(
+            "proprio_correction", without=("proprio_estimator", "proprio_correction")
+        ),
+        Removal("proprio_goal", cost(proprio_goal=0.0)),
+        Removal(
+            "latent distance", ("cost=latent", "cost.running=0.3", "min_improvement=0")
+        ),
+        Removal("tiles", ("batch_invariant=true",)),
         Removal("practice", trained=True),
         Removal("told", trained=True, base="practice"),
         Removal("settling", trained=True, base="practice"),
@@ -118,8 +134,8 @@ def run(removal: Removal, out: Path, models: Path) -> None:
         if not model.is_dir():
             take_out(removal.without, model)
     same = ["n=200", "group=25", "timing=0", "film=[]", f"problems={out / 'problems'}"]
-    if "alone=true" not in removal.options:
-        same.append("alone=false")
+    if "batch_invariant=true" not in removal.options:
+        same.append("batch_invariant=false")
     for task in TASKS:
         try:
             evaluate(
@@ -136,7 +152,7 @@ def run(removal: Removal, out: Path, models: Path) -> None:
 def take_out(parts: tuple[str, ...], path: Path) -> None:
     """Writes the shipped model without some parts."""
     model = WorldModel.from_pretrained(find_weights("reference"))
-    without = {"anchor": 0, "reader": None}
+    without = {"proprio_correction": 0, "proprio_estimator": None}
     spec = dict(vars(model.spec))
     for part in parts:
         spec[part] = without[part]

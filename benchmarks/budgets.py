@@ -5,7 +5,7 @@
     python -m benchmarks.budgets report --out runs/budgets
 
 `success` evaluates each planner at each size on the same validation problems, one
-process a core, problems side by side (`alone=false`); a point that is there already is
+process a core, problems side by side (`batch_invariant=false`); a point that is there already is
 left alone, so a killed run goes on where it stopped. `time` measures milliseconds per
 action at one problem, one point after the other; leave the machine alone meanwhile.
 `report` writes a table, a plot and one JSON of both.
@@ -145,7 +145,7 @@ def main() -> None:
 
 def succeed(point: Point, out: Path) -> None:
     """Evaluates a point on one core, unless it has been."""
-    options = [f"n={N}", "group=25", "timing=0", "alone=false"]
+    options = [f"n={N}", "group=25", "timing=0", "batch_invariant=false"]
     attempt(point, out / "success" / point.name, options, threads=1)
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.flips --out runs/flips --workers 2
 
 Validation pushes, the shipped model and settings. With all problems of a batch in one
-matrix (`alone=false`) the last bits depend on the batch; in tiles of one shape
-(`alone=true`) they do not, and no outcome may change. Both are run at batch 1 and at
+matrix (`batch_invariant=false`) the last bits depend on the batch; in tiles of one shape
+(`batch_invariant=true`) they do not, and no outcome may change. Both are run at batch 1 and at
 batch 16; runs that are there already are left alone. Costs of random candidates at both
 batches are compared, too.
 """
@@ -33,8 +33,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/flips"))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--n", type=int, default=400, help="with alone=false")
-    parser.add_argument("--tiled", type=int, default=100, help="with alone=true")
+    parser.add_argument("--n", type=int, default=400, help="with batch_invariant=false")
+    parser.add_argument(
+        "--tiled", type=int, default=100, help="with batch_invariant=true"
+    )
     options = parser.parse_args()
     sizes = {"false": options.n, "true": options.tiled}
     jobs = [(alone, batch) for alone in sizes for batch in BATCHES]
@@ -49,7 +51,7 @@ def main() -> None:
         same = sum(to_json(a) == to_json(b) for a, b in pairs)
         low, high = wilson_interval(flipped, n)
         print(
-            f"alone={alone}: {flipped} of {n} outcomes changed ({100 * low:.1f} to "
+            f"batch_invariant={alone}: {flipped} of {n} outcomes changed ({100 * low:.1f} to "
             f"{100 * high:.1f}%), {sum(a.success for a in one)} and "
             f"{sum(b.success for b in other)} solved, {same} records are the same"
         )
@@ -58,7 +60,7 @@ def main() -> None:
 
 def play(out: Path, alone: str, batch: int, n: int) -> None:
     """Evaluates pushes at a batch size, unless that is there."""
-    options = [f"n={n}", f"group={batch}", "timing=0", f"alone={alone}"]
+    options = [f"n={n}", f"group={batch}", "timing=0", f"batch_invariant={alone}"]
     evaluate(options, out / f"{alone}_{batch}", threads=1)
 
 
@@ -73,7 +75,7 @@ def outcomes(out: Path, alone: str, batch: int) -> tuple[Episode, ...]:
 def largest_difference() -> float:
     """Gives how far costs of 16 problems are from those of each alone, at most."""
     model = WorldModel.from_pretrained(find_weights("reference"))
-    model.precision, model.alone = torch.bfloat16, False
+    model.precision, model.batch_invariant = torch.bfloat16, False
     generator = torch.Generator().manual_seed(0)
     actions = torch.rand((16, 64, 6, 5), generator=generator) * 2 - 1
     together = model_cost(model, 16, torch.device("cpu"))

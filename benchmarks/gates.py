@@ -250,11 +250,11 @@ def axis_gate(
 
 
 def _random_weights(encoder: VideoViT) -> VideoViT:
-    """The same encoder, untrained: usual picture and visual words are no weights."""
+    """The same encoder, untrained: background picture and colour blobs are no weights."""
     random = VideoViT(encoder.spec)
-    random.set_usual(encoder.usual)
-    if random.words is not None and encoder.words is not None:
-        random.words.load_state_dict(encoder.words.state_dict())
+    random.set_background(encoder.background)
+    if random.blobs is not None and encoder.blobs is not None:
+        random.blobs.load_state_dict(encoder.blobs.state_dict())
     return random.eval()
 
 

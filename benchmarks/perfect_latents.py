@@ -2,7 +2,7 @@
 
     python -m benchmarks.perfect_latents --data data/play --task Push --n 40
 
-Predictor, temporal distance and habit are learned from the true state of the recorded
+Predictor, temporal distance and policy_prior are learned from the true state of the recorded
 play (12 numbers) instead of from pictures, and planned with on validation problems.
 What fails here fails with any encoder. `--noise` adds what an encoder's error would.
 """
@@ -22,7 +22,7 @@ from planners import CEM
 from planners.contract import CostFn, ProposeFn
 from planners.mpc import MPC
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedDistances
 from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.data import FrameCache, LeRobotDataset
@@ -33,13 +33,13 @@ from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import run
 from worldmodel.evaluation.statistics import wilson_interval
 from worldmodel.history import Context
-from worldmodel.inference.predictor import PackedPredictor
-from worldmodel.policy_prior import Habit, HabitProposals
+from worldmodel.inference.predictor import PredictorCopy
+from worldmodel.policy_prior import PolicyPrior, PriorProposals
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Schedule
-from worldmodel.training.policy_prior import HabitRecipe, train_habit
+from worldmodel.training.policy_prior import PolicyPriorRecipe, train_policy_prior
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
 
 SIDE = 32  # [px], nobody looks
@@ -64,7 +64,7 @@ def perfect_latent(now: Quantities) -> list[float]:
 POSITIONS = slice(0, 6)
 SIZE = 12
 # The cube's place is the goal, and 1 cm from it is there.
-LOOK = LookSpec(SIZE, read=SIZE, aim=3)
+LOOK = GoalProjectionSpec(SIZE, state_dim=SIZE, goal_dim=3)
 NEAR = 0.1
 
 
@@ -95,7 +95,7 @@ class PerfectLatents:
     """Cost and proposals on true states, imagined by the learned predictor."""
 
     predictor: ActionPredictor
-    habit: Habit
+    policy_prior: PolicyPrior
     learned: LearnedDistances
     kind: GoalCost
     noise_cm: float
@@ -115,17 +115,16 @@ class PerfectLatents:
         @torch.no_grad()
         def evaluate(actions: Tensor) -> Tensor:
             future = self.predictor.rollout(now[:, None], actions[:, 0, :0], actions)
-            cost = self.kind.along(future[..., None, :], goal[:, None], self.learned)
-            return cost + self.kind.effort * actions.square().mean((-2, -1))
+            return self.kind.along(future[..., None, :], goal[:, None], self.learned)
 
         return evaluate
 
     def proposals(self, states: np.ndarray, goals: np.ndarray) -> ProposeFn:
-        """What the habit would do from true states (B, n) to goals (B, n)."""
+        """What the policy prior would do from true states (B, n) to goals (B, n)."""
         now, goal = self._seen(states)[:, None, None], self._seen(goals)[:, None]
         context = Context(now, now.new_zeros(len(now), 0, len(ACTION_NAMES)))
-        packed = PackedPredictor(self.predictor, torch.float32)
-        return HabitProposals(self.habit, packed, context, goal)
+        packed = PredictorCopy(self.predictor, torch.float32)
+        return PriorProposals(self.policy_prior, packed, context, goal)
 
     def _seen(self, states: np.ndarray) -> Tensor:
         latents = latents_of(states)
@@ -144,11 +143,11 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0, help="[cm] per axis")
     parser.add_argument("--predictor-steps", type=int, default=3000)
     parser.add_argument("--distance-steps", type=int, default=8000)
-    parser.add_argument("--habit-steps", type=int, default=6000)
+    parser.add_argument("--policy_prior-steps", type=int, default=6000)
     parser.add_argument("--horizon", type=int, default=6)
     parser.add_argument("--path", type=float, default=0.3)
     parser.add_argument("--std", type=float, default=0.15, help="of the search")
-    parser.add_argument("--reluctance", type=float, default=0.02, help="see MPC")
+    parser.add_argument("--min_improvement", type=float, default=0.02, help="see MPC")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     play = read_play(options.data)
@@ -168,7 +167,7 @@ def main() -> None:
     distance = train_distance(
         DistanceRecipe(
             Schedule(options.distance_steps),
-            TemporalDistanceSpec(LOOK, hidden=512, near=NEAR),
+            TemporalDistanceSpec(LOOK, hidden=512, success_radius=NEAR),
             ahead=8,
             momentum=0.98,
             seed=options.seed,
@@ -176,17 +175,17 @@ def main() -> None:
         data,
         directions=torch.eye(SIZE),
     )
-    recipe = HabitRecipe(Schedule(options.habit_steps), seed=options.seed)
-    habit = train_habit(recipe, data, play.actions, distance)
+    recipe = PolicyPriorRecipe(Schedule(options.policy_prior_steps), seed=options.seed)
+    policy_prior = train_policy_prior(recipe, data, play.actions, distance)
     env = make_env(options.task, SIDE, SIDE)
     made = task_problems(env, "validation", options.n)
     problems = collect_problems(made, "validation", environment_fingerprint(env))
-    kind = GoalCost(latent=0.0, temporal=1.0, path=options.path)
+    kind = GoalCost(latent=0.0, temporal=1.0, running=options.path)
     perfect = PerfectLatents(
-        predictor, habit, LearnedDistances(distance), kind, options.noise
+        predictor, policy_prior, LearnedDistances(distance), kind, options.noise
     )
     planner = CEM(samples=64, elites=8, iterations=3, std=options.std, correlation=0.5)
-    mpc = MPC(planner, options.horizon, reluctance=options.reluctance)
+    mpc = MPC(planner, options.horizon, min_improvement=options.min_improvement)
     policy = SimulatorPolicy(mpc, perfect.cost, len(ACTION_NAMES), perfect.proposals)
     rules = problems.protocol("perfect latents", env.budget)
     episodes = list(run(problems, rules, policy, env, group=options.n))

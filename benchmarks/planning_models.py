@@ -13,7 +13,7 @@ from benchmarks.models.packed_lewm import PackedLeWM
 from benchmarks.models.token_predictor import TokenPredictor, TokenPredictorSpec
 from planners.contract import CostFn
 from worldmodel.history import Context
-from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.model import WorldModel
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 from worldmodel.resources import find_weights
@@ -88,7 +88,7 @@ def reference_together(
 ) -> CostFn:
     """The same with all problems in one matrix."""
     model = WorldModel.from_pretrained(find_weights("reference")).to(device)
-    model.precision, model.alone = dtype, False
+    model.precision, model.batch_invariant = dtype, False
     return model_cost(model, batch, device)
 
 
@@ -113,7 +113,7 @@ def lewm_sized(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         predictor = ActionPredictor(LEWM_SIZED).requires_grad_(False).eval()
-    packed = PackedPredictor(predictor.to(device), dtype)
+    packed = PredictorCopy(predictor.to(device), dtype)
 
     def rollout(latents: Tensor, past_actions: Tensor, actions: Tensor) -> Tensor:
         history = packed.history(latents, past_actions)

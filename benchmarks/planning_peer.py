@@ -38,7 +38,7 @@ from benchmarks.planning_models import LEWM_SIZED, chunked
 from planners import CEM
 from planners.contract import CostFn
 from worldmodel.hardware import hardware, matmul_rate
-from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.predictors import ActionPredictor
 
 SAMPLES, HORIZON, ACTION_SIZE, DIM, ELITES = 300, 5, 10, 192, 30
@@ -206,7 +206,7 @@ def sized_cost(problem: Problem, dtype: torch.dtype) -> CostFn:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         predictor = ActionPredictor(LEWM_SIZED).requires_grad_(False).eval()
-    packed = PackedPredictor(predictor, dtype)
+    packed = PredictorCopy(predictor, dtype)
 
     def cost(some: slice, actions: Tensor) -> Tensor:
         latents = problem.latents[some]

@@ -47,7 +47,7 @@ class MPC:
 
     A search finds the candidate whose cost is most underestimated. At the goal, where
     nothing is left to gain, executing it undoes what was reached. So a plan must be
-    cheaper than doing nothing, by `reluctance`.
+    cheaper than doing nothing, by `min_improvement`.
 
     Attributes:
         planner: searches.
@@ -56,7 +56,7 @@ class MPC:
         warm_std: standard deviation of the searches after the first, or None for the
             planner's own. A plan's own final std is not carried on: it has shrunk to
             the problem as it stood.
-        reluctance: least gain in cost, over doing nothing, for which a plan is
+        min_improvement: least gain in cost, over doing nothing, for which a plan is
             executed; otherwise zeros are, and the plan waits. 0 executes every plan.
         proposals: candidates that are asked for from outside, where there is someone
             to ask; the first is what they would do, the others vary it.
@@ -70,7 +70,7 @@ class MPC:
     horizon: int
     execute: int = 1
     warm_std: float | None = None
-    reluctance: float = 0.0
+    min_improvement: float = 0.0
     proposals: int = 16
     proposal_std: float = 0.1
     hold: int = 1
@@ -84,7 +84,7 @@ class MPC:
             )
         if self.warm_std is not None:
             require_std("warm_std", self.warm_std)
-        require_at_least("reluctance", self.reluctance, 0.0)
+        require_at_least("min_improvement", self.min_improvement, 0.0)
         require_at_least("proposals", self.proposals, 0)
         require_at_least("proposal_std", self.proposal_std, 0.0)
         require_at_least("hold", self.hold, 1)
@@ -100,12 +100,12 @@ class MPC:
 
         Beside them it begins with the mean, the elites that it kept, and doing nothing.
         """
-        known = 1 + self.planner.kept + (self.reluctance > 0)
+        known = 1 + self.planner.kept + (self.min_improvement > 0)
         room = self.planner.room
         if known > room:
             raise ValueError(
                 f"the planner must begin with at least {known} candidates: the mean, "
-                f"kept={self.planner.kept} elites and, with reluctance above 0, doing "
+                f"kept={self.planner.kept} elites and, with min_improvement above 0, doing "
                 f"nothing; it begins with {room} (samples, or Gradient's starts)"
             )
         if known + proposals > room:
@@ -182,7 +182,7 @@ class MPC:
         if propose is not None and self.proposals:
             self.require_room(self.proposals)
             begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
-        if self.reluctance:
+        if self.min_improvement:
             begin = _beside(begin, torch.zeros_like(begin.mean)[:, None])
             cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
@@ -191,7 +191,7 @@ class MPC:
         actions = plan.actions[:, :searched]
         if isinstance(cost, _Watched):
             gains = cost.idle() - plan.cost
-            waits = (gains < self.reluctance) & ~plan.invalid
+            waits = (gains < self.min_improvement) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
             guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         return self.every_step(actions), plan, guess
@@ -231,7 +231,7 @@ class _Watched:
         if self._idle is None:
             if actions.shape[1] < 2:
                 raise ValueError(
-                    "with reluctance above 0 a planner's first call must begin with "
+                    "with min_improvement above 0 a planner's first call must begin with "
                     f"the guess's mean and its elites, got {actions.shape[1]} candidate"
                 )
             self._idle = costs[:, 1].detach()

@@ -19,50 +19,28 @@ def test_a_past_that_does_not_fit_together_is_refused(latents, actions, message)
 
 
 def test_one_problem_can_be_taken_out():
-    context = Context(torch.rand(3, 2, 1, 4), torch.rand(3, 1, 5), torch.rand(3, 2, 6))
+    context = Context(torch.rand(3, 2, 1, 4), torch.rand(3, 1, 5))
     one = context.problem(1)
     assert torch.equal(one.latents, context.latents[1:2])
     assert torch.equal(one.actions, context.actions[1:2])
-    assert one.proprio is not None
-    assert torch.equal(one.proprio[0], context.proprio[1])  # type: ignore[index]
-    assert Context(context.latents, context.actions).problem(0).proprio is None
 
 
 def test_a_moment_more_comes_last_and_old_ones_fall_away():
-    context = Context(
-        torch.zeros(2, 1, 1, 3), torch.zeros(2, 0, 5), torch.zeros(2, 1, 4)
-    )
+    context = Context(torch.zeros(2, 1, 1, 3), torch.zeros(2, 0, 5))
     for step in range(1, 4):
         number = float(step)
         context = context.then(
             torch.full((2, 5), number),
             torch.full((2, 1, 3), number),
-            torch.full((2, 4), number),
         ).newest(3)
     assert context.latents[0, :, 0, 0].tolist() == [1.0, 2.0, 3.0]
     assert context.actions[0, :, 0].tolist() == [2.0, 3.0]
-    assert context.proprio is not None
-    assert context.proprio[0, :, 0].tolist() == [1.0, 2.0, 3.0]
     kept = context.beginning  # what it began with
     assert kept.latents[1, :, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert kept.age.tolist() == [3, 3]
     assert torch.equal(context.problem(1).beginning.latents, kept.latents[1:])
-    late = context.then(torch.ones(2, 5), torch.ones(2, 1, 3), torch.ones(2, 4))
+    late = context.then(torch.ones(2, 5), torch.ones(2, 1, 3))
     assert torch.equal(late.beginning.latents, kept.latents)
-
-
-def test_problems_apart_are_together_what_they_were():
-    whole = Context(torch.rand(3, 2, 1, 3), torch.rand(3, 1, 5), torch.rand(3, 2, 4))
-    again = Context.together([whole.problem(b) for b in range(3)])
-    assert torch.equal(again.latents, whole.latents)
-    assert torch.equal(again.actions, whole.actions)
-    assert again.proprio is not None
-    assert whole.proprio is not None
-    assert torch.equal(again.proprio, whole.proprio)
-    assert torch.equal(again.beginning.latents, whole.beginning.latents)
-    assert torch.equal(again.beginning.age, whole.beginning.age)
-    bare = Context.together([Context(whole.latents, whole.actions)])
-    assert bare.proprio is None
 
 
 def test_an_episode_may_begin_now():
@@ -70,7 +48,7 @@ def test_an_episode_may_begin_now():
     begun = context.begun(torch.tensor([False, True]))
     assert torch.equal(begun.latents, context.latents)
     now = torch.rand(2, 1, 3)
-    found = begun.then(torch.rand(2, 5), now, None).beginning
+    found = begun.then(torch.rand(2, 5), now).beginning
     first, last = context.latents[0], context.latents[1, -1]
     assert torch.equal(found.latents[0], torch.cat((first, now[:1])))
     assert torch.equal(found.latents[1], torch.stack((last, now[1], last, last)))

@@ -6,42 +6,44 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from worldmodel.memory import MemorySpec
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.checkpoints.parts import (
-    load_compressor,
     load_encoder,
-    save_compressor,
+    load_projector,
     save_encoder,
+    save_projector,
 )
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedSpec
 from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.policy_prior import HabitSpec
+from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 
 SPEC = WorldModelSpec(
     encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),
-    compressor=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
+    projector=ProjectorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
     predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
     action_spec=ActionSpec.from_json(ACTION_SPEC),
     distances=LearnedSpec(
-        TemporalDistanceSpec(LookSpec(latent_dim=6), hidden=8), felt=2, seen=4
+        TemporalDistanceSpec(GoalProjectionSpec(latent_dim=6), hidden=8), proprio=2
     ),
-    habit=HabitSpec(LookSpec(latent_dim=6, read=3, aim=1), hidden=8),
-    anchor=2,
-    reader=CompressorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=2),
-    memory=MemorySpec(latent_dim=6, things=1, hidden=8),
-    cost=GoalCost(temporal=0.5, path=0.1),
+    policy_prior=PolicyPriorSpec(
+        GoalProjectionSpec(latent_dim=6, state_dim=3, goal_dim=1), hidden=8
+    ),
+    proprio_correction=2,
+    proprio_estimator=ProjectorSpec(
+        patches=4, token_dim=12, reduced=4, hidden=8, dim=2
+    ),
+    cost=GoalCost(temporal=0.5, running=0.1),
 )
 
 
@@ -131,7 +133,7 @@ def test_costs_do_not_depend_on_the_batch_the_place_or_the_number_of_candidates(
     torch.testing.assert_close(few, whole[1:, 66:], atol=1e-5, rtol=1e-5)
     swapped = made.goal_cost(made.context(latents.flip(0), past.flip(0)), goal.flip(0))
     assert torch.equal(swapped(candidates.flip(0)).flip(0), whole)
-    made.alone = False  # faster, and the same but for the last bits
+    made.batch_invariant = False  # faster, and the same but for the last bits
     together = made.goal_cost(made.context(latents, past), goal)
     torch.testing.assert_close(together(candidates), whole, atol=1e-5, rtol=1e-5)
 
@@ -198,7 +200,7 @@ def test_the_model_names_the_cost_that_planning_uses():
     context = made.context(made.encode(frames(1)), uniform(2, 0, 5))
     goal, candidates = uniform(2, 1, 6), uniform(2, 3, 2, 5)
     default = made.goal_cost(context, goal)(candidates)
-    other = GoalCost(path=1.0)
+    other = GoalCost(running=1.0)
     asked = made.goal_cost(context, goal, other)(candidates)
     assert not torch.allclose(default, asked)
     assert torch.equal(
@@ -210,13 +212,14 @@ def test_the_model_names_the_cost_that_planning_uses():
 @torch.no_grad()
 def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
     one = model()
-    assert one.anchor is not None
-    one.anchor.lift.weight.copy_(torch.linalg.pinv(one.anchor.tell.weight))
+    assert one.proprio_correction is not None
+    one.proprio_correction.lift.weight.copy_(
+        torch.linalg.pinv(one.proprio_correction.tell.weight)
+    )
     latents, felt = one.encode(frames(batch=3)), uniform(3, 4, 5)
     taken = uniform(3, 3, 5)
-    one.memory = None
     context = one.context(latents, taken, felt)
-    told = one.anchor.tell(context.latents[:, :, 0])
+    told = one.proprio_correction.tell(context.latents[:, :, 0])
     torch.testing.assert_close(told, felt[..., :2], atol=1e-4, rtol=1e-4)
     for b in range(3):
         row = slice(b, b + 1)
@@ -228,17 +231,21 @@ def test_proprio_corrects_the_latents_of_a_context_whatever_the_batch():
 
 
 @torch.no_grad()
-def test_a_picture_without_proprio_tells_what_the_reader_reads():
+def test_a_picture_without_proprio_tells_what_the_proprio_estimator_says():
     one = model()
-    assert one.anchor is not None
-    assert one.reader is not None
-    one.anchor.lift.weight.copy_(torch.linalg.pinv(one.anchor.tell.weight))
+    assert one.proprio_correction is not None
+    assert one.proprio_estimator is not None
+    one.proprio_correction.lift.weight.copy_(
+        torch.linalg.pinv(one.proprio_correction.tell.weight)
+    )
     tokens = one.encoder.encode(frames())
-    latents, read = one.encode(frames())[:, :, 0], one.reader(tokens)
-    torch.testing.assert_close(one.anchor.tell(latents), read, atol=1e-4, rtol=1e-4)
+    latents, read = one.encode(frames())[:, :, 0], one.proprio_estimator(tokens)
+    torch.testing.assert_close(
+        one.proprio_correction.tell(latents), read, atol=1e-4, rtol=1e-4
+    )
     felt = uniform(2, 5)  # what was measured counts, whatever was read
     seen = one.remember(None, None, latents[:, :1], felt).latents[:, 0]
-    one.reader = None
+    one.proprio_estimator = None
     bare = one.remember(None, None, one.encode(frames())[:, 0], felt).latents[:, 0]
     torch.testing.assert_close(seen, bare, atol=1e-4, rtol=1e-4)
 
@@ -257,10 +264,6 @@ def test_a_film_remembered_step_by_step_is_the_film_remembered_at_once():
     assert past.latents.shape[1] == known
     torch.testing.assert_close(past.latents, whole.latents[:, -known:])
     assert torch.equal(past.actions, taken[:, 1 - known :])
-    assert past.proprio is not None
-    assert torch.equal(past.proprio, felt[:, -known:])
-    one.memory = None  # it does change what is believed
-    assert not torch.allclose(one.context(latents, taken, felt).latents, whole.latents)
 
 
 @pytest.mark.usefixtures("threads")
@@ -273,14 +276,12 @@ def test_what_is_remembered_does_not_depend_on_the_batch():
     assert torch.equal(alone.latents, both.latents[1:])
 
 
-def test_a_past_needs_the_action_since_and_proprio_always_or_never():
+def test_a_past_needs_the_action_since():
     one = model()
     latents, felt = uniform(2, 1, 6), uniform(2, 5)
     past = one.remember(None, None, latents, felt)
     with pytest.raises(ValueError, match="a past needs the action"):
         one.remember(past, None, latents, felt)
-    with pytest.raises(ValueError, match="at every moment or at none"):
-        one.remember(past, uniform(2, 5), latents)
 
 
 def test_gradients_reach_the_actions_through_imagination():
@@ -383,18 +384,32 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
         ({"predictor": replace(SPEC.predictor, action_size=4)}, "must be 5 as the"),
         ({"predictor": replace(SPEC.predictor, latent_dim=7)}, "dim=6, got 7"),
         (
-            {"distances": LearnedSpec(TemporalDistanceSpec(LookSpec(latent_dim=9)))},
-            "distances.temporal.look.latent_dim",
+            {
+                "distances": LearnedSpec(
+                    TemporalDistanceSpec(GoalProjectionSpec(latent_dim=9))
+                )
+            },
+            "distances.temporal.projection.latent_dim",
         ),
-        ({"habit": HabitSpec(LookSpec(latent_dim=9))}, "habit.look.latent_dim .*got 9"),
         (
-            {"habit": HabitSpec(LookSpec(latent_dim=6), action_size=4)},
-            "habit.action_size must be 5",
+            {"policy_prior": PolicyPriorSpec(GoalProjectionSpec(latent_dim=9))},
+            "policy_prior.projection.latent_dim .*got 9",
         ),
-        ({"anchor": -1}, "anchor must be at least 0, got -1"),
-        ({"anchor": 3}, "reader.dim must be anchor=3, got 2"),
         (
-            {"compressor": replace(SPEC.compressor, patches=9)},
+            {
+                "policy_prior": PolicyPriorSpec(
+                    GoalProjectionSpec(latent_dim=6), action_size=4
+                )
+            },
+            "policy_prior.action_size must be 5",
+        ),
+        ({"proprio_correction": -1}, "proprio_correction must be at least 0, got -1"),
+        (
+            {"proprio_correction": 3},
+            "proprio_estimator.dim must be proprio_correction=3, got 2",
+        ),
+        (
+            {"projector": replace(SPEC.projector, patches=9)},
             "patches must be 4, as the encoder gives, got 9",
         ),
     ],
@@ -404,13 +419,13 @@ def test_parts_that_do_not_fit_together_are_refused(change, message):
         replace(SPEC, **change)
 
 
-def test_a_compressor_is_saved_with_its_encoder_and_refused_with_another(tmp_path):
+def test_a_projector_is_saved_with_its_encoder_and_refused_with_another(tmp_path):
     encoder, other = VideoViT(SPEC.encoder), VideoViT(SPEC.encoder)
-    compressor = Compressor(SPEC.compressor)
-    save_compressor(tmp_path / "compressor", compressor, encoder, "# C\n")
-    again = load_compressor(tmp_path / "compressor", FrozenEncoder(encoder))
-    assert weights_hash(again) == weights_hash(compressor)
+    projector = Projector(SPEC.projector)
+    save_projector(tmp_path / "projector", projector, encoder, "# C\n")
+    again = load_projector(tmp_path / "projector", FrozenEncoder(encoder))
+    assert weights_hash(again) == weights_hash(projector)
     with pytest.raises(CheckpointError, match="was trained with encoder"):
-        load_compressor(tmp_path / "compressor", FrozenEncoder(other))
-    with pytest.raises(CheckpointError, match="holds a 'compressor', not an 'encoder'"):
-        load_encoder(tmp_path / "compressor")
+        load_projector(tmp_path / "projector", FrozenEncoder(other))
+    with pytest.raises(CheckpointError, match="holds a 'projector', not an 'encoder'"):
+        load_encoder(tmp_path / "projector")

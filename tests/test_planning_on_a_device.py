@@ -27,12 +27,12 @@ TOLERANCE = {"cpu": 0.0, "cuda": 1e-5}
 @pytest.fixture
 def model() -> WorldModel:
     model = WorldModel.from_pretrained(find_weights("reference"))
-    model.alone = False
+    model.batch_invariant = False
     return model
 
 
 def decide(model: WorldModel) -> Any:
-    mpc = MPC(PLANNER, horizon=STEPS, reluctance=0.03)
+    mpc = MPC(PLANNER, horizon=STEPS, min_improvement=0.03)
 
     def decided(
         past: Context, goal: Tensor, begin: Guess, seeds: Tensor
@@ -49,8 +49,7 @@ def moment(seed: int) -> tuple[Context, Tensor, Guess, Tensor]:
     latents = torch.randn((BATCH, 4, 1, 64), generator=generator)
     actions = torch.rand((BATCH, 2, 5), generator=generator) * 2 - 1
     seen = latents[:, :3]
-    felt = torch.rand((BATCH, 3, 20), generator=generator)
-    past = Context(seen, actions, felt, Beginning.of(seen))
+    past = Context(seen, actions, Beginning.of(seen))
     guess = torch.rand((BATCH, STEPS, 5), generator=generator) * 2 - 1
     return past, latents[:, 3], Guess(guess), torch.arange(BATCH) + seed
 

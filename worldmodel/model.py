@@ -20,12 +20,12 @@ from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.history import Context
 from worldmodel.inference.batch_invariant import each_alone
-from worldmodel.inference.copies import Imagination, Packed
+from worldmodel.inference.copies import CachedRollout, InferenceCopies
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.policy_prior import Habit, HabitProposals
+from worldmodel.policy_prior import PolicyPrior, PriorProposals
 from worldmodel.predictors import ActionPredictor
-from worldmodel.projectors.projector import Compressor
-from worldmodel.projectors.proprio_correction import Anchor
+from worldmodel.projectors.projector import Projector
+from worldmodel.projectors.proprio_correction import ProprioCorrection
 
 
 class WorldModel(nn.Module):
@@ -34,7 +34,7 @@ class WorldModel(nn.Module):
     Attributes:
         spec: architecture and meaning.
         history: how it was made, as plain JSON (dataset, seeds, recipe, results).
-        alone: whether, on a CPU, each problem of a batch is computed alone, so that it
+        batch_invariant: whether, on a CPU, each problem of a batch is computed alone, so that it
             is bitwise the same in every batch. Without, a batch of twenty is three
             times as fast, and its last bits depend on who is in it.
         precision: of the matrix products of planning; encoding and whatever is
@@ -47,21 +47,31 @@ class WorldModel(nn.Module):
         super().__init__()
         self.spec = spec
         self.history = dict(history or {})
-        self.alone = True
+        self.batch_invariant = True
         self.precision = torch.float32
-        self._packed: Packed | None = None
+        self._copies: InferenceCopies | None = None
         self.encoder = FrozenEncoder(VideoViT(spec.encoder))
-        self.compressor = Compressor(spec.compressor)
+        self.projector = Projector(spec.projector)
         self.predictor = ActionPredictor(spec.predictor)
-        self.distances = LearnedDistances.of(spec.distances, spec.compressor.dim)
-        self.habit = None if spec.habit is None else Habit(spec.habit)
-        dim = spec.compressor.dim
-        self.anchor = Anchor(dim, spec.anchor) if spec.anchor else None
-        self.reader = None if spec.reader is None else Compressor(spec.reader)
+        self.distances = LearnedDistances.of(spec.distances, spec.projector.dim)
+        self.policy_prior = (
+            None if spec.policy_prior is None else PolicyPrior(spec.policy_prior)
+        )
+        dim = spec.projector.dim
+        self.proprio_correction = (
+            ProprioCorrection(dim, spec.proprio_correction)
+            if spec.proprio_correction
+            else None
+        )
+        self.proprio_estimator = (
+            None
+            if spec.proprio_estimator is None
+            else Projector(spec.proprio_estimator)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along: not the inference copies, it makes its own."""
-        return {**self.__dict__, "_packed": None}
+        return {**self.__dict__, "_copies": None}
 
     @property
     def height(self) -> int:
@@ -130,10 +140,10 @@ class WorldModel(nn.Module):
 
     def _projected(self, tokens: Tensor) -> Tensor:
         """Tokens (..., P, token_dim) -> latents (..., D)."""
-        latents = self.compressor(tokens)
-        if self.reader is None or self.anchor is None:
+        latents = self.projector(tokens)
+        if self.proprio_estimator is None or self.proprio_correction is None:
             return latents
-        return self.anchor.telling(latents, self.reader(tokens))
+        return self.proprio_correction.telling(latents, self.proprio_estimator(tokens))
 
     def context(
         self, latents: Tensor, actions: Tensor, proprio: Tensor | None = None
@@ -187,16 +197,16 @@ class WorldModel(nn.Module):
     @torch.no_grad()
     def corrected(self, latents: Tensor, proprio: Tensor) -> Tensor:
         """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""
-        if self.anchor is None:
+        if self.proprio_correction is None:
             return latents
-        if proprio.shape[-1] < self.spec.anchor:
+        if proprio.shape[-1] < self.spec.proprio_correction:
             raise ValueError(
-                f"proprio must have at least the {self.spec.anchor} dimensions that "
+                f"proprio must have at least the {self.spec.proprio_correction} dimensions that "
                 f"the model was trained with, got {proprio.shape[-1]}"
             )
         if self._apart(latents):
-            return each_alone(self.anchor, latents, proprio[:, None])
-        return self.anchor(latents, proprio[:, None])
+            return each_alone(self.proprio_correction, latents, proprio[:, None])
+        return self.proprio_correction(latents, proprio[:, None])
 
     def predict(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
@@ -216,17 +226,17 @@ class WorldModel(nn.Module):
             )
         return self.rollout(context)(actions)
 
-    def rollout(self, context: Context) -> Imagination:
+    def rollout(self, context: Context) -> CachedRollout:
         """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), from one past."""
         self._check_context(context)
-        return Imagination(self.predictor, self.packed().predictor, context)
+        return CachedRollout(self.predictor, self.inference_copies().predictor, context)
 
-    def packed(self) -> Packed:
+    def inference_copies(self) -> InferenceCopies:
         """What planning computes with, copied anew where weights have changed."""
-        parts = self.predictor, self.distances, self.habit, self.precision
-        if self._packed is None or not self._packed.is_of(*parts):
-            self._packed = Packed.of(*parts)
-        return self._packed
+        parts = self.predictor, self.distances, self.policy_prior, self.precision
+        if self._copies is None or not self._copies.is_of(*parts):
+            self._copies = InferenceCopies.of(*parts)
+        return self._copies
 
     def goal_cost(
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
@@ -238,7 +248,7 @@ class WorldModel(nn.Module):
                 f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
             )
         weights = self.spec.cost if kind is None else kind
-        learned, fast = self.distances, self.packed().distances
+        learned, fast = self.distances, self.inference_copies().distances
 
         def cost(past: Context, goals: Tensor) -> RolloutCost:
             distance = weights.toward(goals, past, learned, fast)
@@ -251,12 +261,14 @@ class WorldModel(nn.Module):
             [cost(context.problem(b), g.clone()) for b, g in enumerate(ends)]
         )
 
-    def proposals(self, context: Context, goal: Tensor) -> HabitProposals | None:
-        """What the habit would do toward goals (B, P, D); None without a habit."""
-        packed = self.packed()
-        if packed.habit is None:
+    def proposals(self, context: Context, goal: Tensor) -> PriorProposals | None:
+        """What the policy prior would do toward goals (B, P, D); None without a policy prior."""
+        packed = self.inference_copies()
+        if packed.policy_prior is None:
             return None
-        return HabitProposals(packed.habit, packed.predictor, context, goal, self.alone)
+        return PriorProposals(
+            packed.policy_prior, packed.predictor, context, goal, self.batch_invariant
+        )
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:
@@ -281,7 +293,7 @@ class WorldModel(nn.Module):
 
     def _apart(self, batch: Tensor) -> bool:
         """Whether the problems of a batch are computed one by one."""
-        return self.alone and batch.device.type == "cpu"
+        return self.batch_invariant and batch.device.type == "cpu"
 
     def _check_context(self, context: Context) -> None:
         latent = (1, self.spec.predictor.latent_dim)

@@ -8,13 +8,13 @@ from typing import Any
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedSpec
 from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.policy_prior import HabitSpec
+from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec
-from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.projectors.projector import ProjectorSpec
 
 
 @dataclass(frozen=True)
@@ -23,37 +23,45 @@ class WorldModelSpec:
 
     Attributes:
         encoder: the frozen video encoder.
-        compressor: its tokens to planning latents.
+        projector: its tokens to planning latents.
         predictor: the action-conditioned predictor.
         action_spec: what the actions mean.
         distances: the learned goal distances.
-        habit: what proposes actions to a search, or None.
-        anchor: leading dimensions of proprio that correct latents; 0 for none.
-        reader: its tokens to the proprio that the anchor takes, for pictures that come
+        policy_prior: what proposes actions to a search, or None.
+        proprio_correction: leading dimensions of proprio that correct latents; 0 for none.
+        proprio_estimator: its tokens to the proprio that the proprio correction takes, for pictures that come
             without; or None, where latents tell what they tell.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
     encoder: VideoViTSpec
-    compressor: CompressorSpec
+    projector: ProjectorSpec
     predictor: ActionPredictorSpec
     action_spec: ActionSpec
     distances: LearnedSpec = field(default_factory=LearnedSpec)
-    habit: HabitSpec | None = None
-    anchor: int = 0
-    reader: CompressorSpec | None = None
+    policy_prior: PolicyPriorSpec | None = None
+    proprio_correction: int = 0
+    proprio_estimator: ProjectorSpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
 
     def __post_init__(self) -> None:
         self._check_latents()
-        if self.anchor < 0:
-            raise ValueError(f"anchor must be at least 0, got {self.anchor}")
-        if self.reader is not None and self.reader.dim != self.anchor:
+        if self.proprio_correction < 0:
             raise ValueError(
-                f"reader.dim must be anchor={self.anchor}, got {self.reader.dim}"
+                f"proprio_correction must be at least 0, got {self.proprio_correction}"
+            )
+        if (
+            self.proprio_estimator is not None
+            and self.proprio_estimator.dim != self.proprio_correction
+        ):
+            raise ValueError(
+                f"proprio_estimator.dim must be proprio_correction={self.proprio_correction}, got {self.proprio_estimator.dim}"
             )
         wanted = self.action_spec.size * self.action_spec.block
-        for name, part in (("predictor", self.predictor), ("habit", self.habit)):
+        for name, part in (
+            ("predictor", self.predictor),
+            ("policy_prior", self.policy_prior),
+        ):
             if part is not None and part.action_size != wanted:
                 raise ValueError(
                     f"{name}.action_size must be {wanted} as the action spec says, "
@@ -63,18 +71,20 @@ class WorldModelSpec:
     def _check_latents(self) -> None:
         """Raises if what one part gives is not what the next one takes."""
         encoder = self.encoder
-        for part in (self.compressor, self.reader):
+        for part in (self.projector, self.proprio_estimator):
             if part is not None:
-                part.require(encoder.patches, encoder.dim, encoder.told)
+                part.require(encoder.patches, encoder.dim, encoder.blob_dim)
         parts = {"predictor": self.predictor.latent_dim}
         if self.distances.temporal is not None:
-            parts["distances.temporal.look"] = self.distances.temporal.look.latent_dim
-        if self.habit is not None:
-            parts["habit.look"] = self.habit.look.latent_dim
+            parts["distances.temporal.projection"] = (
+                self.distances.temporal.projection.latent_dim
+            )
+        if self.policy_prior is not None:
+            parts["policy_prior.projection"] = self.policy_prior.projection.latent_dim
         for name, dim in parts.items():
-            if dim != self.compressor.dim:
+            if dim != self.projector.dim:
                 raise ValueError(
-                    f"{name}.latent_dim must be compressor.dim={self.compressor.dim}, "
+                    f"{name}.latent_dim must be projector.dim={self.projector.dim}, "
                     f"got {dim}"
                 )
 
@@ -82,13 +92,17 @@ class WorldModelSpec:
         """The spec as plain JSON values."""
         return {
             "encoder": asdict(self.encoder),
-            "compressor": asdict(self.compressor),
+            "projector": asdict(self.projector),
             "predictor": asdict(self.predictor),
             "action_spec": self.action_spec.to_json(),
             "distances": asdict(self.distances),
-            "habit": None if self.habit is None else asdict(self.habit),
-            "anchor": self.anchor,
-            "reader": None if self.reader is None else asdict(self.reader),
+            "policy_prior": None
+            if self.policy_prior is None
+            else asdict(self.policy_prior),
+            "proprio_correction": self.proprio_correction,
+            "proprio_estimator": None
+            if self.proprio_estimator is None
+            else asdict(self.proprio_estimator),
             "cost": asdict(self.cost),
         }
 
@@ -97,21 +111,28 @@ class WorldModelSpec:
         """The spec from what `to_json` gave."""
         distances = dict(values["distances"])
         if distances["temporal"] is not None:
-            temporal = _with_look(distances["temporal"])
+            temporal = _with_projection(distances["temporal"])
             distances["temporal"] = TemporalDistanceSpec(**temporal)
-        habit, reader = values["habit"], values["reader"]
+        policy_prior, proprio_estimator = (
+            values["policy_prior"],
+            values["proprio_estimator"],
+        )
         return cls(
             encoder=VideoViTSpec(**values["encoder"]),
-            compressor=CompressorSpec(**values["compressor"]),
+            projector=ProjectorSpec(**values["projector"]),
             predictor=ActionPredictorSpec(**values["predictor"]),
             action_spec=ActionSpec.from_json(values["action_spec"]),
             distances=LearnedSpec(**distances),
-            habit=None if habit is None else HabitSpec(**_with_look(habit)),
-            anchor=values["anchor"],
-            reader=None if reader is None else CompressorSpec(**reader),
+            policy_prior=None
+            if policy_prior is None
+            else PolicyPriorSpec(**_with_projection(policy_prior)),
+            proprio_correction=values["proprio_correction"],
+            proprio_estimator=None
+            if proprio_estimator is None
+            else ProjectorSpec(**proprio_estimator),
             cost=GoalCost(**values["cost"]),
         )
 
 
-def _with_look(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "look": LookSpec(**values["look"])}
+def _with_projection(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "projection": GoalProjectionSpec(**values["projection"])}

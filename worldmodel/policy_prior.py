@@ -8,23 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.costs.goal_projection import Look, LookSpec
+from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.history import Context
 from worldmodel.inference.affine import pack
-from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.inference.predictor import PredictorCopy
 
 
 @dataclass(frozen=True)
-class HabitSpec:
-    """Architecture of a `Habit`.
+class PolicyPriorSpec:
+    """Architecture of a `PolicyPrior`.
 
     Attributes:
-        look: what it looks at in a latent, and which part of that makes a goal.
+        projection: what it looks at in a latent, and which part of that makes a goal.
         action_size: dimensions A of an action.
         hidden: width of the hidden layers.
     """
 
-    look: LookSpec = field(default_factory=LookSpec)
+    projection: GoalProjectionSpec = field(default_factory=GoalProjectionSpec)
     action_size: int = 5
     hidden: int = 512
 
@@ -36,7 +36,7 @@ class HabitSpec:
                 )
 
 
-class Habit(nn.Module):
+class PolicyPrior(nn.Module):
     """A latent and a goal -> the action that play took where it got nearer.
 
     It answers without a search, and errs where a search would not. But what it does is
@@ -45,11 +45,11 @@ class Habit(nn.Module):
     ones that the model is most wrong about.
     """
 
-    def __init__(self, spec: HabitSpec) -> None:
+    def __init__(self, spec: PolicyPriorSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.look = Look(spec.look)
-        self.enter = nn.Linear(self.look.size, spec.hidden)
+        self.projection = GoalProjection(spec.projection)
+        self.enter = nn.Linear(self.projection.size, spec.hidden)
         self.middle = nn.ModuleList(
             nn.Linear(spec.hidden, spec.hidden) for _ in range(2)
         )
@@ -58,7 +58,7 @@ class Habit(nn.Module):
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> actions in [-1, 1]."""
-        seen = self.look(latents, goals)
+        seen = self.projection(latents, goals)
         hidden = F.gelu(self.enter(seen))
         for middle, norm in zip(self.middle, self.norms, strict=True):
             hidden = F.gelu(norm(hidden + middle(hidden)))
@@ -70,35 +70,35 @@ class Habit(nn.Module):
 
 
 @dataclass(frozen=True)
-class HabitProposals:
-    """Action sequences that follow the habit through imagination.
+class PriorProposals:
+    """Action sequences that follow the policy prior through imagination.
 
-    Where `alone`, on a CPU, each problem is imagined alone, so that its proposals are
+    Where `batch_invariant`, on a CPU, each problem is imagined alone, so that its proposals are
     bitwise the same in every batch.
 
     Attributes:
-        habit: chooses the actions.
+        policy_prior: chooses the actions.
         predictor: imagines where they lead, packed.
         context: the past of B problems.
         goal: (B, P, D) latents of their goals, P = 1.
-        alone: whether each problem is imagined alone, on a CPU.
+        batch_invariant: whether each problem is imagined alone, on a CPU.
     """
 
-    habit: Habit
-    predictor: PackedPredictor
+    policy_prior: PolicyPrior
+    predictor: PredictorCopy
     context: Context
     goal: Tensor
-    alone: bool = True
+    batch_invariant: bool = True
 
     @torch.no_grad()
     def __call__(self, noise: Tensor) -> Tensor:
-        """Proposals (B, N, H, A) in [-1, 1]: the habit's actions and `noise`.
+        """Proposals (B, N, H, A) in [-1, 1]: the policy prior's actions and `noise`.
 
         Args:
             noise: (B, N, H, A), added to the action of each candidate and step; what
                 follows is chosen where it leads.
         """
-        if not self.alone or noise.device.type != "cpu":
+        if not self.batch_invariant or noise.device.type != "cpu":
             return self._follow(self.context, self.goal, noise)
         rows = [
             self._follow(
@@ -115,7 +115,7 @@ class HabitProposals:
         now = past[:, -1:].expand(batch, count, -1)  # (B, N, D)
         taken = []
         for step in range(horizon):
-            action = (self.habit(now, goal) + noise[:, :, step]).clamp(-1.0, 1.0)
+            action = (self.policy_prior(now, goal) + noise[:, :, step]).clamp(-1.0, 1.0)
             taken.append(action)
             modulations = self.predictor.modulate(action)
             now, history = self.predictor.advance(now, modulations, history)

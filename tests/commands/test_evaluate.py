@@ -108,14 +108,21 @@ def test_both_ceilings_stand_beside_floor_and_method_on_the_same_problems(
 def test_a_model_with_a_habit_and_an_anchor_proposes_what_there_is_room_for(
     words, tmp_path, capsys
 ):
-    skilled = save_tiny_model(tmp_path / "skilled", habit=True)
+    skilled = save_tiny_model(tmp_path / "skilled", policy_prior=True)
     words = [*words, f"model={skilled}"]
     assert main(words) == 2
     message = "proposals must be at most 1, so that .* the 4 candidates .* got 16"
     assert re.search(message, capsys.readouterr().err)
-    gradient = ["planner=gradient", "planner.starts=9", "horizon=2", "reluctance=0.1"]
+    gradient = [
+        "planner=gradient",
+        "planner.starts=9",
+        "horizon=2",
+        "min_improvement=0.1",
+    ]
     capsys.readouterr()
-    plain = [word for word in words if not word.startswith(("planner", "reluctance"))]
+    plain = [
+        word for word in words if not word.startswith(("planner", "min_improvement"))
+    ]
     assert main([*plain, *gradient]) == 2
     message = "proposals must be at most 7, so that .* the 9 candidates .* got 16"
     assert re.search(message, capsys.readouterr().err)

@@ -47,7 +47,7 @@ def test_another_config_is_refused_and_the_difference_shown(tmp_path):
 
 
 def test_a_run_does_not_go_on_with_other_inputs(tmp_path):
-    sources = {"data": "a", "encoder": "b", "practice": ["c"], "compressor": None}
+    sources = {"data": "a", "encoder": "b", "practice": ["c"], "projector": None}
     check_sources(tmp_path, sources)
     check_sources(tmp_path, sources)
     with pytest.raises(OptionError, match="other contents of data, practice than"):

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from worldmodel.checkpoints.parts import load_compressor, load_encoder
+from worldmodel.checkpoints.parts import load_encoder, load_projector
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
 from worldmodel.model import WorldModel
@@ -17,25 +17,34 @@ ENCODER += [f"recipe.model.encoder.{k}={SIDE}" for k in ("height", "width")]
 PRETRAIN = ["recipe.schedule.steps=2", "recipe.pairs=2", "recipe.clips=1", *ENCODER]
 PRETRAIN += ["recipe.model.encoder.heads=2", "recipe.model.encoder.depth=1"]
 PRETRAIN += [
-    "recipe.model.compressor.patches=4",
-    "recipe.model.compressor.token_dim=16",
+    "recipe.model.projector.patches=4",
+    "recipe.model.projector.token_dim=16",
     "recipe.model.encoder.points=2",
-    "recipe.model.encoder.words=3",
-    "recipe.model.encoder.things=0",
-    "recipe.model.words=3",
-    "recipe.model.compressor.words=21",
+    "recipe.model.encoder.num_colors=3",
+    "recipe.model.encoder.num_slots=0",
+    "recipe.model.num_blobs=3",
+    "recipe.model.projector.blob_dim=21",
 ]
 PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
-STAGES = ("dynamics", "reader", "predictor", "memory", "distance", "habit")
+STAGES = (
+    "projector",
+    "proprio_estimator",
+    "predictor",
+    "distance",
+    "policy_prior",
+)
 TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
-TRAIN += ["dynamics.window=3", "predictor.window=3", "predictor.windows=4"]
-TRAIN += ["dynamics.compressor.patches=4", "dynamics.compressor.token_dim=16"]
-TRAIN += ["dynamics.compressor.words=21", "words=3"]
-TRAIN += ["memory.window=3", "memory.windows=4", "memory.remembers=true"]
+TRAIN += ["projector.window=3", "predictor.window=3", "predictor.windows=4"]
+TRAIN += ["projector.spec.patches=4", "projector.spec.token_dim=16"]
+TRAIN += ["projector.spec.blob_dim=21", "tabletop.num_blobs=3"]
 # In three short episodes the hand lifts nothing.
-TRAIN += ["places=false", "distance.spec.look.read=10", "distance.spec.look.aim=2"]
-TRAIN += ["dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"]
-TRAIN += ["reader.batch=8", "reader.hidden=8"]
+TRAIN += [
+    "tabletop.object_positions=false",
+    "distance.spec.projection.state_dim=10",
+    "distance.spec.projection.goal_dim=2",
+]
+TRAIN += ["projector.pairs=2", "distance.batch=8", "policy_prior.batch=8", "device=cpu"]
+TRAIN += ["proprio_estimator.batch=8", "proprio_estimator.hidden=8"]
 
 
 @pytest.fixture(scope="module")
@@ -73,35 +82,35 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert WorldModel.from_pretrained(path).encoder.weights_hash == frozen.weights_hash
 
 
-def test_a_model_reads_what_is_felt_and_seen_and_looks_at_it(folder):
+def test_a_model_reads_proprio_and_looks_at_it(folder):
     model = WorldModel.from_pretrained(folder / "train" / "model")
     weights = model.state_dict()
-    tells = weights["anchor.tell.weight"]
+    tells = weights["proprio_correction.tell.weight"]
     assert tells.shape == (6, 64)
-    assert torch.equal(weights["distances.felt.read.weight"], tells[:3])
-    look = weights["distances.temporal.look.read.weight"]
+    assert torch.equal(weights["distances.proprio.readout.weight"], tells[:3])
+    look = weights["distances.temporal.projection.readout.weight"]
     assert look.shape == (10, 64)
     assert torch.equal(look[4:], tells)
-    assert torch.equal(weights["habit.look.read.weight"], look)
-    assert weights["distances.seen.read.weight"].shape == (2 * 3, 64)
-    kept = weights["memory.look.weight"]
-    assert torch.equal(kept, look[:2])
-    # Correcting by memory leaves alone what is told of all else that is looked at.
-    lifted = look @ weights["memory.lift.weight"]
-    torch.testing.assert_close(lifted, torch.eye(10)[:, :2], atol=1e-3, rtol=0)
+    assert torch.equal(weights["policy_prior.projection.readout.weight"], look)
     # Correcting by proprio leaves alone what is told of things.
-    lifted = look[:4] @ weights["anchor.lift.weight"]
+    lifted = look[:4] @ weights["proprio_correction.lift.weight"]
     torch.testing.assert_close(lifted, torch.zeros(4, 6), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["proprio=2"], r"felt must be in \[0, proprio=2\], got 3"),
-        (["distance.spec.look.read=99"], r"must be 0 or in \[7, 12\]"),
-        (["distance.spec.look.aim=5"], r"aim must be in \[1, 4\], .* got 5"),
-        (["places=true"], "places needs an encoder that knows things, .* got 0 things"),
-        (["words=0"], "needs proprio and words above 0, got 6 and 0"),
+        (["tabletop.proprio=2"], r"goal_proprio must be in \[0, proprio=2\], got 3"),
+        (["distance.spec.projection.state_dim=99"], r"must be 0 or in \[7, 12\]"),
+        (
+            ["distance.spec.projection.goal_dim=5"],
+            r"goal_dim must be in \[1, 4\], .* got 5",
+        ),
+        (
+            ["tabletop.object_positions=true"],
+            "object_positions needs an encoder that knows things, .* got 0 things",
+        ),
+        (["tabletop.num_blobs=0"], "needs proprio and num_blobs above 0, got 6 and 0"),
     ],
 )
 def test_reads_that_cannot_be_are_one_line(folder, capsys, options, message):
@@ -112,16 +121,20 @@ def test_reads_that_cannot_be_are_one_line(folder, capsys, options, message):
     assert not (folder / "none").exists()
 
 
-def test_a_model_can_do_without_words_proprio_and_anchor(folder):
+def test_a_model_can_do_without_a_tabletop(folder):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", f"out={folder / 'bare'}", *TRAIN]
-    bare = ["words=0", "proprio=0", "felt=0", "anchor=false", "dynamics.proprio=0"]
-    whole = ["distance.spec.look.read=0", "distance.spec.look.aim=0"]
-    cost = ["cost.felt=0", "cost.temporal=1"]
+    bare = [f"tabletop.{name}=0" for name in ("num_blobs", "proprio", "goal_proprio")]
+    bare += ["tabletop.proprio_correction=false", "projector.proprio=0"]
+    whole = [
+        "distance.spec.projection.state_dim=0",
+        "distance.spec.projection.goal_dim=0",
+    ]
+    cost = ["cost.proprio_goal=0", "cost.move_threshold=0"]
     assert run("train", *options, *bare, *whole, *cost) == 0
     model = WorldModel.from_pretrained(folder / "bare" / "model")
-    assert model.anchor is None
-    assert model.distances.seen is None
+    assert model.proprio_correction is None
+    assert model.distances.proprio is None
 
 
 def test_a_model_practises_and_learns_from_that(folder, capsys):
@@ -129,7 +142,7 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     model, out = folder / "train" / "model", folder / "practice"
     small = ["planner.samples=8", "planner.elites=2", "planner.iterations=1"]
     small += [
-        "reluctance=0",
+        "min_improvement=0",
         "proposals=2",
         "horizon=2",
         "rules.steps=6",
@@ -161,34 +174,34 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     assert "practice_weight must be at least 1" in capsys.readouterr().err
 
 
-def test_training_goes_on_from_the_pretrained_compressor(folder, capsys):
+def test_training_goes_on_from_the_pretrained_projector(folder, capsys):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", *TRAIN]
-    start = [f"compressor={folder / 'pre' / 'compressor'}"]
-    slowly = ["dynamics.schedule.learning_rate=1e-9", f"out={folder / 'started'}"]
+    start = [f"projector_from={folder / 'pre' / 'projector'}"]
+    slowly = ["projector.schedule.learning_rate=1e-9", f"out={folder / 'started'}"]
     assert run("train", *options, *start, *slowly) == 0
     model = WorldModel.from_pretrained(folder / "started" / "model")
-    begun = load_compressor(folder / "pre" / "compressor", model.encoder)
-    for name, weight in model.compressor.state_dict().items():
+    begun = load_projector(folder / "pre" / "projector", model.encoder)
+    for name, weight in model.projector.state_dict().items():
         torch.testing.assert_close(weight, begun.state_dict()[name])
-    small = ["dynamics.compressor.hidden=8", f"out={folder / 'none'}"]
+    small = ["projector.spec.hidden=8", f"out={folder / 'none'}"]
     assert run("train", *options, *start, *small) == 2
-    assert "dynamics.compressor says" in capsys.readouterr().err
+    assert "projector.spec says" in capsys.readouterr().err
 
 
-def test_a_trained_compressor_is_taken_as_it_is(folder, capsys):
+def test_a_trained_projector_is_taken_as_it_is(folder, capsys):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", "refine=false", *TRAIN]
-    made = folder / "train" / "compressor"
+    made = folder / "train" / "projector"
     out = folder / "taken"
-    assert run("train", *options, f"compressor={made}", f"out={out}") == 0
-    first = WorldModel.from_pretrained(folder / "train" / "model").compressor
-    taken = WorldModel.from_pretrained(out / "model").compressor.state_dict()
+    assert run("train", *options, f"projector_from={made}", f"out={out}") == 0
+    first = WorldModel.from_pretrained(folder / "train" / "model").projector
+    taken = WorldModel.from_pretrained(out / "model").projector.state_dict()
     for name, weight in first.state_dict().items():
         assert torch.equal(taken[name], weight)
-    assert not (out / "dynamics.safetensors").exists()
+    assert not (out / "projector.safetensors").exists()
     assert run("train", *options, f"out={folder / 'none'}") == 2
-    assert "refine=false takes the compressor as it is" in capsys.readouterr().err
+    assert "refine=false takes the projector as it is" in capsys.readouterr().err
     assert not (folder / "none").exists()
 
 
@@ -206,7 +219,7 @@ def test_an_encoder_that_the_recipe_does_not_fit_is_one_line(folder, capsys):
     out = folder / "other"
     assert run("train", f"data={data}", f"encoder={encoder}", f"out={out}") == 2
     assert (
-        "compressor.patches must be 4, as the encoder gives, got 36"
+        "projector.patches must be 4, as the encoder gives, got 36"
         in capsys.readouterr().err
     )
     assert not out.exists()

@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from worldmodel.costs.goal_cost import TILE, GoalCost, LatentGoalCost, single_costs
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_cost import GoalCost, single_costs
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedDistances, LearnedSpec
 from worldmodel.costs.read import ReadDistance
+from worldmodel.costs.rollout_cost import RolloutCost
 from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
+from worldmodel.costs.tiling import TILE, TiledCost
 from worldmodel.history import Context
 
 B, N, H, A = 2, 5, 3, 2
@@ -22,7 +24,7 @@ class Adds:
 
     candidates: list[int] = field(default_factory=list)
 
-    def imagination(self, context: Context) -> Callable[[Tensor], Tensor]:
+    def rollout(self, context: Context) -> Callable[[Tensor], Tensor]:
         def imagine(actions: Tensor) -> Tensor:
             self.candidates.append(actions.shape[1])
             here = context.latents[:, -1:, :, :].unsqueeze(1)  # (B, 1, 1, 1, A)
@@ -40,46 +42,42 @@ def actions(candidates: int = N) -> Tensor:
     return torch.rand(B, candidates, H, A, generator=generator) * 2 - 1
 
 
+def planned(
+    kind: GoalCost, learned: LearnedDistances, model: Adds | None = None
+) -> RolloutCost:
+    """The cost of all problems at once."""
+    past = context()
+    rollout = (model or Adds()).rollout(past)
+    return RolloutCost(rollout, kind.toward(GOALS, past, learned))
+
+
 GOALS = torch.tensor([[[0.5, -0.5]], [[-1.0, 0.0]]])  # (B, 1, A)
 
 
 def test_the_cost_is_its_formula():
-    kind = GoalCost(latent=2.0, path=0.25, effort=0.1)
+    kind = GoalCost(latent=2.0, running=0.25)
     a = actions()
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, NOTHING)(a)
+    found = planned(kind, NOTHING)(a)
     gaps = (a.cumsum(2) - GOALS[:, None]).square().mean(-1)  # (B, N, H)
     expected = 2.0 * (0.75 * gaps[..., -1] + 0.25 * gaps.mean(-1))
-    expected = expected + 0.1 * a.square().mean((-2, -1))
     assert found.shape == (B, N)
     torch.testing.assert_close(found, expected)
 
 
 def test_the_learned_distance_counts_in_shares_of_its_farthest():
-    temporal = TemporalDistance(TemporalDistanceSpec(LookSpec(latent_dim=A), hidden=8))
+    temporal = TemporalDistance(
+        TemporalDistanceSpec(GoalProjectionSpec(latent_dim=A), hidden=8)
+    )
     learned = LearnedDistances(temporal)
-    kind = GoalCost(latent=0.0, temporal=3.0, path=0.0)
+    kind = GoalCost(latent=0.0, temporal=3.0, running=0.0)
     a = actions()
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, learned)(a)
+    found = planned(kind, learned)(a)
     share = temporal(a.sum(2), GOALS) / temporal.spec.farthest
     torch.testing.assert_close(found, 3.0 * share)
-    both = GoalCost(latent=1.0, temporal=3.0, path=0.0)
-    sum_of_both = LatentGoalCost(Adds(), context(), GOALS, both, learned)(a)
-    alone = LatentGoalCost(Adds(), context(), GOALS, GoalCost(path=0.0), NOTHING)(a)
+    both = GoalCost(latent=1.0, temporal=3.0, running=0.0)
+    sum_of_both = planned(both, learned)(a)
+    alone = planned(GoalCost(running=0.0), NOTHING)(a)
     torch.testing.assert_close(sum_of_both, found + alone)
-
-
-@pytest.mark.parametrize("name", ["felt", "seen"])
-def test_what_is_read_counts_only_along_the_directions_that_are_read(name):
-    read = ReadDistance(latent_dim=A, size=1)
-    with torch.no_grad():
-        read.read.weight.copy_(torch.tensor([[2.0, 0.0]]))
-    kind = GoalCost(latent=0.0, path=0.0, **{name: 3.0})
-    a = actions()
-    learned = LearnedDistances()
-    setattr(learned, name, read)
-    found = LatentGoalCost(Adds(), context(), GOALS, kind, learned)(a)
-    gap = a.sum(2)[..., 0] - GOALS[:, :, 0]
-    torch.testing.assert_close(found, 3.0 * 4.0 * gap.square())
 
 
 class Steps(TemporalDistance):
@@ -93,21 +91,23 @@ def thing_and_pose() -> LearnedDistances:
     """The first number of a latent is a thing's place, the second the robot's."""
     felt = ReadDistance(A, 1)
     with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=A, read=1, aim=1), hidden=8)
+        felt.readout.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    spec = TemporalDistanceSpec(
+        GoalProjectionSpec(latent_dim=A, state_dim=1, goal_dim=1), hidden=8
+    )
     steps = Steps(spec)
-    steps.look.along(torch.tensor([[1.0, 0.0]]))
-    return LearnedDistances(temporal=steps, felt=felt)
+    steps.projection.along(torch.tensor([[1.0, 0.0]]))
+    return LearnedDistances(temporal=steps, proprio=felt)
 
 
 def test_the_pose_counts_once_things_are_where_they_belong():
     felt = ReadDistance(A, 1)
     with torch.no_grad():
-        felt.read.weight.copy_(torch.tensor([[0.0, 1.0]]))
-    steps = Steps(TemporalDistanceSpec(LookSpec(latent_dim=A), hidden=8))
-    learned = LearnedDistances(temporal=steps, felt=felt)
-    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, slack=1.0)
-    at_goal, there, near, far = [0.5, 0.0], [0.5, 3.0], [2.0, 3.0], [21.0, 0.0]
+        felt.readout.weight.copy_(torch.tensor([[0.0, 1.0]]))
+    steps = Steps(TemporalDistanceSpec(GoalProjectionSpec(latent_dim=A), hidden=8))
+    learned = LearnedDistances(temporal=steps, proprio=felt)
+    kind = GoalCost(latent=0.0, temporal=5.0, proprio_goal=2.0)
+    at_goal, there, near, far = [0.0, 0.0], [0.0, 3.0], [1.0, 3.0], [20.0, 0.0]
     latents = torch.tensor([[at_goal], [there], [near], [far]])
     found = kind.distance(latents, torch.zeros(1, A), learned)
     halfway = 2 * (1 - torch.exp(torch.tensor(-1.0)) / 4)
@@ -118,7 +118,13 @@ def test_the_pose_counts_once_things_are_where_they_belong():
 
 def test_where_nothing_has_to_be_moved_only_the_pose_counts():
     learned = thing_and_pose()
-    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, things=3.0, still=0.4)
+    kind = GoalCost(
+        latent=0.0,
+        temporal=5.0,
+        proprio_goal=2.0,
+        object_position=3.0,
+        move_threshold=0.4,
+    )
     latents = torch.tensor([[[0.5, 3.0]], [[0.5, 3.0]]])
     moves = torch.tensor([False, True])
     found = kind.distance(latents, torch.zeros(1, A), learned, moves)
@@ -131,34 +137,36 @@ def test_where_nothing_has_to_be_moved_only_the_pose_counts():
 
 def test_something_has_to_be_moved_unless_a_first_moment_shows_it_in_place():
     learned = thing_and_pose()
-    kind = GoalCost(latent=0.0, temporal=1.0, still=0.4)
+    kind = GoalCost(latent=0.0, temporal=1.0, move_threshold=0.4)
     places = [[2.0, 0.3, 2.0], [2.0, 2.0, 0.5], [0.4, 2.0, 2.0]]  # (B, S)
     beginning = torch.tensor(places)[..., None, None].expand(3, 3, 1, A)
     found = kind.moves(beginning, torch.zeros(3, 1, A), learned)
     assert found is not None
     assert found.tolist() == [False, True, False]
-    assert replace(kind, still=0.0).moves(beginning, GOALS, learned) is None
+    assert replace(kind, move_threshold=0.0).moves(beginning, GOALS, learned) is None
     assert kind.moves(beginning, GOALS, NOTHING) is None
 
 
 def test_a_later_first_moment_makes_the_pose_count():
     learned = thing_and_pose()
-    kind = GoalCost(latent=0.0, temporal=5.0, pose=2.0, still=0.4, path=0.0)
+    kind = GoalCost(
+        latent=0.0, temporal=5.0, proprio_goal=2.0, move_threshold=0.4, running=0.0
+    )
     latents = torch.tensor([[2.0, 3.0], [0.1, 3.0]])[None, :, None]  # (1, T, 1, A)
     seen = Context(latents, torch.zeros(1, 1, 1))
     hidden = Context(latents[:, :1], torch.zeros(1, 0, 1))
     future = latents[:, None, 1:]  # (1, N=1, H=1, 1, A)
     goals = torch.zeros(1, 1, A)
-    pose = kind.along(future, goals, learned, seen)
+    pose = kind.toward(goals, seen, learned)(future)
     assert pose.item() == pytest.approx(2.0 * 3 / 4, abs=1e-3)
-    arriving = kind.along(future, goals, learned, hidden)
+    arriving = kind.toward(goals, hidden, learned)(future)
     assert arriving.item() == pytest.approx(5.0 * 0.1 / 25, abs=1e-3)
     assert torch.equal(kind.along(future, goals, learned), arriving)
 
 
 def test_nothing_is_gained_by_moving_things_that_are_there():
     learned = thing_and_pose()
-    kind = GoalCost(latent=0.0, temporal=5.0, things=3.0, there=0.2)
+    kind = GoalCost(latent=0.0, temporal=5.0, object_position=3.0, success_radius=0.2)
     latents = torch.tensor([[[0.0, 1.0]], [[0.2, 1.0]], [[0.3, 1.0]]])
     found = kind.distance(latents, torch.zeros(1, A), learned)
     wanted = torch.tensor([0.0, 0.0, 3 * 0.3 + 5 * 0.3 / 25])
@@ -168,49 +176,58 @@ def test_nothing_is_gained_by_moving_things_that_are_there():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("pose", "has no learned distance"),
+        ("proprio_goal", "has no learned distance"),
         ("temporal", "the model has no learned distance"),
-        ("things", "has no learned distance"),
-        ("felt", "does not tell what is felt"),
-        ("seen", "does not tell what is seen"),
+        ("object_position", "has no learned distance"),
     ],
 )
 def test_a_cost_of_what_was_not_learned_says_so(name, message):
     kind = GoalCost(**{name: 1.0})
-    cost = LatentGoalCost(Adds(), context(), GOALS, kind, NOTHING)
+    cost = planned(kind, NOTHING)
     with pytest.raises(ValueError, match=message):
         cost(actions())
 
 
 def test_single_costs_are_those_that_were_learned():
     assert [*single_costs(NOTHING)] == ["latent"]
-    costs = single_costs(LearnedDistances(felt=ReadDistance(A, 1)))
-    assert costs == {"latent": GoalCost(), "felt": GoalCost(latent=0.0, felt=1.0)}
+    costs = single_costs(thing_and_pose())
+    assert costs == {"latent": GoalCost(), "temporal": GoalCost(0.0, temporal=1.0)}
 
 
 def test_to_read_nothing_is_refused():
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         ReadDistance(latent_dim=A, size=0)
-    with pytest.raises(ValueError, match="felt must be at least 0, got -1"):
-        LearnedSpec(felt=-1)
+    with pytest.raises(ValueError, match="proprio must be at least 0, got -1"):
+        LearnedSpec(proprio=-1)
 
 
 @pytest.mark.usefixtures("threads")
 def test_a_cost_is_the_same_in_every_batch_and_at_every_place():
     a = actions(TILE + 9)
-    model = Adds()
-    whole = LatentGoalCost(model, context(), GOALS, GoalCost(), NOTHING)(a)
+    model, past = Adds(), context(1)
+
+    def alone(goal: Tensor) -> RolloutCost:
+        return RolloutCost(model.rollout(past), GoalCost().toward(goal, past, NOTHING))
+
+    costs = [alone(goal) for goal in GOALS.split(1)]
+    whole = TiledCost(costs)(a)
     assert set(model.candidates) == {TILE}  # memory is bounded, shapes are fixed
-    for b in range(B):
-        alone = LatentGoalCost(
-            Adds(), context(1), GOALS[b : b + 1], GoalCost(), NOTHING
-        )(a[b : b + 1].flip(1))
-        assert torch.equal(alone[0].flip(0), whole[b])
+    for b, cost in enumerate(costs):
+        turned = TiledCost([cost])(a[b : b + 1].flip(1))
+        assert torch.equal(turned[0].flip(0), whole[b])
+
+
+def test_chunks_do_not_matter_and_bound_memory():
+    model, a = Adds(), actions(9)
+    whole = planned(GoalCost(), NOTHING)(a)
+    few = replace(planned(GoalCost(), NOTHING, model), chunk=4)
+    assert torch.equal(few(a), whole)
+    assert max(model.candidates) == 4 // B
 
 
 def test_the_cost_can_be_differentiated():
     a = actions().requires_grad_()
-    LatentGoalCost(Adds(), context(), GOALS, GoalCost(), NOTHING)(a).sum().backward()
+    planned(GoalCost(), NOTHING)(a).sum().backward()
     assert a.grad is not None
     assert (a.grad.abs().sum(-1) > 0).all()
 
@@ -219,10 +236,9 @@ def test_the_cost_can_be_differentiated():
     ("change", "message"),
     [
         ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
-        ({"effort": float("nan")}, "effort must be at least 0, got nan"),
+        ({"temporal": float("nan")}, "temporal must be at least 0, got nan"),
         ({"latent": 0.0}, r"one of \[.*\] must be above 0, all are 0"),
-        ({"slack": -1.0}, "slack must be at least 0, got -1.0"),
-        ({"path": 1.5}, r"path must be in \[0, 1\], got 1.5"),
+        ({"running": 1.5}, r"running must be in \[0, 1\], got 1.5"),
     ],
 )
 def test_a_cost_that_measures_nothing_is_refused(change, message):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
@@ -24,7 +24,9 @@ def test_half_is_half_of_the_mean_squared_error():
 
 
 def test_a_distance_is_between_zero_and_its_farthest_value():
-    spec = TemporalDistanceSpec(LookSpec(latent_dim=3), hidden=8, discount=0.9)
+    spec = TemporalDistanceSpec(
+        GoalProjectionSpec(latent_dim=3), hidden=8, discount=0.9
+    )
     distance = TemporalDistance(spec)
     latents, goals = 50 * torch.randn(4, 5, 3), torch.randn(4, 1, 3)
     steps = distance(latents, goals)
@@ -36,8 +38,10 @@ def test_a_distance_is_between_zero_and_its_farthest_value():
 
 
 def test_a_distance_that_reads_looks_only_along_its_directions():
-    distance = TemporalDistance(TemporalDistanceSpec(LookSpec(3, read=2), hidden=8))
-    distance.look.along(torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
+    distance = TemporalDistance(
+        TemporalDistanceSpec(GoalProjectionSpec(3, state_dim=2), hidden=8)
+    )
+    distance.projection.along(torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
     latents, goals = torch.randn(4, 3), torch.randn(4, 3)
     unseen = latents + torch.tensor([0.0, 0.0, 5.0])
     assert torch.equal(distance(unseen, goals), distance(latents, goals))
@@ -47,13 +51,15 @@ def test_a_distance_that_reads_looks_only_along_its_directions():
         "read" in n for n, p in distance.named_parameters() if p.requires_grad
     )
     with pytest.raises(ValueError, match=r"must be .*\(2, 3\).*got \(3, 3\)"):
-        distance.look.along(torch.eye(3))
+        distance.projection.along(torch.eye(3))
 
 
 def test_only_the_aim_of_a_goal_counts():
-    spec = TemporalDistanceSpec(LookSpec(3, read=2, aim=1), hidden=8, near=0.5)
+    spec = TemporalDistanceSpec(
+        GoalProjectionSpec(3, state_dim=2, goal_dim=1), hidden=8, success_radius=0.5
+    )
     distance = TemporalDistance(spec)
-    distance.look.along(torch.eye(3)[:2])
+    distance.projection.along(torch.eye(3)[:2])
     latents, goals = torch.randn(4, 3), torch.randn(4, 3)
     elsewhere = goals + torch.tensor([0.0, 5.0, 5.0])
     assert torch.equal(distance(latents, elsewhere), distance(latents, goals))
@@ -67,7 +73,7 @@ def test_only_the_aim_of_a_goal_counts():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"near": -0.1}, "near must be at least 0, got -0.1"),
+        ({"success_radius": -0.1}, "success_radius must be at least 0, got -0.1"),
         ({"discount": 1.0}, r"discount must be in \(0, 1\), got 1.0"),
         ({"hidden": 0}, "hidden must be at least 1, got 0"),
     ],
@@ -80,11 +86,14 @@ def test_a_spec_that_cannot_be_built_says_why(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"read": -1}, "read must be at least 0, got -1"),
-        ({"read": 3, "aim": 4}, r"aim must be in \[0, read=3\], got 4"),
+        ({"state_dim": -1}, "state_dim must be at least 0, got -1"),
+        (
+            {"state_dim": 3, "goal_dim": 4},
+            r"goal_dim must be in \[0, state_dim=3\], got 4",
+        ),
         ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
     ],
 )
 def test_a_look_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
-        LookSpec(**change)
+        GoalProjectionSpec(**change)

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from worldmodel.encoders.blobs import VisualWords
+from worldmodel.encoders.blobs import ColorBlobs
 
 USUAL = torch.full((8, 10, 3), 100, dtype=torch.uint8)
 RED, BLUE = (250, 10, 10), (10, 10, 250)
 
 
 @pytest.fixture
-def words() -> VisualWords:
-    words = VisualWords(2)
+def words() -> ColorBlobs:
+    words = ColorBlobs(2)
     words.set(torch.tensor([RED, BLUE], dtype=torch.float32))
     return words
 
@@ -19,11 +19,11 @@ def pictures() -> torch.Tensor:
     made[0, 0, :2] = torch.tensor(RED, dtype=torch.uint8)
     made[0, 7, 9] = torch.tensor(BLUE, dtype=torch.uint8)
     made[1, 3:5, 4:6] = torch.tensor((230, 40, 0), dtype=torch.uint8)  # reddish
-    made[1, 0, 0] = 110  # too near to what is usual
+    made[1, 0, 0] = 110  # too near to what is background
     return made
 
 
-def test_sums_are_over_the_pixels_of_each_word(words: VisualWords):
+def test_sums_are_over_the_pixels_of_each_word(words: ColorBlobs):
     sums = words.sums(pictures(), USUAL)
     assert sums.shape == (2, 2, 6)
     means = sums[..., 1:3] / sums[..., :1].clamp(min=1.0)
@@ -33,34 +33,34 @@ def test_sums_are_over_the_pixels_of_each_word(words: VisualWords):
     torch.testing.assert_close(means, expected, rtol=0, atol=1e-6)
 
 
-def test_widths_are_the_variances_of_rows_and_columns(words: VisualWords):
+def test_widths_are_the_variances_of_rows_and_columns(words: ColorBlobs):
     sums = words.sums(pictures(), USUAL)[1, 0]
     rows, columns = torch.linspace(-1, 1, 8)[3:5], torch.linspace(-1, 1, 10)[4:6]
     expected = torch.stack((rows.square().mean(), columns.square().mean()))
     torch.testing.assert_close(sums[[3, 5]] / sums[0], expected)
 
 
-def test_a_picture_tells_the_same_alone_and_among_others(words: VisualWords):
+def test_a_picture_tells_the_same_alone_and_among_others(words: ColorBlobs):
     together = words(pictures(), USUAL)
     for place in range(2):
         alone = words(pictures()[place : place + 1], USUAL)
         assert torch.equal(alone[0], together[place])
 
 
-def test_pixels_as_numbers_tell_what_bytes_tell(words: VisualWords):
+def test_pixels_as_numbers_tell_what_bytes_tell(words: ColorBlobs):
     torch.testing.assert_close(
         words(pictures().float(), USUAL), words(pictures(), USUAL)
     )
 
 
-def test_colours_that_are_loaded_count_like_those_that_were_set(words: VisualWords):
-    other = VisualWords(2)
+def test_colours_that_are_loaded_count_like_those_that_were_set(words: ColorBlobs):
+    other = ColorBlobs(2)
     assert not torch.equal(other(pictures(), USUAL), words(pictures(), USUAL))
     other.load_state_dict(words.state_dict())
     assert torch.equal(other(pictures(), USUAL), words(pictures(), USUAL))
 
 
-def test_what_is_told_of_the_frames_of_a_standard_is_standardised(words: VisualWords):
+def test_what_is_told_of_the_frames_of_a_standard_is_standardised(words: ColorBlobs):
     many = pictures().repeat(3, 1, 1, 1)
     words.standardise(many, USUAL)
     told = words(many, USUAL)
@@ -71,6 +71,6 @@ def test_what_is_told_of_the_frames_of_a_standard_is_standardised(words: VisualW
     torch.testing.assert_close(words.mean, again)
 
 
-def test_colours_of_another_number_are_refused(words: VisualWords):
+def test_colours_of_another_number_are_refused(words: ColorBlobs):
     with pytest.raises(ValueError, match=r"colours must be \(2, 3\), got \(3, 3\)"):
         words.set(torch.zeros(3, 3))

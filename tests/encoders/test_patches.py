@@ -20,7 +20,7 @@ def frames(batch: int = 2, time: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-def usual() -> torch.Tensor:
+def background() -> torch.Tensor:
     return frames(1, 1)[0, 0].flip(0)
 
 
@@ -42,7 +42,7 @@ def convolve(x: torch.Tensor, layer: torch.nn.Conv2d, padding: int = 0) -> torch
 @torch.no_grad()
 def test_the_stem_is_cells_mixed_once_and_gathered_into_patches():
     made, clip = stem(), frames(time=TUBELET)
-    image = (clip.double() - usual().double()) / PIXEL_STD
+    image = (clip.double() - background().double()) / PIXEL_STD
     image = image.permute(0, 1, 4, 2, 3).flatten(1, 2)  # (B, 2 * 3, h, w)
     exact = made.double()
     cells = F.gelu(convolve(image, exact.cell))
@@ -51,15 +51,15 @@ def test_the_stem_is_cells_mixed_once_and_gathered_into_patches():
     mixed = F.gelu(convolve(normed, exact.mix, padding=1))
     expected = convolve(cells + convolve(mixed, exact.leave), exact.patch)
     expected = expected.flatten(2).transpose(1, 2)  # (B, 9, 7)
-    torch.testing.assert_close(exact(clip, usual()), expected)
+    torch.testing.assert_close(exact(clip, background()), expected)
 
 
 @torch.no_grad()
 def test_tubelets_go_through_the_stem_one_by_one_in_the_order_of_time():
     made, clip = stem(), frames(time=4)
-    tokens = made(clip, usual())
+    tokens = made(clip, background())
     assert tokens.shape == (2, 18, 7)
-    apart = [made(clip[:, :2], usual()), made(clip[:, 2:], usual())]
+    apart = [made(clip[:, :2], background()), made(clip[:, 2:], background())]
     torch.testing.assert_close(tokens, torch.cat(apart, dim=1))
 
 
@@ -67,10 +67,10 @@ def test_hidden_tokens_look_as_usual_and_no_other_pixel_changes():
     clip = frames(1, 4)
     hidden = torch.zeros(1, 18, dtype=torch.bool)
     hidden[0, [2, 9 + 4]] = True
-    blanked = blank(clip, hidden, usual(), PATCH, TUBELET)
+    blanked = blank(clip, hidden, background(), PATCH, TUBELET)
     expected = clip.clone()
-    expected[0, :2, :12, 24:] = usual()[:12, 24:]
-    expected[0, 2:, 12:24, 12:24] = usual()[12:24, 12:24]
+    expected[0, :2, :12, 24:] = background()[:12, 24:]
+    expected[0, 2:, 12:24, 12:24] = background()[12:24, 12:24]
     assert torch.equal(blanked, expected)
     assert blanked.dtype == torch.uint8
 

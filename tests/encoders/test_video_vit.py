@@ -4,7 +4,7 @@ import torch
 from worldmodel.encoders import VideoViT, VideoViTSpec
 
 SPEC = VideoViTSpec(
-    height=36, width=48, dim=32, depth=2, heads=2, cell_dim=8, points=3, words=5
+    height=36, width=48, dim=32, depth=2, heads=2, cell_dim=8, points=3, num_colors=5
 )
 
 
@@ -21,7 +21,7 @@ def frames(batch: int, time: int, seed: int = 0) -> torch.Tensor:
 
 def test_shapes_follow_the_glossary(encoder: VideoViT):
     keep = torch.tensor([[0, 5, 13]] * 2)
-    assert (SPEC.patches, SPEC.word_tokens, SPEC.latents) == (12, 2, 14)
+    assert (SPEC.patches, SPEC.blob_tokens, SPEC.latents) == (12, 2, 14)
     assert encoder.tokens(frames(2, 4)).shape == (2, 24, 32)
     assert encoder.tokens(frames(2, 4), keep).shape == (2, 3, 32)
     assert encoder.encode(frames(2, 3)).shape == (2, 3, 14, 32)
@@ -66,8 +66,8 @@ def test_words_of_the_newest_frame_follow_the_patches(encoder: VideoViT):
     clip = frames(2, 2)
     latents = encoder.newest(clip)
     torch.testing.assert_close(latents[:, :12], encoder.tokens(clip))
-    assert encoder.words is not None
-    told = encoder.words(clip[:, 1], encoder.usual).flatten(1)
+    assert encoder.blobs is not None
+    told = encoder.blobs(clip[:, 1], encoder.background).flatten(1)
     torch.testing.assert_close(latents[:, 12:].flatten(1)[:, :35], told)
     assert (latents[:, 12:].flatten(1)[:, 35:] == 0).all()
 
@@ -143,11 +143,11 @@ def test_the_usual_picture_looks_the_same_whatever_it_is():
     seeing = VideoViT(SPEC, torch.Generator().manual_seed(0)).eval()
     grey = torch.full((1, 2, SPEC.height, SPEC.width, 3), 128, dtype=torch.uint8)
     nothing = seeing.tokens(grey)
-    usual = frames(1, 1)[0, 0]
-    seeing.set_usual(usual)
-    assert torch.equal(seeing.tokens(usual.expand(1, 2, -1, -1, -1)), nothing)
+    background = frames(1, 1)[0, 0]
+    seeing.set_background(background)
+    assert torch.equal(seeing.tokens(background.expand(1, 2, -1, -1, -1)), nothing)
     assert not torch.equal(seeing.tokens(grey), nothing)
-    assert "usual" in seeing.state_dict()
+    assert "background" in seeing.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -156,4 +156,4 @@ def test_the_usual_picture_looks_the_same_whatever_it_is():
 )
 def test_a_usual_picture_of_another_kind_is_refused(encoder: VideoViT, picture):
     with pytest.raises(ValueError, match=r"must be uint8 \(36, 48, 3\), got"):
-        encoder.set_usual(picture)
+        encoder.set_background(picture)

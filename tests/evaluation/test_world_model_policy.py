@@ -14,7 +14,7 @@ from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.predictors import ActionPredictorSpec
-from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.projectors.projector import ProjectorSpec
 
 GOALS = np.stack([picture(np.array(p)) for p in ((0.5, 0.5), (-0.5, 0.1))])
 SEEDS = np.array([3, 4])
@@ -74,7 +74,7 @@ def test_replayed_plans_are_bitwise_the_plans(execute, monkeypatch):
     mpc = dataclasses.replace(
         point_mpc(execute),
         planner=CEM(samples=32, elites=4, iterations=2),
-        reluctance=0.01,
+        min_improvement=0.01,
         penalties=Penalties(smoothness=0.1),
     )
     models = [PointModel(has_habit=True) for _ in range(2)]
@@ -98,7 +98,7 @@ def test_another_goal_is_pursued_by_those_that_got_it():
     policy = WorldModelPolicy(model, point_mpc(), SPEC)
     policy.start(GOALS, SEEDS)
     policy.act(frames(0), proprio(0))
-    policy.aim(np.array([1]), picture(np.array((0.5, 0.0)))[None])
+    policy.set_goal(np.array([1]), picture(np.array((0.5, 0.0)))[None])
     actions = policy.act(frames(0), proprio(0)).actions
     assert model.begins == [[False, True]]
     assert actions[1, 0] > 0  # the first goal lies the other way
@@ -139,8 +139,8 @@ def test_smoothness_counts_from_what_was_done_instead():
 
 def test_before_the_start_there_is_nothing_to_change():
     policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC)
-    with pytest.raises(WorldModelError, match="start must be called before aim"):
-        policy.aim(np.array([0]), GOALS[:1])
+    with pytest.raises(WorldModelError, match="start must be called before set_goal"):
+        policy.set_goal(np.array([0]), GOALS[:1])
     with pytest.raises(WorldModelError, match="act must be called before took"):
         policy.took(np.zeros((2, 2), dtype=np.float32))
 
@@ -186,7 +186,7 @@ def test_latents_grown_frame_by_frame_are_those_of_the_whole_film():
     """The real world model, whose latents look back over a tubelet."""
     spec = WorldModelSpec(
         encoder=VideoViTSpec(height=24, width=24, dim=16, depth=1, heads=2),
-        compressor=CompressorSpec(patches=4, token_dim=16, hidden=8, dim=8),
+        projector=ProjectorSpec(patches=4, token_dim=16, hidden=8, dim=8),
         predictor=ActionPredictorSpec(latent_dim=8, action_size=2, width=16, depth=1),
         action_spec=SPEC,
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from worldmodel.inference.affine import Affine, affine
-from worldmodel.inference.predictor import PackedPredictor
+from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 
 B, N, H, D, A = 2, 5, 4, 6, 3
@@ -51,7 +51,7 @@ def test_in_float32_it_is_the_predictor(window, past, spec):
     made = predictor(window=window, **spec)
     latents, taken, actions = problem(past)
     expected = made.rollout(latents, taken, actions)
-    found = rolled(PackedPredictor(made, torch.float32), latents, taken, actions)
+    found = rolled(PredictorCopy(made, torch.float32), latents, taken, actions)
     torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
 
 
@@ -59,14 +59,14 @@ def test_in_bfloat16_it_is_near_and_gives_float32():
     made = predictor()
     latents, taken, actions = problem()
     expected = made.rollout(latents, taken, actions)
-    found = rolled(PackedPredictor(made, torch.bfloat16), latents, taken, actions)
+    found = rolled(PredictorCopy(made, torch.bfloat16), latents, taken, actions)
     moved = (expected - latents[:, -1, None, None]).abs().mean()
     assert found.dtype == torch.float32
     assert 0 < (found - expected).abs().mean() < 0.02 * moved
 
 
 def test_step_by_step_is_at_once():
-    packed = PackedPredictor(predictor(), torch.float32)
+    packed = PredictorCopy(predictor(), torch.float32)
     latents, taken, actions = problem()
     with torch.no_grad():
         past, here = packed.history(latents, taken), latents[:, -1:].expand(B, N, D)

@@ -161,7 +161,7 @@ def test_a_plan_that_gains_too_little_waits():
             return replace(plan, cost=cost(plan.actions[:, None])[:, 0])
 
     planner = _Fixed()
-    mpc = MPC(planner, horizon=3, warm_std=0.3, reluctance=0.2)
+    mpc = MPC(planner, horizon=3, warm_std=0.3, min_improvement=0.2)
     actions, _, state = mpc.step(gains, mpc.start(torch.arange(2), action_size=1))
     torch.testing.assert_close(actions.flatten(), torch.tensor([0.1, 0.0]))
     later, waiting = state.guess.mean[..., 0]
@@ -179,7 +179,7 @@ def test_an_invalid_plan_does_not_wait():
             lost = torch.full_like(plan.cost, torch.inf)
             return replace(plan, cost=lost, invalid=lost > 0)
 
-    mpc = MPC(_Lost(), horizon=3, reluctance=0.2)
+    mpc = MPC(_Lost(), horizon=3, min_improvement=0.2)
     state = mpc.start(torch.arange(2), action_size=1)
     actions, _, _ = mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state)
     assert (actions == 0.1).all()
@@ -192,14 +192,14 @@ def test_at_the_goal_a_reluctant_controller_stands_still():
     planner = CEM(samples=64, elites=8, iterations=3)
     state = MPC(planner, 4).start(torch.arange(2), action_size=2)
     eager, _, _ = MPC(planner, 4).step(bumpy, state)
-    still, _, _ = MPC(planner, 4, reluctance=0.2).step(bumpy, state)
+    still, _, _ = MPC(planner, 4, min_improvement=0.2).step(bumpy, state)
     assert eager.abs().max() > 0.01
     assert (still == 0).all()
 
 
 def test_reluctance_must_not_be_negative():
-    with pytest.raises(ValueError, match="reluctance must be at least 0.*-1"):
-        MPC(CEM(), 4, reluctance=-1.0)
+    with pytest.raises(ValueError, match="min_improvement must be at least 0.*-1"):
+        MPC(CEM(), 4, min_improvement=-1.0)
 
 
 def test_a_search_begins_with_what_is_proposed_and_its_variations():
@@ -288,7 +288,7 @@ def test_hold_must_divide_horizon_and_execute(horizon, execute, hold):
 def test_a_search_without_room_for_what_is_given_is_refused_before_it_begins():
     message = "at least 11 candidates: the mean, kept=9 .* it begins with 10"
     with pytest.raises(ValueError, match=message):
-        MPC(CEM(10, 9, kept=9), horizon=4, reluctance=0.1)
+        MPC(CEM(10, 9, kept=9), horizon=4, min_improvement=0.1)
     mpc = MPC(CEM(10, 9, kept=9), horizon=4, proposals=3)
     state = mpc.start(torch.arange(1), 1)
     mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state)  # nobody proposes
@@ -297,7 +297,7 @@ def test_a_search_without_room_for_what_is_given_is_refused_before_it_begins():
 
 
 def test_a_reluctant_controller_names_a_cost_of_the_wrong_shape():
-    mpc = MPC(CEM(8, 4), horizon=3, reluctance=0.1)
+    mpc = MPC(CEM(8, 4), horizon=3, min_improvement=0.1)
     state = mpc.start(torch.arange(2), 1)
     with pytest.raises(ValueError, match=r"must return \(B, N\) = \(2, 8\)"):
         mpc.step(lambda actions: actions.sum(dim=(-3, -2, -1)), state)

@@ -5,11 +5,11 @@ from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
 from worldmodel.errors import WorldModelError
 from worldmodel.training.blobs import (
-    find_words,
+    background_image,
+    blob_sums,
+    blob_targets,
+    find_blobs,
     unexplained,
-    usual_picture,
-    word_sums,
-    word_targets,
 )
 
 
@@ -19,13 +19,13 @@ def seeded() -> torch.Generator:
 
 def toy_targets(count: int) -> torch.Tensor:
     cache = toy_frames()
-    usual = usual_picture(cache, seeded())
-    words = find_words(cache, count, usual, seeded())
-    return word_targets(cache, word_sums(cache, words, usual))
+    background = background_image(cache, seeded())
+    words = find_blobs(cache, count, background, seeded())
+    return blob_targets(cache, blob_sums(cache, words, background))
 
 
 def test_the_usual_picture_of_the_toy_world_is_dark():
-    assert usual_picture(toy_frames(), seeded()).max() == 0
+    assert background_image(toy_frames(), seeded()).max() == 0
 
 
 def test_words_tell_where_the_square_is():
@@ -55,10 +55,10 @@ def test_words_of_the_robot_are_told_from_others_by_proprio():
 def test_no_words_are_no_targets():
     cache = toy_frames()
     none = torch.zeros(len(cache.frames), 0, 3)
-    assert word_targets(cache, none).shape == (len(cache.frames), 0, 4)
+    assert blob_targets(cache, none).shape == (len(cache.frames), 0, 4)
 
 
 def test_more_words_than_pixels_are_refused():
     cache = toy_frames()
     with pytest.raises(WorldModelError, match=r"words must be in \[1, .* got 1000000"):
-        find_words(cache, 1_000_000, usual_picture(cache, seeded()), seeded())
+        find_blobs(cache, 1_000_000, background_image(cache, seeded()), seeded())

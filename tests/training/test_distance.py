@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
 from worldmodel.training.distance import (
     DistanceRecipe,
@@ -18,7 +18,7 @@ from worldmodel.training.loop import Schedule
 PLACES, WALK = 8, 40
 RECIPE = DistanceRecipe(
     Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0),
-    TemporalDistanceSpec(LookSpec(latent_dim=1), hidden=32, discount=0.9),
+    TemporalDistanceSpec(GoalProjectionSpec(latent_dim=1), hidden=32, discount=0.9),
     batch=256,
     ahead=2,
     momentum=0.9,
@@ -84,9 +84,11 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
 
 def test_all_that_is_near_a_goal_has_arrived_and_ends_the_look_ahead():
     data = chain(5)
-    spec = TemporalDistanceSpec(LookSpec(1, read=1, aim=1), hidden=8, near=0.1)
+    spec = TemporalDistanceSpec(
+        GoalProjectionSpec(1, state_dim=1, goal_dim=1), hidden=8, success_radius=0.1
+    )
     distance = TemporalDistance(spec)
-    distance.look.along(torch.ones(1, 1))
+    distance.projection.along(torch.ones(1, 1))
     now, ahead = data.rows, 6
     goal = now.flip(0)  # of other episodes
     path = arrivals(distance, data, now, goal, ahead)
@@ -108,7 +110,10 @@ def test_aims_are_reached_wherever_the_rest_of_the_state_is():
     )
     data = dataclasses.replace(walk, latents=torch.cat((walk.latents, noise), dim=1))
     spec = TemporalDistanceSpec(
-        LookSpec(2, read=2, aim=1), hidden=32, discount=0.9, near=0.1
+        GoalProjectionSpec(2, state_dim=2, goal_dim=1),
+        hidden=32,
+        discount=0.9,
+        success_radius=0.1,
     )
     recipe = dataclasses.replace(RECIPE, spec=spec, here=0.0)
     distance = train_distance(recipe, data, directions=torch.eye(2))

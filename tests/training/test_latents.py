@@ -2,7 +2,7 @@ import torch
 
 from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
 from worldmodel.training.tokens import TokenCache
 
@@ -10,11 +10,11 @@ from worldmodel.training.tokens import TokenCache
 def test_latents_of_an_episode_are_its_own_and_only_training_rows_are_used():
     frames = toy_frames()
     tokens = torch.randn(EPISODES * STEPS, 2, 3).half().numpy()
-    spec = CompressorSpec(patches=2, token_dim=3, reduced=2, hidden=4, dim=5)
-    compressor = Compressor(spec)
-    data = latent_episodes(compressor, TokenCache(tokens, frames), chunk=50)
+    spec = ProjectorSpec(patches=2, token_dim=3, reduced=2, hidden=4, dim=5)
+    projector = Projector(spec)
+    data = latent_episodes(projector, TokenCache(tokens, frames), chunk=50)
     with torch.no_grad():
-        whole = compressor(torch.from_numpy(tokens).float())
+        whole = projector(torch.from_numpy(tokens).float())
     torch.testing.assert_close(data.latents, whole)
     assert data.first.tolist() == [r - r % STEPS for r in range(EPISODES * STEPS)]
     assert torch.equal(data.last - data.first, torch.full_like(data.first, STEPS - 1))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.errors import WorldModelError
-from worldmodel.training.object_positions import Places, places_by_hand
+from worldmodel.training.object_positions import Places, positions_by_hand
 
 STEPS, EPISODES = 30, 60
 TABLE = 0.2  # height of what lies
@@ -49,7 +49,7 @@ def play(lifts: bool = True) -> tuple[Tensor, Tensor]:
 def found(thing: Tensor, hand: Tensor) -> Places:
     seen = picture(thing)
     seen = (seen - seen.mean(dim=0)) / seen.std(dim=0)
-    return places_by_hand(seen, torch.ones(len(thing)), hand, OFFSETS, ALL)
+    return positions_by_hand(seen, torch.ones(len(thing)), hand, OFFSETS, ALL)
 
 
 def test_the_hand_tells_where_things_are_in_space():

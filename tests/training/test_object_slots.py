@@ -2,16 +2,16 @@ import pytest
 import torch
 
 from tests.training.toy import toy_frames
-from worldmodel.encoders.blobs import VisualWords
+from worldmodel.encoders.blobs import ColorBlobs
 from worldmodel.errors import WorldModelError
-from worldmodel.training.object_slots import find_things, together
-from worldmodel.training.smoothing import settled_places
+from worldmodel.training.object_slots import find_slots, together
+from worldmodel.training.smoothing import smoothed_positions
 
 OFFSETS = torch.tensor([0, 6]).numpy()
 
 
-def three_words() -> VisualWords:
-    words = VisualWords(3)
+def three_words() -> ColorBlobs:
+    words = ColorBlobs(3)
     words.set(torch.tensor([[255.0, 0, 0], [0, 255.0, 0], [0, 0, 255.0]]))
     return words
 
@@ -29,7 +29,7 @@ def test_colours_that_stay_together_are_a_thing_and_the_robot_is_none():
     thing = 2 * torch.rand(count, 2, generator=generator) - 1
     beside = thing + 0.05 * torch.rand(count, 2, generator=generator)
     robot = torch.from_numpy(cache.proprio[:, :2]).float()  # proprio tells it
-    words = find_things(cache, three_words(), sums([thing, robot, beside]), 1)
+    words = find_slots(cache, three_words(), sums([thing, robot, beside]), 1)
     assert words.things == 1
     assert words.members.tolist() == [[1.0, 0.0, 1.0]]
 
@@ -40,14 +40,14 @@ def test_colours_apart_are_two_things_and_no_third_is_made_up():
     one, other, third = 2 * torch.rand(3, len(cache.frames), 2, generator=generator) - 1
     found = sums([one, other, third])
     found[:, 1] *= 3  # the largest is the first
-    words = find_things(cache, three_words(), found, 3)
+    words = find_slots(cache, three_words(), found, 3)
     assert words.members.argmax(dim=1).tolist() == [1, 0, 2]
     with pytest.raises(WorldModelError, match="things must be at most 3, .* got 4"):
-        find_things(cache, three_words(), found, 4)
+        find_slots(cache, three_words(), found, 4)
 
 
 def test_a_thing_has_the_pixels_of_its_colours():
-    words = VisualWords(3, things=1)
+    words = ColorBlobs(3, things=1)
     words.set(torch.rand(3, 3), torch.tensor([[1.0, 0.0, 1.0]]))
     found = torch.rand(5, 3, 3)
     joined = together(words, found)
@@ -59,7 +59,7 @@ def test_a_thing_that_was_hidden_was_where_it_was_before_and_after():
     places = torch.tensor([[0.1, 0.2]] * 6)
     trust = torch.full((6,), 0.9)
     places[2:4], trust[2:4] = 0.0, 0.0  # not seen
-    where, sure = settled_places(places, trust, OFFSETS)
+    where, sure = smoothed_positions(places, trust, OFFSETS)
     torch.testing.assert_close(where, torch.tensor([[0.1, 0.2]] * 6))
     torch.testing.assert_close(sure, torch.full((6,), 0.9))
 
@@ -69,6 +69,6 @@ def test_a_thing_that_moves_is_where_it_is_seen():
     places = torch.cat((0.1 * steps, -0.1 * steps), dim=1)
     trust = torch.full((6,), 0.9)
     trust[3] = 0.0
-    where, sure = settled_places(places, trust, OFFSETS)
+    where, sure = smoothed_positions(places, trust, OFFSETS)
     torch.testing.assert_close(where, places)
     torch.testing.assert_close(sure, trust)

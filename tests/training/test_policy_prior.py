@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from tests.training.test_distance import PLACES, chain
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Schedule
 from worldmodel.training.policy_prior import (
-    HabitRecipe,
+    PolicyPriorRecipe,
     action_weights,
     draw_goals,
-    train_habit,
+    train_policy_prior,
 )
 
-RECIPE = HabitRecipe(
+RECIPE = PolicyPriorRecipe(
     Schedule(200, learning_rate=5e-3, warmup=10),
     hidden=32,
     batch=256,
@@ -32,9 +32,11 @@ class Steps(TemporalDistance):
 
 
 def steps() -> Steps:
-    spec = TemporalDistanceSpec(LookSpec(1, read=1, aim=1), hidden=8, near=0.1)
+    spec = TemporalDistanceSpec(
+        GoalProjectionSpec(1, state_dim=1, goal_dim=1), hidden=8, success_radius=0.1
+    )
     distance = Steps(spec)
-    distance.look.along(torch.ones(1, 1))
+    distance.projection.along(torch.ones(1, 1))
     return distance
 
 
@@ -48,11 +50,11 @@ def walks() -> tuple[LatentEpisodes, torch.Tensor]:
 
 def test_the_habit_goes_where_the_goal_is():
     data, actions = walks()
-    habit = train_habit(RECIPE, data, actions, steps())
+    policy_prior = train_policy_prior(RECIPE, data, actions, steps())
     line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
     with torch.no_grad():
-        up = habit(line[:-2], line[-1:])
-        down = habit(line[2:], line[:1])
+        up = policy_prior(line[:-2], line[-1:])
+        down = policy_prior(line[2:], line[:1])
     assert (up > 0.3).all()
     assert (down < -0.3).all()
 
@@ -84,7 +86,7 @@ def test_goals_lie_ahead_or_anywhere_in_the_shares_asked_for():
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     data, actions = walks()
     short = dataclasses.replace(RECIPE, schedule=Schedule(12, save_every=0.0))
-    whole = train_habit(short, data, actions, steps())
+    whole = train_policy_prior(short, data, actions, steps())
 
     class Killed(Exception):
         pass
@@ -93,10 +95,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
         if step == 7:
             raise Killed
 
-    state = tmp_path / "habit.safetensors"
+    state = tmp_path / "policy_prior.safetensors"
     with pytest.raises(Killed):
-        train_habit(short, data, actions, steps(), state, kill)
-    resumed = train_habit(short, data, actions, steps(), state)
+        train_policy_prior(short, data, actions, steps(), state, kill)
+    resumed = train_policy_prior(short, data, actions, steps(), state)
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name])
 

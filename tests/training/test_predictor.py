@@ -45,7 +45,7 @@ def test_it_learns_what_actions_do():
 def test_the_error_along_what_is_looked_at_counts_beside_that_of_the_latents():
     data, actions = movers()
     seen: list[dict[str, float]] = []
-    recipe = dataclasses.replace(RECIPE, told=2.0, schedule=Schedule(1))
+    recipe = dataclasses.replace(RECIPE, task_weight=2.0, schedule=Schedule(1))
     look = torch.tensor([[3.0, 0.0]])
 
     def note(step: int, terms: dict[str, float]) -> None:
@@ -56,12 +56,12 @@ def test_the_error_along_what_is_looked_at_counts_beside_that_of_the_latents():
     train_predictor(recipe, data, actions, on_step=note)
     narrow, whole, none = seen
     for terms in (narrow, whole):
-        total = 0.5 * (terms["forced"] + terms["rolled"]) + 2.0 * terms["told"]
+        total = 0.5 * (terms["forced"] + terms["rolled"]) + 2.0 * terms["task_weight"]
         assert terms["total"] == pytest.approx(total, rel=1e-5)
     between = sorted((none["forced"], none["rolled"]))
-    assert between[0] <= whole["told"] <= between[1]
-    assert narrow["told"] > whole["told"]
-    assert "told" not in none
+    assert between[0] <= whole["task_weight"] <= between[1]
+    assert narrow["task_weight"] > whole["task_weight"]
+    assert "task_weight" not in none
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
@@ -91,7 +91,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
     [
         ({"window": 1}, "window must be at least 2 moments, got 1"),
         ({"windows": 0}, "windows must be at least 1, got 0"),
-        ({"told": -1.0}, "told must be at least 0, got -1.0"),
+        ({"task_weight": -1.0}, "task_weight must be at least 0, got -1.0"),
         ({"huber": 0.0}, "huber must be above 0 or None, got 0.0"),
     ],
 )

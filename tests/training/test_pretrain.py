@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, ENCODER, PREDICTOR, toy_frames
+from tests.training.toy import ENCODER, PREDICTOR, PROJECTOR, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.joint import JointSpec, single_clips
@@ -14,11 +14,11 @@ FRAMES = toy_frames()
 RECIPE = PretrainRecipe(
     JointSpec(
         encoder=ENCODER,
-        compressor=COMPRESSOR,
-        dynamics=PREDICTOR,
+        projector=PROJECTOR,
+        predictor=PREDICTOR,
         targets=2,
         proprio=2,
-        words=3,
+        num_blobs=3,
     ),
     Schedule(4, save_every=0.0),
     pairs=3,
@@ -73,8 +73,8 @@ def test_a_recipe_that_cannot_be_says_why(change, message):
         dataclasses.replace(RECIPE, **change)
 
 
-def test_a_compressor_of_another_encoder_is_refused():
+def test_a_projector_of_another_encoder_is_refused():
     with pytest.raises(
-        ValueError, match="compressor.patches must be 4, as the encoder gives"
+        ValueError, match="projector.patches must be 4, as the encoder gives"
     ):
         JointSpec(encoder=ENCODER)

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, EPISODES, toy_tokens
+from tests.training.toy import EPISODES, PROJECTOR, toy_tokens
 from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
-from worldmodel.training.objectives.action_conditioned import LatentDynamics
-from worldmodel.training.projector import DynamicsRecipe, Targets, train_dynamics
+from worldmodel.training.objectives.action_conditioned import LatentObjectives
+from worldmodel.training.projector import ProjectorRecipe, Targets, train_projector
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
@@ -20,15 +20,15 @@ def cache() -> TokenCache:
     return toy_tokens()
 
 
-def recipe(steps: int) -> DynamicsRecipe:
+def recipe(steps: int) -> ProjectorRecipe:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
-    return DynamicsRecipe(schedule, COMPRESSOR, pairs=8, window=4, proprio=2)
+    return ProjectorRecipe(schedule, PROJECTOR, pairs=8, window=4, proprio=2)
 
 
 @pytest.fixture(scope="module")
-def trained(cache: TokenCache) -> tuple[LatentDynamics, list[float]]:
+def trained(cache: TokenCache) -> tuple[LatentObjectives, list[float]]:
     seen: list[float] = []
-    model = train_dynamics(
+    model = train_projector(
         recipe(STEPS),
         cache,
         TARGETS,
@@ -51,9 +51,9 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 
     path = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_dynamics(recipe(5), cache, TARGETS, CPU, path, kill)
-    resumed = train_dynamics(recipe(5), cache, TARGETS, CPU, path)
-    whole = train_dynamics(recipe(5), cache, TARGETS, CPU)
+        train_projector(recipe(5), cache, TARGETS, CPU, path, kill)
+    resumed = train_projector(recipe(5), cache, TARGETS, CPU, path)
+    whole = train_projector(recipe(5), cache, TARGETS, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
 
 
@@ -66,4 +66,4 @@ def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
-        DynamicsRecipe(Schedule(1), **change)
+        ProjectorRecipe(Schedule(1), **change)

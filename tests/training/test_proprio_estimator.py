@@ -3,23 +3,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.toy import COMPRESSOR, toy_tokens
+from tests.training.toy import PROJECTOR, toy_tokens
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
 from worldmodel.training.proprio import standardised_proprio
 from worldmodel.training.proprio_estimator import (
-    ReaderRecipe,
+    ProprioEstimatorRecipe,
     even_weights,
-    train_reader,
+    train_proprio_estimator,
 )
 from worldmodel.training.tokens import TokenCache
 
 CPU = torch.device("cpu")
 
 
-def recipe(steps: int) -> ReaderRecipe:
+def recipe(steps: int) -> ProprioEstimatorRecipe:
     schedule = Schedule(steps, learning_rate=1e-2, warmup=10, save_every=0.0)
-    return ReaderRecipe(schedule, reduced=4, hidden=16, batch=64)
+    return ProprioEstimatorRecipe(schedule, reduced=4, hidden=16, batch=64)
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +30,26 @@ def cache() -> TokenCache:
 def test_it_reads_what_was_felt(cache):
     felt = standardised_proprio(cache.frames, 2)
     made = recipe(300)
-    reader = train_reader(made, made.spec(COMPRESSOR, 2), cache, felt, CPU)
+    proprio_estimator = train_proprio_estimator(
+        made, made.spec(PROJECTOR, 2), cache, felt, CPU
+    )
     with torch.no_grad():
-        told = reader(cache.at(torch.arange(len(felt))).float())
+        told = proprio_estimator(cache.at(torch.arange(len(felt))).float())
     assert (told - felt).square().mean().sqrt() < 0.1
 
 
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(cache, tmp_path: Path):
     felt = standardised_proprio(cache.frames, 2)
-    spec, state = recipe(6).spec(COMPRESSOR, 2), tmp_path / "state.safetensors"
+    spec, state = recipe(6).spec(PROJECTOR, 2), tmp_path / "state.safetensors"
 
     def stop(step: int, terms: dict[str, float]) -> None:
         if step == 4:
             raise KeyboardInterrupt
 
-    whole = train_reader(recipe(6), spec, cache, felt, CPU)
+    whole = train_proprio_estimator(recipe(6), spec, cache, felt, CPU)
     with pytest.raises(KeyboardInterrupt):
-        train_reader(recipe(6), spec, cache, felt, CPU, state, stop)
-    again = train_reader(recipe(6), spec, cache, felt, CPU, state)
+        train_proprio_estimator(recipe(6), spec, cache, felt, CPU, state, stop)
+    again = train_proprio_estimator(recipe(6), spec, cache, felt, CPU, state)
     assert weights_hash(again) == weights_hash(whole)
 
 
@@ -68,4 +70,4 @@ def test_places_are_drawn_evenly_over_space():
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        ReaderRecipe(Schedule(1), **change)
+        ProprioEstimatorRecipe(Schedule(1), **change)

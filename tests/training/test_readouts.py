@@ -23,10 +23,10 @@ def test_reads_find_what_latents_tell_linearly():
     assert reads.seen is not None
     torch.testing.assert_close(reads.felt(latents), felt, atol=1e-2, rtol=1e-2)
     assert reads.seen.shape == (2, 5)
-    distance = reads.felt_distance(1)
+    distance = reads.proprio_distance(1)
     assert distance is not None
-    assert distance.read.weight.shape == (1, 5)
-    assert reads.felt_distance(0) is None
+    assert distance.readout.weight.shape == (1, 5)
+    assert reads.proprio_distance(0) is None
 
 
 def test_places_are_fitted_where_they_are_to_be_trusted():
@@ -54,8 +54,7 @@ def test_nothing_is_read_where_nothing_is_told():
     reads = Reads.of(latents, none, NOWHERE, NOWHERE, frames)
     assert reads.felt is None
     assert reads.seen is None
-    assert reads.seen_distance() is None
-    assert reads.felt_distance(0) is None
+    assert reads.proprio_distance(0) is None
 
 
 def things_and_a_wanderer() -> LatentEpisodes:

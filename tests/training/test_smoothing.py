@@ -1,7 +1,7 @@
 import torch
 
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.smoothing import settled
+from worldmodel.training.smoothing import smoothed
 
 DIRECTIONS = torch.eye(3)  # the first says where a thing is
 
@@ -20,7 +20,7 @@ def episodes(*places: list[float]) -> LatentEpisodes:
 
 
 def places(data: LatentEpisodes, within: int = 6) -> list[float]:
-    found = settled(data, DIRECTIONS, 1, alike=0.1, within=within)
+    found = smoothed(data, DIRECTIONS, 1, alike=0.1, within=within)
     torch.testing.assert_close(found.latents[:, 1:], data.latents[:, 1:])
     return [round(value, 4) for value in found.latents[:, 0].tolist()]
 

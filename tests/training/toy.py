@@ -11,12 +11,12 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.data import DatasetSpec, FrameCache
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.predictors import ActionPredictorSpec
-from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.training.tokens import TokenCache
 
 SIDE, EPISODES, STEPS = 16, 20, 12
 ENCODER = VideoViTSpec(SIDE, SIDE, patch=8, dim=12, depth=1, heads=2, cell_dim=4)
-COMPRESSOR = CompressorSpec(patches=4, token_dim=12, reduced=6, hidden=16, dim=8)
+PROJECTOR = ProjectorSpec(patches=4, token_dim=12, reduced=6, hidden=16, dim=8)
 PREDICTOR = ActionPredictorSpec(latent_dim=8, width=32, depth=1, heads=2)
 
 

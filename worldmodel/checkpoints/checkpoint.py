@@ -18,7 +18,7 @@ from worldmodel.atomic import new_folder, surviving_folder
 from worldmodel.errors import CheckpointError
 from worldmodel.version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
 TENSORS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
@@ -105,13 +105,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: It is missing, half-written, or of another format.
     """
+    return read_checkpoint(path, FORMAT_VERSION)
+
+
+def read_checkpoint(path: str | Path, format_version: int) -> Checkpoint:
+    """As `load_checkpoint`, of the format that is asked for."""
     path = surviving_folder(Path(path))
     if not path.is_dir():
         raise CheckpointError(f"no checkpoint folder at {path}")
     for name in (CONFIG_FILE, TENSORS_FILE):
         if not (path / name).is_file():
             raise CheckpointError(f"{path} is no whole checkpoint: {name} is missing")
-    config = _read_config(path / CONFIG_FILE)
+    config = _read_config(path / CONFIG_FILE, format_version)
     tensors = load_tensors(path / TENSORS_FILE)
     return Checkpoint(
         config={key: v for key, v in config.items() if key not in ENVELOPE},
@@ -179,7 +184,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged or half-written: {error}") from error
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, format_version: int) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -187,10 +192,14 @@ def _read_config(path: Path) -> dict[str, Any]:
     missing = [key for key in ENVELOPE if key not in config]
     if missing:
         raise CheckpointError(f"{path} is no checkpoint config, it lacks {missing}")
-    if config["format_version"] != FORMAT_VERSION:
+    found = config["format_version"]
+    if found != format_version:
+        older = found == 1 and format_version == FORMAT_VERSION
+        convert = f"worldmodel convert model={path.parent} out=NEW_FOLDER"
         raise CheckpointError(
-            f"{path} has format version {config['format_version']}, written by package "
-            f"version {config['package_version']}; this package reads {FORMAT_VERSION}"
+            f"{path} has format version {found}, written by package "
+            f"version {config['package_version']}; this package reads {format_version}"
+            + (f"; convert it: {convert}" if older else "")
         )
     return config
 

@@ -1,4 +1,4 @@
-"""Checkpoints of what pretraining leaves: an encoder, a compressor to start from."""
+"""Checkpoints of what pretraining leaves: an encoder, a projector to start from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worldmodel.checkpoints.checkpoint import (
 )
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 
 
 def save_encoder(
@@ -48,27 +48,27 @@ def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
     return FrozenEncoder(encoder), history
 
 
-def save_compressor(
-    path: str | Path, compressor: Compressor, encoder: VideoViT, card: str
+def save_projector(
+    path: str | Path, projector: Projector, encoder: VideoViT, card: str
 ) -> None:
-    """Writes the compressor that an encoder was pretrained with."""
+    """Writes the projector that an encoder was pretrained with."""
     config = {
-        "kind": "compressor",
-        "spec": asdict(compressor.spec),
+        "kind": "projector",
+        "spec": asdict(projector.spec),
         "encoder_hash": weights_hash(encoder),
     }
-    save_checkpoint(path, config, compressor.state_dict(), card)
+    save_checkpoint(path, config, projector.state_dict(), card)
 
 
-def load_compressor(path: str | Path, encoder: FrozenEncoder) -> Compressor:
-    """Reads a compressor folder.
+def load_projector(path: str | Path, encoder: FrozenEncoder) -> Projector:
+    """Reads a projector folder.
 
     Raises:
-        CheckpointError: missing, damaged, no compressor, or that of another encoder.
+        CheckpointError: missing, damaged, no projector, or that of another encoder.
     """
-    checkpoint = _load(path, "compressor")
+    checkpoint = _load(path, "projector")
     try:
-        spec = CompressorSpec(**checkpoint.config["spec"])
+        spec = ProjectorSpec(**checkpoint.config["spec"])
         trained_on = checkpoint.config["encoder_hash"]
     except (KeyError, TypeError, ValueError) as error:
         raise _not_understood(path, error) from error
@@ -77,9 +77,9 @@ def load_compressor(path: str | Path, encoder: FrozenEncoder) -> Compressor:
             f"{path} was trained with encoder {trained_on[:12]}, this one is "
             f"{encoder.weights_hash[:12]}; take both from one pretraining"
         )
-    compressor = Compressor(spec)
-    checkpoint.load_into(compressor)
-    return compressor
+    projector = Projector(spec)
+    checkpoint.load_into(projector)
+    return projector
 
 
 def _load(path: str | Path, kind: str) -> Checkpoint:

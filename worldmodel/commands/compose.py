@@ -22,7 +22,7 @@ from worldmodel.resources import configs_folder
 
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
 # Names of files and folders: texts, whatever they look like (`out=2024`).
-PATHS = ("data", "encoder", "compressor", "goals", "goal", "out", "problems", "tokens")
+PATHS = ("data", "encoder", "projector", "goals", "goal", "out", "problems", "tokens")
 
 
 def compose_config(command: str, options: Sequence[str]) -> DictConfig:

@@ -32,7 +32,7 @@ _MPC_OPTIONS = (
     "horizon",
     "execute",
     "warm_std",
-    "reluctance",
+    "min_improvement",
     "proposals",
     "proposal_std",
     "hold",
@@ -89,14 +89,14 @@ def load_control(config: DictConfig) -> Control:
         model.with_cost(instantiate(config.cost))
     cost = model.spec.cost
     try:
-        mpc.require_room(mpc.proposals if model.habit is not None else 0)
+        mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
         cost.require(model.distances)
     except ValueError as error:
         raise OptionError(str(error)) from error
     model_hash = weights_hash(model)
     model.to(device)
     model.precision = choose_precision(config.precision, device)
-    model.alone = config.alone
+    model.batch_invariant = config.batch_invariant
     warm_up(model, mpc, device)
     return Control(
         model=model,
@@ -174,7 +174,7 @@ def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:
         **{name: config[name] for name in _MPC_OPTIONS},
         "cost": dict(vars(model.spec.cost)),
         "precision": str(model.precision).removeprefix("torch."),
-        "alone": model.alone,
+        "batch_invariant": model.batch_invariant,
     }
 
 

@@ -47,6 +47,7 @@ COMMANDS = {
         "success of a model in closed loop, with a floor", renders=True
     ),
     "plan": Command("control toward one goal picture, filmed", renders=True),
+    "convert": Command("bring an older checkpoint to the present format"),
     "report": Command("tables from results alone"),
     "demo": Command("watch the shipped model at work", renders=True),
     "doctor": Command("what works on this machine, and how fast"),

@@ -2,14 +2,14 @@
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
 The run folder ends with `encoder/`, a checkpoint of the encoder alone, and with
-`compressor/`, which `worldmodel train` may go on from.
+`projector/`, which `worldmodel train` may go on from.
 """
 
 from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.checkpoints.parts import save_compressor, save_encoder
+from worldmodel.checkpoints.parts import save_encoder, save_projector
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
@@ -23,10 +23,10 @@ play ({data}). Its recipe stands in `config.json`.
 """
 
 
-COMPRESSOR_CARD = """# Compressor
+PROJECTOR_CARD = """# Projector
 
 What the encoder beside it was pretrained with: tokens to one latent. `worldmodel train
-compressor=...` goes on from it.
+projector_from=...` goes on from it.
 """
 
 
@@ -51,7 +51,7 @@ def run(config: DictConfig) -> int:
     card = CARD.format(frames=len(frames.frames), data=frames.fingerprint[:12])
     encoder = trained.encoder.cpu()
     save_encoder(folder / "encoder", encoder, history, card)
-    compressor = trained.dynamics.compressor.cpu()
-    save_compressor(folder / "compressor", compressor, encoder, COMPRESSOR_CARD)
+    projector = trained.objectives.projector.cpu()
+    save_projector(folder / "projector", projector, encoder, PROJECTOR_CARD)
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

@@ -1,7 +1,7 @@
 """Trains what plans on a frozen encoder: projector, predictor, distance, policy prior.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `model/`, a checkpoint that plans, and with `compressor/`,
+The run folder ends with `model/`, a checkpoint that plans, and with `projector/`,
 which another run may take as it is.
 """
 
@@ -14,12 +14,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.checkpoints.parts import load_encoder, save_compressor
+from worldmodel.checkpoints.parts import load_encoder, save_projector
 from worldmodel.commands.control import BANK_FILE
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.train_options import (
-    given_compressor,
+    given_projector,
     open_practice,
     recipe_of,
     training_history,
@@ -33,7 +33,7 @@ from worldmodel.training.recipe import Run, train_world_model
 
 EXAMPLE = (
     "worldmodel train data=data/play encoder=runs/pretrain/first/encoder "
-    "compressor=runs/pretrain/first/compressor out=runs/train/first"
+    "projector_from=runs/pretrain/first/projector out=runs/train/first"
 )
 CARD = """# World model
 
@@ -42,10 +42,10 @@ the frozen encoder {encoder}. The play was collected so: {collection}. Recipe an
 dataset stand in `config.json`; it has not been evaluated yet:
 `worldmodel evaluate model={path}`.
 """
-COMPRESSOR_CARD = """# Compressor
+PROJECTOR_CARD = """# Projector
 
 Of the encoder's tokens to one latent, trained by `worldmodel train`; the model beside
-it plans with it. `worldmodel train compressor=... refine=false` takes it as it is.
+it plans with it. `worldmodel train projector_from=... refine=false` takes it as it is.
 """
 
 
@@ -54,36 +54,41 @@ def run(config: DictConfig) -> int:
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    begin = given_compressor(config, encoder, recipe.dynamics)
+    begin = given_projector(config, encoder, recipe.projector)
     frames = open_frames(config.data)
     practised = open_practice(config, frames)
-    recipe.tabletop.require_encoder(encoder, recipe.distance.spec.look)
     _check_spec(recipe, encoder, frames)
+    recipe.tabletop.require_encoder(encoder, recipe.distance.spec.projection)
     folder = open_run_folder("train", config).path
     check_sources(
         folder,
         {
             "data": frames.fingerprint,
             "encoder": encoder.weights_hash,
-            "compressor": None if begin is None else weights_hash(begin),
+            "projector": None if begin is None else weights_hash(begin),
             "practice": [practice.fingerprint for practice in practised],
         },
     )
     history = training_history(config, frames, practised, encoder_history, device)
     tokens = Path(config.tokens) if config.tokens else None
     with bar(len(frames.episodes), "encode", "episode") as progress:
+
+        def encoded(done: int, total: int) -> None:
+            del total
+            progress.update(done - progress.n)
+
         run = Run(
             folder=folder,
             device=device,
             follow=_follow(folder),
             tokens=tokens,
-            on_episode=lambda done, _: progress.update(done - progress.n),
+            on_episode=encoded,
         )
         model = train_world_model(
             recipe, encoder, frames, run, begin, practised, history
         )
-    save_compressor(
-        folder / "compressor", model.compressor, model.encoder.encoder, COMPRESSOR_CARD
+    save_projector(
+        folder / "projector", model.projector, model.encoder.encoder, PROJECTOR_CARD
     )
     _save(model, frames, config.bank, folder)
     return 0

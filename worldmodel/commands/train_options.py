@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.checkpoints.parts import load_compressor
+from worldmodel.checkpoints.parts import load_projector
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import open_frames
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
-from worldmodel.projectors.projector import Compressor
-from worldmodel.training.projector import DynamicsRecipe
+from worldmodel.projectors.projector import Projector
+from worldmodel.training.projector import ProjectorRecipe
 from worldmodel.training.recipe import Recipe
 
 
@@ -57,24 +57,23 @@ def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
     return practised
 
 
-def given_compressor(
-    config: DictConfig, encoder: FrozenEncoder, recipe: DynamicsRecipe
-) -> Compressor | None:
-    """The compressor to go on from, or None where training begins with nothing."""
-    path = config.compressor
+def given_projector(
+    config: DictConfig, encoder: FrozenEncoder, recipe: ProjectorRecipe
+) -> Projector | None:
+    """The projector to go on from, or None where training begins with nothing."""
+    path = config.projector_from
     if path is None:
         if not config.refine:
             raise OptionError(
-                "refine=false takes the compressor as it is, but compressor is null; "
-                "give compressor=... (a run of `worldmodel train` leaves one), or "
+                "refine=false takes the projector as it is, but projector is null; "
+                "give projector_from=... (a run of `worldmodel train` leaves one), or "
                 "refine=true"
             )
         return None
-    given = load_compressor(path, encoder)
-    if given.spec != recipe.compressor:
+    given = load_projector(path, encoder)
+    if given.spec != recipe.spec:
         raise OptionError(
-            f"{path} is a compressor {given.spec}, dynamics.compressor says "
-            f"{recipe.compressor}"
+            f"{path} is a projector {given.spec}, projector.spec says {recipe.spec}"
         )
     return given
 
@@ -95,7 +94,7 @@ def training_history(
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,
         "recipe": {
-            "compressor_given": config.compressor is not None,
+            "projector_given": config.projector_from is not None,
             **{
                 field.name: OmegaConf.to_container(part, resolve=True)
                 if isinstance(part := config[field.name], DictConfig)

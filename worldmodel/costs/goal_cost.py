@@ -18,12 +18,12 @@ FutureCost = Callable[[Tensor], Tensor]
 _NEEDS = {
     "latent": (),
     "temporal": ("temporal",),
-    "pose": ("temporal", "felt"),
-    "things": ("temporal",),
+    "proprio_goal": ("temporal", "proprio"),
+    "object_position": ("temporal",),
 }
 _LACKS = {
     "temporal": "has no learned distance; take cost=latent",
-    "felt": "does not tell what is felt; train it with felt above 0",
+    "proprio": "does not tells proprio; train it with tabletop.goal_proprio above 0",
 }
 _TINY = 1e-8  # keeps the root's gradient finite
 
@@ -35,40 +35,40 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
-        pose: weight of where the robot is, once things are where they belong: in
-            [0, pose], pose while the temporal distance is large, and near it the less
+        proprio_goal: weight of where the robot is, once things are where they belong: in
+            [0, proprio_goal], all of it while the temporal distance is large, and near it the less
             the nearer the robot itself is to where the goal has it.
-        things: weight of how far things are from where the goal has them, along the
+        object_position: weight of how far things are from where the goal has them, along the
             directions of the temporal distance's goal.
-        still: how far that is in the first moments of an episode (`Beginning`), at
-            most, where nothing has to be moved: there `pose` counts from the start and
+        move_threshold: how far that is in the first moments of an episode (`Beginning`), at
+            most, where nothing has to be moved: there `proprio_goal` counts from the start and
             the temporal distance does not, and elsewhere it is the other way round. 0:
             both count always.
-        there: how far things may be from where the goal has them and be there: neither
-            the temporal distance nor `things` counts then, so nothing is to be gained
+        success_radius: how far things may be from where the goal has them and be there: neither
+            the temporal distance nor `object_position` counts then, so nothing is to be gained
             by moving them on.
-        path: weight of the mean over the plan's steps; the rest, 1 - path, is on its
+        running: weight of the mean over the plan's steps; the rest, 1 - running, is on its
             last step.
     """
 
     latent: float = 1.0
     temporal: float = 0.0
-    pose: float = 0.0
-    things: float = 0.0
-    still: float = 0.0
-    there: float = 0.0
-    path: float = 0.3
+    proprio_goal: float = 0.0
+    object_position: float = 0.0
+    move_threshold: float = 0.0
+    success_radius: float = 0.0
+    running: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in (*_NEEDS, "still", "there"):
+        for name in (*_NEEDS, "move_threshold", "success_radius"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
         if not any(getattr(self, name) for name in _NEEDS):
             raise ValueError(f"one of {[*_NEEDS]} must be above 0, all are 0")
-        if not 0.0 <= self.path <= 1.0:
-            raise ValueError(f"path must be in [0, 1], got {self.path}")
+        if not 0.0 <= self.running <= 1.0:
+            raise ValueError(f"running must be in [0, 1], got {self.running}")
 
     def require(self, learned: LearnedDistances) -> None:
         """Raises ValueError if a weight is above 0 whose distance is not there."""
@@ -96,18 +96,20 @@ class GoalCost:
         total = latents.new_zeros(latents.shape[:-2])
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
-        if learned.temporal is None or not (self.temporal or self.pose or self.things):
+        if learned.temporal is None or not (
+            self.temporal or self.proprio_goal or self.object_position
+        ):
             return total
         flat, ends = latents.flatten(-2), goals.flatten(-2)
         gap = learned.temporal.gap(flat, ends)
-        there = gap <= self.there
-        if self.things:
-            total = total + self.things * gap.masked_fill(there, 0.0)
-        if not (self.temporal or self.pose):
+        there = gap <= self.success_radius
+        if self.object_position:
+            total = total + self.object_position * gap.masked_fill(there, 0.0)
+        if not (self.temporal or self.proprio_goal):
             return total
         steps = learned.temporal(flat, ends).masked_fill(there, 0.0)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
-        if not self.still:
+        if not self.move_threshold:
             return total + arriving + self._posing(flat, ends, learned, steps)
         if moves is None:
             return total + arriving
@@ -118,10 +120,10 @@ class GoalCost:
         self, flat: Tensor, ends: Tensor, learned: LearnedDistances, steps: Tensor
     ) -> Tensor:
         """What the robot's pose costs, things being `steps` from their goal."""
-        if not self.pose or learned.felt is None:
+        if not self.proprio_goal or learned.proprio is None:
             return torch.zeros_like(steps)
-        away = (learned.felt(flat, ends) + _TINY).sqrt()
-        return self.pose * (1 - torch.exp(-steps) / (1 + away))
+        away = (learned.proprio(flat, ends) + _TINY).sqrt()
+        return self.proprio_goal * (1 - torch.exp(-steps) / (1 + away))
 
     def moves(
         self, beginning: Tensor, goals: Tensor, learned: LearnedDistances
@@ -136,11 +138,11 @@ class GoalCost:
             goals: (B, P, D).
             learned: the model's distances.
         """
-        if not self.still or learned.temporal is None:
+        if not self.move_threshold or learned.temporal is None:
             return None
         ends = goals.flatten(-2)[:, None]
         gaps = learned.temporal.gap(beginning.flatten(-2), ends)
-        return gaps.amin(dim=1) > self.still
+        return gaps.amin(dim=1) > self.move_threshold
 
     def along(
         self,
@@ -156,7 +158,7 @@ class GoalCost:
         if moves is not None:
             moves = moves[:, None, None]
         steps = self.distance(futures, goals[:, None, None], learned, moves)
-        return (1 - self.path) * steps[..., -1] + self.path * steps.mean(-1)
+        return (1 - self.running) * steps[..., -1] + self.running * steps.mean(-1)
 
     def toward(
         self,

@@ -9,40 +9,43 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class LookSpec:
+class GoalProjectionSpec:
     """Which part of a latent is a state, and which part of that is a goal.
 
     Attributes:
         latent_dim: width D of a latent.
-        read: directions R of a latent that are looked at; 0 for the whole latent.
-        aim: how many of them, the first ones, have to be brought to where the goal
-            has them, in [0, read]; 0 for all.
+        state_dim: directions R of a latent that are looked at; 0 for the whole latent.
+        goal_dim: how many of them, the first ones, have to be brought to where the
+            goal has them, in [0, state_dim]; 0 for all.
     """
 
     latent_dim: int = 64
-    read: int = 0
-    aim: int = 0
+    state_dim: int = 0
+    goal_dim: int = 0
 
     def __post_init__(self) -> None:
         if self.latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {self.latent_dim}")
-        if self.read < 0:
-            raise ValueError(f"read must be at least 0, got {self.read}")
-        if not 0 <= self.aim <= self.read:
-            raise ValueError(f"aim must be in [0, read={self.read}], got {self.aim}")
+        if self.state_dim < 0:
+            raise ValueError(f"state_dim must be at least 0, got {self.state_dim}")
+        if not 0 <= self.goal_dim <= self.state_dim:
+            raise ValueError(
+                f"goal_dim must be in [0, state_dim={self.state_dim}], got "
+                f"{self.goal_dim}"
+            )
 
     @property
     def state_size(self) -> int:
         """Numbers that a state is."""
-        return self.read or self.latent_dim
+        return self.state_dim or self.latent_dim
 
     @property
-    def aim_size(self) -> int:
+    def goal_size(self) -> int:
         """Numbers that a goal is."""
-        return self.aim or self.state_size
+        return self.goal_dim or self.state_size
 
 
-class Look(nn.Module):
+class GoalProjection(nn.Module):
     """Latents (..., D) -> states and goals, along directions that are not learned.
 
     The fewer numbers a state is, the less play it takes to learn from it. And a goal
@@ -50,51 +53,51 @@ class Look(nn.Module):
     many times in play, where a whole state is met once.
     """
 
-    def __init__(self, spec: LookSpec) -> None:
+    def __init__(self, spec: GoalProjectionSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.read = None
-        if spec.read:
-            self.read = nn.Linear(spec.latent_dim, spec.read, bias=False)
-            self.read.requires_grad_(False)
+        self.readout = None
+        if spec.state_dim:
+            self.readout = nn.Linear(spec.latent_dim, spec.state_dim, bias=False)
+            self.readout.requires_grad_(False)
 
     def along(self, directions: Tensor) -> None:
-        """Sets the directions (R, D) of the latents that count, the aim's first.
+        """Sets the directions (R, D) of the latents that count, the goal's first.
 
         Raises:
             ValueError: they have another shape.
         """
-        wanted = (self.spec.read, self.spec.latent_dim)
-        if self.read is None or directions.shape != wanted:
+        wanted = (self.spec.state_dim, self.spec.latent_dim)
+        if self.readout is None or directions.shape != wanted:
             raise ValueError(
-                f"directions must be (read, latent_dim)={wanted}, read above 0, got "
+                f"directions must be (state_dim, latent_dim)={wanted}, state_dim above 0, got "
                 f"{tuple(directions.shape)}"
             )
         with torch.no_grad():
-            self.read.weight.copy_(directions)
+            self.readout.weight.copy_(directions)
 
     def state(self, latents: Tensor) -> Tensor:
         """Latents (..., D) -> what is looked at, (..., state_size)."""
-        return latents if self.read is None else self.read(latents)
+        return latents if self.readout is None else self.readout(latents)
 
-    def aim(self, latents: Tensor) -> Tensor:
-        """Latents (..., D) -> what is compared with a goal, (..., aim_size)."""
-        return self.state(latents)[..., : self.spec.aim_size]
+    def goal(self, latents: Tensor) -> Tensor:
+        """Latents (..., D) -> what is compared with a goal, (..., goal_size)."""
+        return self.state(latents)[..., : self.spec.goal_size]
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> what tells them apart.
 
         Returns:
-            (..., state_size + 3 aim_size): the state, the goal, and along each
+            (..., state_size + 3 goal_size): the state, the goal, and along each
             direction of the goal what they differ by, with its sign and without.
         """
         state = self.state(latents)
-        here = state[..., : self.spec.aim_size]
-        there = self.aim(goals).expand_as(here)
+        here = state[..., : self.spec.goal_size]
+        there = self.goal(goals).expand_as(here)
         gap = there - here
         return torch.cat((state, there, gap, gap.abs()), dim=-1)
 
     @property
     def size(self) -> int:
         """Numbers that `forward` gives."""
-        return self.spec.state_size + 3 * self.spec.aim_size
+        return self.spec.state_size + 3 * self.spec.goal_size

@@ -17,15 +17,15 @@ class LearnedSpec:
 
     Attributes:
         temporal: architecture of the temporal distance, or None.
-        felt: leading dimensions of proprio that latents tell; 0 for none.
+        proprio: leading dimensions of proprio that latents tell; 0 for none.
     """
 
     temporal: TemporalDistanceSpec | None = None
-    felt: int = 0
+    proprio: int = 0
 
     def __post_init__(self) -> None:
-        if self.felt < 0:
-            raise ValueError(f"felt must be at least 0, got {self.felt}")
+        if self.proprio < 0:
+            raise ValueError(f"proprio must be at least 0, got {self.proprio}")
 
 
 class LearnedDistances(nn.Module):
@@ -33,21 +33,21 @@ class LearnedDistances(nn.Module):
 
     Args:
         temporal: model steps from one latent to the other.
-        felt: difference in what the robot would feel.
+        proprio: difference in what the robot would feel.
     """
 
     def __init__(
         self,
         temporal: TemporalDistance | None = None,
-        felt: ReadDistance | None = None,
+        proprio: ReadDistance | None = None,
     ) -> None:
         super().__init__()
-        self.temporal, self.felt = temporal, felt
+        self.temporal, self.proprio = temporal, proprio
 
     @classmethod
     def of(cls, spec: LearnedSpec, latent_dim: int) -> Self:
         """Untrained distances between latents of a width."""
         return cls(
             TemporalDistance(spec.temporal) if spec.temporal else None,
-            ReadDistance(latent_dim, spec.felt) if spec.felt else None,
+            ReadDistance(latent_dim, spec.proprio) if spec.proprio else None,
         )

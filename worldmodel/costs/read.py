@@ -11,7 +11,7 @@ class ReadDistance(nn.Module):
     A latent weighs all its directions alike, of which a gripper or a cube is a few. A
     read-out that was trained beside the latents says plainly how far apart two of them
     are in what it reads, e.g. proprio (a goal picture has none, but its latent tells
-    what the robot would feel there) or the places of visual words.
+    what the robot would feel there) or the places of colour blobs.
 
     Args:
         latent_dim: width D of a latent.
@@ -22,8 +22,8 @@ class ReadDistance(nn.Module):
         super().__init__()
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
-        self.read = nn.Linear(latent_dim, size, bias=False)
+        self.readout = nn.Linear(latent_dim, size, bias=False)
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> (...)."""
-        return self.read(latents - goals).square().mean(-1)
+        return self.readout(latents - goals).square().mean(-1)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.costs.goal_projection import Look, LookSpec
+from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.inference.affine import pack
 
 
@@ -17,26 +17,28 @@ class TemporalDistanceSpec:
     """Architecture of a `TemporalDistance`, and what counts as having arrived.
 
     Attributes:
-        look: what it looks at in a latent, and which part of that makes a goal.
+        projection: what it looks at in a latent, and which part of that makes a goal.
         hidden: width of the hidden layers.
         discount: of the value that the distance is read from, in (0, 1); distances
             saturate at 1 / (1 - discount) steps.
-        near: distance along the goal's directions below which a goal is reached; 0
+        success_radius: distance along the goal's directions below which a goal is reached; 0
             where only the goal itself counts.
     """
 
-    look: LookSpec = field(default_factory=LookSpec)
+    projection: GoalProjectionSpec = field(default_factory=GoalProjectionSpec)
     hidden: int = 256
     discount: float = 0.96
-    near: float = 0.0
+    success_radius: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.discount < 1.0:
             raise ValueError(f"discount must be in (0, 1), got {self.discount}")
         if self.hidden < 1:
             raise ValueError(f"hidden must be at least 1, got {self.hidden}")
-        if not self.near >= 0:
-            raise ValueError(f"near must be at least 0, got {self.near}")
+        if not self.success_radius >= 0:
+            raise ValueError(
+                f"success_radius must be at least 0, got {self.success_radius}"
+            )
 
     @property
     def farthest(self) -> float:
@@ -50,26 +52,28 @@ class TemporalDistance(nn.Module):
     def __init__(self, spec: TemporalDistanceSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.look = Look(spec.look)
-        self.enter = nn.Linear(self.look.size, spec.hidden)
+        self.projection = GoalProjection(spec.projection)
+        self.enter = nn.Linear(self.projection.size, spec.hidden)
         self.middle = nn.Linear(spec.hidden, spec.hidden)
         self.norm = nn.LayerNorm(spec.hidden)
         self.leave = nn.Linear(spec.hidden, 1)
 
     def arrived(self, latents: Tensor, goals: Tensor) -> Tensor:
-        """Bool (...): which latents (..., D) are within `near` of goals (..., D)."""
-        return self.gap(latents, goals) <= self.spec.near
+        """Bool (...): which latents (..., D) are within `success_radius` of goals (..., D)."""
+        return self.gap(latents, goals) <= self.spec.success_radius
 
     def gap(self, latents: Tensor, goals: Tensor) -> Tensor:
         """How far latents (..., D) are from goals (..., D) along what is a goal.
 
         In standard deviations of the first of these, (...).
         """
-        return (self.look.aim(latents) - self.look.aim(goals)).norm(dim=-1)
+        return (self.projection.goal(latents) - self.projection.goal(goals)).norm(
+            dim=-1
+        )
 
     def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
         """Latents (..., D) and goals (..., D), broadcast -> steps (...)."""
-        seen = self.look(latents, goals)
+        seen = self.projection(latents, goals)
         hidden = F.gelu(self.enter(seen))
         hidden = F.gelu(self.norm(hidden + self.middle(hidden)))
         share = torch.sigmoid(self.leave(hidden).to(seen.dtype)).squeeze(-1)

@@ -1,4 +1,4 @@
-"""Visual words: a few colours, and where in a picture each of them is."""
+"""colour blobs: a few colours, and where in a picture each of them is."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor, nn
 LEVELS = 32  # per channel, in the table from colour to words
 _STEP = 256 // LEVELS
 _SPREAD = 800.0  # squared difference of colours [level^2] at which a share falls to 1/e
-_SAME, _OTHER = 16, 48  # largest channel difference: as usual below, unusual above
+_SAME, _OTHER = 16, 48  # largest channel difference: as background below, unusual above
 SURE = 3.0  # pixels at which a place is half trusted
 _ROOT, _WIDTH = 0.2, 10.0  # bring amounts and widths to the size of places
 _LEAST = 0.02  # added to standard deviations: what never varies stays small
 NUMBERS = 7  # of a word in a picture
 
 
-class VisualWords(nn.Module):
+class ColorBlobs(nn.Module):
     """Where the colours of a dataset's things are in a picture; nothing is learned.
 
-    The colours are cluster centres (see `training.words.find_words`), as in bags of
-    visual words (Sivic & Zisserman 2003), but each with its place: the mean and spread
+    The colours are cluster centres (see `training.words.find_blobs`), as in bags of
+    colour blobs (Sivic & Zisserman 2003), but each with its place: the mean and spread
     of its pixels' rows and columns, which tell a place to a fraction of a pixel.
     Features from clusters, before any gradient, are as in Coates & Ng (2012).
 
@@ -79,19 +79,19 @@ class VisualWords(nn.Module):
         self.std.fill_(1.0)
         _tabulate(self)
 
-    def standardise(self, frames: Tensor, usual: Tensor) -> None:
+    def standardise(self, frames: Tensor, background: Tensor) -> None:
         """Makes what is told of these frames (N, h, w, 3) zero on average, one wide."""
-        told = self.std * self(frames, usual) + self.mean
+        told = self.std * self(frames, background) + self.mean
         self.mean.copy_(told.mean(dim=0))
         self.std.copy_(told.std(dim=0, correction=0) + _LEAST)
 
     @torch.no_grad()
-    def sums(self, frames: Tensor, usual: Tensor) -> Tensor:
-        """Amounts, and sums of coordinates, of the pixels that are not as usual.
+    def sums(self, frames: Tensor, background: Tensor) -> Tensor:
+        """Amounts, and sums of coordinates, of the pixels that are not as background.
 
         Args:
             frames: (N, h, w, 3) uint8, or floating point in [0, 255].
-            usual: (h, w, 3) uint8.
+            background: (h, w, 3) uint8.
 
         Returns:
             (N, K, 6) float32: pixels, then over them the sums of row, column, row
@@ -99,7 +99,7 @@ class VisualWords(nn.Module):
         """
         count, height, width = frames.shape[:3]
         flat = frames.flatten(1, 2)  # (N, pixels, 3)
-        gap = _largest_gap(flat, usual.flatten(0, 1))
+        gap = _largest_gap(flat, background.flatten(0, 1))
         picture, place = (gap > _SAME).nonzero(as_tuple=True)
         unusual = (gap[picture, place].float() - _SAME) / (_OTHER - _SAME)
         level = (flat[picture, place].to(torch.uint8) // _STEP).long()
@@ -112,14 +112,14 @@ class VisualWords(nn.Module):
         sums.index_add_(0, picture, each.flatten(1))
         return sums.view(count, *each.shape[1:]).transpose(1, 2)
 
-    def forward(self, frames: Tensor, usual: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, background: Tensor) -> Tensor:
         """What there is of each word, arguments as in `sums`.
 
         Returns:
             (N, K, 7): root of its pixels, trust in its place, its mean row and column,
             their variances and their covariance, standardised (see `standardise`).
         """
-        sums = self.sums(frames, usual)
+        sums = self.sums(frames, background)
         amount = sums[..., :1]
         mean = sums[..., 1:] / (amount + 1.0)
         row, column = mean[..., 0], mean[..., 1]
@@ -136,10 +136,10 @@ class VisualWords(nn.Module):
         return (torch.cat(parts, dim=-1) - self.mean) / self.std
 
 
-def _largest_gap(pixels: Tensor, usual: Tensor) -> Tensor:
+def _largest_gap(pixels: Tensor, background: Tensor) -> Tensor:
     """(N, pixels) uint8: by how much a channel differs, of pixels (N, pixels, 3)."""
     here = pixels.to(torch.uint8)
-    gap = torch.maximum(here, usual) - torch.minimum(here, usual)
+    gap = torch.maximum(here, background) - torch.minimum(here, background)
     return torch.maximum(torch.maximum(gap[..., 0], gap[..., 1]), gap[..., 2])
 
 
@@ -156,7 +156,7 @@ def _coordinates(height: int, width: int, device: torch.device) -> Tensor:
 @torch.no_grad()
 def _tabulate(words: nn.Module, *_: object) -> None:
     """Fills the table: shares of the words in each of LEVELS ** 3 colours."""
-    assert isinstance(words, VisualWords)
+    assert isinstance(words, ColorBlobs)
     axis = torch.arange(LEVELS, device=words.colours.device) * _STEP + _STEP / 2
     colours = torch.cartesian_prod(axis, axis, axis)
     gaps = torch.cdist(colours, words.colours).square()

@@ -90,16 +90,16 @@ class ConvStem(nn.Module):
         self.patch = nn.Conv2d(cell_dim, dim, patch // CELL, patch // CELL)
         self.points = FeaturePoints(cell_dim, points, dim) if points else None
 
-    def forward(self, frames: Tensor, usual: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, background: Tensor) -> Tensor:
         """Frames (B, T, h, w, 3) in [0, 255] -> tokens (B, T / tubelet * P, D).
 
-        What counts is how they differ from the usual picture (h, w, 3).
+        What counts is how they differ from the background picture (h, w, 3).
         """
         batch, time, height, width, channels = frames.shape
         dtype = self.cell.weight.dtype
         if torch.is_autocast_enabled(frames.device.type):
             dtype = torch.get_autocast_dtype(frames.device.type)
-        pixels = (frames.to(dtype) - usual.to(dtype)) / PIXEL_STD
+        pixels = (frames.to(dtype) - background.to(dtype)) / PIXEL_STD
         rows, columns = height // CELL, width // CELL
         # Squares that do not overlap are convolved faster as one matrix product.
         squares = pixels.view(
@@ -135,14 +135,14 @@ def redraw(stem: ConvStem, generator: torch.Generator) -> None:
 
 
 def blank(
-    frames: Tensor, hidden: Tensor, usual: Tensor, patch: int, tubelet: int
+    frames: Tensor, hidden: Tensor, background: Tensor, patch: int, tubelet: int
 ) -> Tensor:
-    """Frames (B, T, h, w, 3) that look as usual where tokens are hidden.
+    """Frames (B, T, h, w, 3) that look as background where tokens are hidden.
 
     Args:
         frames: in [0, 255].
         hidden: bool (B, tokens), ordered (time, height, width).
-        usual: the usual picture (h, w, 3).
+        background: the background picture (h, w, 3).
         patch: pixels per side of a patch.
         tubelet: frames per tubelet.
     """
@@ -151,4 +151,4 @@ def blank(
     grid = hidden.view(batch, time // tubelet, rows, columns)
     pixels = grid.repeat_interleave(tubelet, 1)
     pixels = pixels.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
-    return torch.where(pixels[..., None], usual.to(frames.dtype), frames)
+    return torch.where(pixels[..., None], background.to(frames.dtype), frames)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.encoders.blobs import NUMBERS, VisualWords
+from worldmodel.encoders.blobs import NUMBERS, ColorBlobs
 from worldmodel.encoders.patches import (
     CELL,
     CHANNELS,
@@ -40,8 +40,8 @@ class VideoViTSpec:
     mlp_ratio: float = 4.0
     cell_dim: int = 48
     points: int = 0
-    words: int = 0
-    things: int = 0
+    num_colors: int = 0
+    num_slots: int = 0
     theta: float = THETA
 
     def __post_init__(self) -> None:
@@ -50,13 +50,15 @@ class VideoViTSpec:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
-        for name in ("points", "words", "things"):
+        for name in ("points", "num_colors", "num_slots"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if self.things and not self.words:
-            raise ValueError(f"things={self.things} need words above 0, got 0")
+        if self.num_slots and not self.num_colors:
+            raise ValueError(
+                f"num_slots={self.num_slots} need num_colors above 0, got 0"
+            )
         if self.patch % CELL:
             raise ValueError(f"patch must be a multiple of {CELL}, got {self.patch}")
         for name in ("height", "width"):
@@ -78,24 +80,24 @@ class VideoViTSpec:
         return (self.height // self.patch) * (self.width // self.patch)
 
     @property
-    def places(self) -> int:
-        """Visual words K, things among them."""
-        return self.words + self.things
+    def num_blobs(self) -> int:
+        """Colour blobs, those of object slots among them."""
+        return self.num_colors + self.num_slots
 
     @property
-    def told(self) -> int:
-        """Numbers per frame that the visual words tell."""
-        return self.places * NUMBERS
+    def blob_dim(self) -> int:
+        """Numbers per frame that the colour blobs tell."""
+        return self.num_blobs * NUMBERS
 
     @property
-    def word_tokens(self) -> int:
+    def blob_tokens(self) -> int:
         """Tokens per frame that hold them."""
-        return -(-self.told // self.dim)
+        return -(-self.blob_dim // self.dim)
 
     @property
     def latents(self) -> int:
         """Tokens per frame, P: those of the patches, then those of the words."""
-        return self.patches + self.word_tokens
+        return self.patches + self.blob_tokens
 
     def grid(self, frames: int) -> Grid:
         """Token grid of a clip of so many frames."""
@@ -111,11 +113,11 @@ class VideoViTSpec:
 class VideoViT(nn.Module):
     """Encodes clips into tokens; every token of a clip attends to every other.
 
-    It sees how pictures differ from `usual` (height, width, 3) uint8, which is mid-grey
-    until `set_usual` says what the camera usually shows.
+    It sees how pictures differ from `background` (height, width, 3) uint8, which is mid-grey
+    until `set_background` says what the camera usually shows.
     """
 
-    usual: Tensor
+    background: Tensor
 
     def __init__(
         self, spec: VideoViTSpec, generator: torch.Generator | None = None
@@ -125,15 +127,17 @@ class VideoViT(nn.Module):
         self.stem = ConvStem(
             spec.patch, spec.tubelet, spec.cell_dim, spec.dim, spec.points
         )
-        self.words = VisualWords(spec.words, spec.things) if spec.words else None
+        self.blobs = None
+        if spec.num_colors:
+            self.blobs = ColorBlobs(spec.num_colors, spec.num_slots)
         self.transformer = Transformer(spec.dim, spec.depth, spec.heads, spec.mlp_ratio)
         grey = torch.full((spec.height, spec.width, CHANNELS), MID_GREY)
-        self.register_buffer("usual", grey.to(torch.uint8))
+        self.register_buffer("background", grey.to(torch.uint8))
         initialise(self, generator)
         if generator is not None:
             redraw(self.stem, generator)
 
-    def set_usual(self, picture: Tensor) -> None:
+    def set_background(self, picture: Tensor) -> None:
         """Sets what is seen as nothing new, e.g. the median of many frames.
 
         Args:
@@ -142,12 +146,12 @@ class VideoViT(nn.Module):
         Raises:
             ValueError: it has another shape or type.
         """
-        if picture.shape != self.usual.shape or picture.dtype != torch.uint8:
+        if picture.shape != self.background.shape or picture.dtype != torch.uint8:
             raise ValueError(
-                f"the usual picture must be uint8 {tuple(self.usual.shape)}, got "
+                f"the background picture must be uint8 {tuple(self.background.shape)}, got "
                 f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
             )
-        self.usual.copy_(picture)
+        self.background.copy_(picture)
 
     def tokens(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
         """Encodes clips, or only some of their tokens, which then see nothing else.
@@ -165,14 +169,14 @@ class VideoViT(nn.Module):
         check_frames(frames, spec.height, spec.width)
         grid = spec.grid(frames.shape[1])
         if keep is None:
-            return self._transform(self.stem(frames, self.usual), grid, None)
+            return self._transform(self.stem(frames, self.background), grid, None)
         _check_keep(keep, frames.shape[0])
         hidden = torch.ones(
             (len(keep), grid.tokens), dtype=torch.bool, device=frames.device
         )
         hidden.scatter_(1, keep, False)
-        shown = blank(frames, hidden, self.usual, spec.patch, spec.tubelet)
-        seen = self.stem(shown, self.usual)
+        shown = blank(frames, hidden, self.background, spec.patch, spec.tubelet)
+        seen = self.stem(shown, self.background)
         return self._transform(_take(seen, keep), grid, keep)
 
     def forward(self, frames: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -186,16 +190,16 @@ class VideoViT(nn.Module):
             clips: (B, tubelet, height, width, 3) uint8, or floating point in [0, 255].
 
         Returns:
-            (B, P, D): the tokens of the clip, then what visual words tell of its last
+            (B, P, D): the tokens of the clip, then what colour blobs tell of its last
             frame, filled up with zeros.
         """
         tokens = self.tokens(clips)
-        if self.words is None:
+        if self.blobs is None:
             return tokens
-        told = self.words(clips[:, -1], self.usual).flatten(1)
-        room = self.spec.word_tokens * self.spec.dim
+        told = self.blobs(clips[:, -1], self.background).flatten(1)
+        room = self.spec.blob_tokens * self.spec.dim
         told = F.pad(told, (0, room - told.shape[1]))
-        told = told.view(len(told), self.spec.word_tokens, self.spec.dim)
+        told = told.view(len(told), self.spec.blob_tokens, self.spec.dim)
         return torch.cat((tokens, told.to(tokens.dtype)), dim=1)
 
     def encode(self, frames: Tensor, chunk: int = 64) -> Tensor:

@@ -81,7 +81,7 @@ class Practice:
     _policy: WorldModelPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.model.alone = False
+        self.model.batch_invariant = False
         device = next(self.model.parameters()).device
         spec = ActionSpec.from_json(ACTION_SPEC)
         self._policy = WorldModelPolicy(
@@ -108,7 +108,7 @@ class Practice:
         for _ in range(rules.steps):
             over = np.flatnonzero(left == 0)
             if len(over):
-                policy.aim(over, self._pictures(rng, len(over)))
+                policy.set_goal(over, self._pictures(rng, len(over)))
                 left[over] = self._patience(rng, len(over))
             left -= 1
             pixels, proprio = self._look(states)

@@ -145,7 +145,7 @@ class WorldModelPolicy:
             fresh=torch.zeros(batch, dtype=torch.bool, device=goal.device),
         )
 
-    def aim(self, rows: np.ndarray, goal_images: np.ndarray) -> None:
+    def set_goal(self, rows: np.ndarray, goal_images: np.ndarray) -> None:
         """Gives some of the episodes another goal, from the next step on.
 
         Args:
@@ -156,7 +156,7 @@ class WorldModelPolicy:
             WorldModelError: The goal images have the wrong size or type.
         """
         if self._memory is None:
-            raise WorldModelError("start must be called before aim")
+            raise WorldModelError("start must be called before set_goal")
         check_images("goal image", goal_images, self.model.height, self.model.width)
         images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
         places = torch.from_numpy(rows).to(self.device)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from worldmodel.costs.learned import LearnedDistances
 from worldmodel.history import Context
 from worldmodel.inference.gradient import asks_for_gradient
-from worldmodel.inference.predictor import PackedPredictor, Past
-from worldmodel.policy_prior import Habit
+from worldmodel.inference.predictor import Past, PredictorCopy
+from worldmodel.policy_prior import PolicyPrior
 from worldmodel.predictors import ActionPredictor
 
 
 @dataclass(frozen=True, eq=False)
-class Imagination:
+class CachedRollout:
     """What actions lead to, from the past of B problems.
 
     Attributes:
@@ -28,7 +28,7 @@ class Imagination:
     """
 
     predictor: ActionPredictor
-    packed: PackedPredictor
+    packed: PredictorCopy
     context: Context
 
     def __call__(self, actions: Tensor) -> Tensor:
@@ -50,19 +50,19 @@ class Imagination:
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class InferenceCopies:
     """The parts of a model that planning asks thousands of times, in one precision.
 
     Attributes:
         predictor: packed.
         distances: a copy whose network computes in `dtype`.
-        habit: likewise, None where there is none.
+        policy_prior: likewise, None where there is none.
         dtype: of their matrix products.
     """
 
-    predictor: PackedPredictor
+    predictor: PredictorCopy
     distances: LearnedDistances
-    habit: Habit | None
+    policy_prior: PolicyPrior | None
     dtype: torch.dtype
     _stamp: tuple[object, ...] = field(default=(), repr=False)
 
@@ -71,29 +71,29 @@ class Packed:
         cls,
         predictor: ActionPredictor,
         distances: LearnedDistances,
-        habit: Habit | None,
+        policy_prior: PolicyPrior | None,
         dtype: torch.dtype,
-    ) -> Packed:
+    ) -> InferenceCopies:
         """Packs the parts as they are now."""
         fast, quick = deepcopy(distances).eval(), None
         if fast.temporal is not None:
             fast.temporal.compute_in(dtype)
-        if habit is not None:
-            quick = deepcopy(habit).eval()
+        if policy_prior is not None:
+            quick = deepcopy(policy_prior).eval()
             quick.compute_in(dtype)
-        packed = PackedPredictor(predictor, dtype)
-        stamp = _stamp(predictor, distances, habit)
+        packed = PredictorCopy(predictor, dtype)
+        stamp = _stamp(predictor, distances, policy_prior)
         return cls(packed, fast, quick, dtype, stamp)
 
     def is_of(
         self,
         predictor: ActionPredictor,
         distances: LearnedDistances,
-        habit: Habit | None,
+        policy_prior: PolicyPrior | None,
         dtype: torch.dtype,
     ) -> bool:
         """Whether the parts are still what was packed."""
-        same = self._stamp == _stamp(predictor, distances, habit)
+        same = self._stamp == _stamp(predictor, distances, policy_prior)
         return same and self.dtype == dtype
 
 

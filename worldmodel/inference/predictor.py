@@ -29,7 +29,7 @@ class Past:
     blocks: tuple[tuple[tuple[Tensor, Tensor], ...], ...]
 
 
-class PackedPredictor:
+class PredictorCopy:
     """An `ActionPredictor`'s roll-out with fewer and cheaper operations.
 
     Modulations are computed for all steps of a plan at once; the past is shared by all

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class CompressorSpec:
-    """Architecture of a `Compressor`.
+class ProjectorSpec:
+    """Architecture of a `Projector`.
 
     Attributes:
         patches: tokens per frame that are of patches, the first ones.
         token_dim: width of a token.
-        words: numbers in the tokens after those, what visual words tell; 0 for none.
+        blob_dim: numbers in the tokens after those, of colour blobs; 0 for none.
         reduced: width that each patch's token keeps before all are joined.
         hidden: width of the hidden layers.
         dim: width D of the planning latent that comes out.
@@ -24,7 +24,7 @@ class CompressorSpec:
 
     patches: int = 64
     token_dim: int = 128
-    words: int = 0
+    blob_dim: int = 0
     reduced: int = 32
     hidden: int = 512
     dim: int = 64
@@ -35,35 +35,35 @@ class CompressorSpec:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
-        if self.words < 0:
-            raise ValueError(f"words must be at least 0, got {self.words}")
+        if self.blob_dim < 0:
+            raise ValueError(f"blob_dim must be at least 0, got {self.blob_dim}")
 
-    def require(self, patches: int, token_dim: int, words: int) -> None:
+    def require(self, patches: int, token_dim: int, blob_dim: int) -> None:
         """Raises ValueError unless it takes what an encoder gives."""
         for name, wanted in (
             ("patches", patches),
             ("token_dim", token_dim),
-            ("words", words),
+            ("blob_dim", blob_dim),
         ):
             if getattr(self, name) != wanted:
                 raise ValueError(
-                    f"compressor.{name} must be {wanted}, as the encoder gives, got "
+                    f"projector.{name} must be {wanted}, as the encoder gives, got "
                     f"{getattr(self, name)}"
                 )
 
 
-class Compressor(nn.Module):
+class Projector(nn.Module):
     """Tokens (..., P, token_dim) -> planning latent (..., D).
 
     Each place of the picture has weights of its own, so that where a token stands
     is not lost as it would be in a mean over tokens.
     """
 
-    def __init__(self, spec: CompressorSpec) -> None:
+    def __init__(self, spec: ProjectorSpec) -> None:
         super().__init__()
         self.spec = spec
         self.reduce = nn.Linear(spec.token_dim, spec.reduced)
-        joined = spec.patches * spec.reduced + spec.words
+        joined = spec.patches * spec.reduced + spec.blob_dim
         self.expand = nn.Linear(joined, spec.hidden)
         self.middle = nn.Linear(spec.hidden, spec.hidden)
         self.contract = nn.Linear(spec.hidden, spec.dim)
@@ -73,6 +73,8 @@ class Compressor(nn.Module):
         """Tokens (..., P, token_dim) -> (..., D)."""
         patches = self.reduce(tokens[..., : self.spec.patches, :]).flatten(-2)
         told = tokens[..., self.spec.patches :, :].flatten(-2)
-        joined = torch.cat((patches, told[..., : self.spec.words].to(patches)), dim=-1)
+        joined = torch.cat(
+            (patches, told[..., : self.spec.blob_dim].to(patches)), dim=-1
+        )
         hidden = F.gelu(self.middle(F.gelu(self.expand(joined))))
         return self.skip(joined) + self.contract(hidden)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from worldmodel.projectors.minimal_change import minimal_lift
 
 
-class Anchor(nn.Module):
+class ProprioCorrection(nn.Module):
     """Corrects latents by proprio: the picture says the rest.
 
     A latent tells proprio linearly, to within what can be seen. A robot measures its
@@ -40,7 +40,7 @@ class Anchor(nn.Module):
     def of(
         cls, tell: nn.Linear, mean: Tensor, std: Tensor, others: Tensor | None = None
     ) -> Self:
-        """An anchor from a read-out.
+        """An proprio correction from a read-out.
 
         Args:
             tell: latents (D) -> standardised proprio (S).
@@ -49,13 +49,13 @@ class Anchor(nn.Module):
             others: (K, D) directions that shall stay as they are.
         """
         size, dim = tell.weight.shape
-        anchor = cls(dim, size)
-        anchor.tell.load_state_dict(tell.state_dict())
+        proprio_correction = cls(dim, size)
+        proprio_correction.tell.load_state_dict(tell.state_dict())
         kept = torch.zeros(0, dim) if others is None else others
-        anchor.lift.weight.copy_(minimal_lift(tell.weight, kept))
-        anchor.mean.copy_(mean)
-        anchor.std.copy_(std)
-        return anchor.requires_grad_(False)
+        proprio_correction.lift.weight.copy_(minimal_lift(tell.weight, kept))
+        proprio_correction.mean.copy_(mean)
+        proprio_correction.std.copy_(std)
+        return proprio_correction.requires_grad_(False)
 
     def telling(self, latents: Tensor, felt: Tensor) -> Tensor:
         """Latents (..., D) moved to where they tell `felt` (..., S), standardised."""

@@ -1,8 +1,8 @@
-"""Visual words: the colours that things have, and where in a picture they are.
+"""colour blobs: the colours that things have, and where in a picture they are.
 
 What moves over a still scene can be told by colour long before a network has learned
-to see. Colours are clustered without labels, k-means as in bags of visual words
-(Sivic & Zisserman 2003), where pictures differ from the usual one. That a latent must
+to see. Colours are clustered without labels, k-means as in bags of colour blobs
+(Sivic & Zisserman 2003), where pictures differ from the background one. That a latent must
 tell where each word is, linearly, finds a small thing as soon as a large one: every
 word counts alike, however few its pixels.
 """
@@ -14,45 +14,45 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache
-from worldmodel.encoders.blobs import SURE, VisualWords
+from worldmodel.encoders.blobs import SURE, ColorBlobs
 from worldmodel.errors import WorldModelError
 from worldmodel.training.proprio import training_rows
-from worldmodel.training.smoothing import settled_places
+from worldmodel.training.smoothing import smoothed_positions
 
-_SAMPLE = 300  # frames that the usual picture is the median of
+_SAMPLE = 300  # frames that the background picture is the median of
 _COLOURS = 60_000  # pixels that are clustered
 _ROUNDS = 12
 _UNUSUAL = 32  # least difference of a channel
 _CHUNK = 256
 
 
-def usual_picture(cache: FrameCache, generator: torch.Generator) -> Tensor:
+def background_image(cache: FrameCache, generator: torch.Generator) -> Tensor:
     """Median (height, width, 3) uint8 of some frames of the training split."""
     rows = some_rows(cache, generator, _SAMPLE)
     frames = np.asarray(cache.frames[rows.numpy()])
     return torch.from_numpy(np.median(frames, axis=0).astype(np.uint8))
 
 
-def find_words(
-    cache: FrameCache, count: int, usual: Tensor, generator: torch.Generator
-) -> VisualWords:
-    """Clusters the colours of what differs from the usual picture.
+def find_blobs(
+    cache: FrameCache, count: int, background: Tensor, generator: torch.Generator
+) -> ColorBlobs:
+    """Clusters the colours of what differs from the background picture.
 
     Args:
         cache: the decoded dataset; only its training split is looked at.
         count: words K.
-        usual: uint8 (height, width, 3), see `usual_picture`.
+        background: uint8 (height, width, 3), see `background_image`.
         generator: decides the frames and pixels that are clustered.
 
     Raises:
         WorldModelError: there are fewer differing pixels than words.
     """
     frames = cache.frames_at(some_rows(cache, generator))
-    pixels = frames[_unusual(frames, usual)].float()
+    pixels = frames[_unusual(frames, background)].float()
     if not 1 <= count <= len(pixels):
         raise WorldModelError(
             f"words must be in [1, {len(pixels)}], the pixels seen that differ from "
-            f"the usual picture, got {count}"
+            f"the background picture, got {count}"
         )
     pixels = pixels[torch.randperm(len(pixels), generator=generator)[:_COLOURS]]
     colours = _spread(pixels[: _COLOURS // 3], count)
@@ -61,42 +61,44 @@ def find_words(
         members = torch.bincount(nearest, minlength=count)[:, None]
         sums = torch.zeros_like(colours).index_add_(0, nearest, pixels)
         colours = torch.where(members > 0, sums / members.clamp(min=1), colours)
-    words = VisualWords(count)
+    words = ColorBlobs(count)
     words.set(colours)
     return words
 
 
-def word_sums(cache: FrameCache, words: VisualWords, usual: Tensor) -> Tensor:
+def blob_sums(cache: FrameCache, words: ColorBlobs, background: Tensor) -> Tensor:
     """Pixels of every frame's words, and the sums of their rows and columns, (N, K, 3).
 
     Args:
         cache: the decoded dataset.
-        words: of `find_words`.
-        usual: uint8 (height, width, 3), see `usual_picture`.
+        words: of `find_blobs`.
+        background: uint8 (height, width, 3), see `background_image`.
     """
     parts = [
-        words.sums(torch.from_numpy(np.array(cache.frames[row : row + _CHUNK])), usual)
+        words.sums(
+            torch.from_numpy(np.array(cache.frames[row : row + _CHUNK])), background
+        )
         for row in range(0, len(cache.frames), _CHUNK)
     ]
     return torch.cat(parts)[..., :3]
 
 
-def word_places(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column (N, K, 2) of words of `word_sums`, and trust (N, K) in [0, 1)."""
+def blob_places(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column (N, K, 2) of words of `blob_sums`, and trust (N, K) in [0, 1)."""
     pixels = sums[..., 0]
     return sums[..., 1:] / pixels.clamp(min=1.0)[..., None], pixels / (pixels + SURE)
 
 
-def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
+def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     """What latents shall tell of every frame: where words are.
 
-    Where a thing is, is settled over time (see `settled_places`): before it was hidden
+    Where a thing is, is settled over time (see `smoothed_positions`): before it was hidden
     and after, what latents shall tell of it is the same. Things together count as much
     as all colours together: goals are about them.
 
     Args:
         cache: the decoded dataset.
-        sums: (N, K, 3) of `word_sums`; K may be 0.
+        sums: (N, K, 3) of `blob_sums`; K may be 0.
         things: how many of the words, the last ones, are things.
 
     Returns:
@@ -107,10 +109,10 @@ def word_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     if not sums.shape[1]:
         return torch.zeros(len(sums), 0, 4)
     trains = training_rows(cache)
-    places, trust = word_places(sums)
+    places, trust = blob_places(sums)
     colours = sums.shape[1] - things
     for word in range(colours, sums.shape[1]):
-        places[:, word], trust[:, word] = settled_places(
+        places[:, word], trust[:, word] = smoothed_positions(
             places[:, word], trust[:, word], cache.offsets
         )
     amount = sums[..., 0].sqrt()
@@ -131,7 +133,7 @@ def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
     """How little of each word's place follows from proprio: what is not the robot.
 
     Args:
-        targets: (N, K, 4) of `word_targets`.
+        targets: (N, K, 4) of `blob_targets`.
         cache: the dataset that they are of.
 
     Returns:
@@ -165,9 +167,9 @@ def some_rows(
     return rows[drawn.sort().values]
 
 
-def _unusual(frames: Tensor, usual: Tensor) -> Tensor:
-    """Bool (...): where pixels (..., 3) differ from the usual ones."""
-    gap = frames.to(torch.int16) - usual.to(torch.int16)
+def _unusual(frames: Tensor, background: Tensor) -> Tensor:
+    """Bool (...): where pixels (..., 3) differ from the background ones."""
+    gap = frames.to(torch.int16) - background.to(torch.int16)
     return gap.abs().amax(dim=-1) > _UNUSUAL
 
 

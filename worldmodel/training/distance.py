@@ -28,7 +28,7 @@ class DistanceRecipe:
     there", learned by expectile regression (IVL as in HIQL, Park et al. 2023, after
     Kostrikov et al. 2022) on targets of one to `ahead` steps: what is known of the
     goal travels that many times faster, and the low expectile passes over what the
-    play wasted between. With `spec.near` every state so near a goal has arrived,
+    play wasted between. With `spec.success_radius` every state so near a goal has arrived,
     whichever episode it is from.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Learner(nn.Module):
         super().__init__()
         self.online = TemporalDistance(spec)
         if directions is not None:
-            self.online.look.along(directions)
+            self.online.projection.along(directions)
         self.target = deepcopy(self.online).requires_grad_(False)
 
 
@@ -90,7 +90,7 @@ def train_distance(
         data: latents of the training episodes.
         state_path: where the state of the training is kept.
         on_step: called with the steps done and the smoothed loss terms.
-        directions: (spec.look.read, D) of the latents that it shall look at.
+        directions: (spec.projection.state_dim, D) of the latents that it shall look at.
     """
     torch.manual_seed(recipe.seed)
     device = data.latents.device
@@ -147,12 +147,12 @@ def arrivals(
     """Bool (B, ahead + 1): whether the goal is reached 0 to `ahead` steps after `now`.
 
     Beyond an episode's end its last row stands. The goal's own row has arrived; others
-    have if the distance says so (`spec.near`).
+    have if the distance says so (`spec.success_radius`).
     """
     path = now[:, None] + torch.arange(ahead + 1)
     path = torch.minimum(path, data.last[now][:, None])
     there = path == goal[:, None]
-    if distance.spec.near:
+    if distance.spec.success_radius:
         goals = data.latents[goal][:, None]
         there = there | distance.arrived(data.latents[path], goals).cpu()
     return there

@@ -1,4 +1,4 @@
-"""The latents of recorded play, which everything after the compressor learns from."""
+"""The latents of recorded play, which everything after the projector learns from."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache
-from worldmodel.projectors.projector import Compressor
-from worldmodel.projectors.proprio_correction import Anchor
+from worldmodel.projectors.projector import Projector
+from worldmodel.projectors.proprio_correction import ProprioCorrection
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
 
@@ -63,21 +63,23 @@ def joined(
 
 @torch.no_grad()
 def latent_episodes(
-    compressor: Compressor, cache: TokenCache, chunk: int = 4096
+    projector: Projector, cache: TokenCache, chunk: int = 4096
 ) -> LatentEpisodes:
-    """Compresses every frame's tokens, on the compressor's device."""
-    device = next(compressor.parameters()).device
+    """Compresses every frame's tokens, on the projector's device."""
+    device = next(projector.parameters()).device
     parts = []
     for start in range(0, len(cache.tokens), chunk):
         rows = torch.arange(start, min(start + chunk, len(cache.tokens)))
-        parts.append(compressor(cache.at(rows).to(device).float()))
+        parts.append(projector(cache.at(rows).to(device).float()))
     return LatentEpisodes.of(torch.cat(parts), cache.frames)
 
 
 @torch.no_grad()
-def anchored(
-    data: LatentEpisodes, anchor: Anchor, frames: FrameCache
+def proprio_corrected(
+    data: LatentEpisodes, proprio_correction: ProprioCorrection, frames: FrameCache
 ) -> LatentEpisodes:
     """The same episodes, their latents corrected by the recorded proprio."""
     proprio = torch.from_numpy(frames.proprio).float().to(data.latents)
-    return replace(data, latents=anchor.to(proprio.device)(data.latents, proprio))
+    return replace(
+        data, latents=proprio_correction.to(proprio.device)(data.latents, proprio)
+    )

@@ -51,13 +51,13 @@ class Places:
     held: Tensor
 
 
-def place_targets(cache: FrameCache, words: Tensor, things: int) -> Tensor:
+def object_position_targets(cache: FrameCache, words: Tensor, things: int) -> Tensor:
     """What latents shall tell of every frame: where things are.
 
     Args:
         cache: the decoded dataset; the first three numbers of its proprio are the
             hand's place.
-        words: (N, K, 4) of `word_targets`.
+        words: (N, K, 4) of `blob_targets`.
         things: how many of them, the last ones, are things; J, may be 0.
 
     Returns:
@@ -74,13 +74,13 @@ def place_targets(cache: FrameCache, words: Tensor, things: int) -> Tensor:
     found = []
     for seen in words[:, -things:].unbind(1):
         trust = seen[:, 3] / seen[trains, 3].mean().clamp(min=1e-6)
-        there = places_by_hand(seen[:, :2], trust, hand, cache.offsets, trains)
+        there = positions_by_hand(seen[:, :2], trust, hand, cache.offsets, trains)
         found.append(torch.cat((there.where, there.trust[:, None]), dim=1))
     return torch.stack(found, dim=1)
 
 
 @torch.no_grad()
-def places_by_hand(
+def positions_by_hand(
     seen: Tensor, trust: Tensor, hand: Tensor, offsets: np.ndarray, trains: Tensor
 ) -> Places:
     """Where a thing is in the hand's coordinates, at all moments of play.

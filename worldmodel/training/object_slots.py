@@ -1,4 +1,4 @@
-"""Things: visual words that are always together and are not the robot."""
+"""Things: colour blobs that are always together and are not the robot."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import FrameCache
-from worldmodel.encoders.blobs import VisualWords
+from worldmodel.encoders.blobs import ColorBlobs
 from worldmodel.errors import WorldModelError
-from worldmodel.training.blobs import unexplained, word_places, word_targets
+from worldmodel.training.blobs import blob_places, blob_targets, unexplained
 
 _TOGETHER = 0.2  # mean distance between two words of a thing, of a picture's 2
 _FREE = 0.25  # least share of a place, row and column, that proprio leaves open
 
 
-def find_things(
-    cache: FrameCache, words: VisualWords, sums: Tensor, count: int
-) -> VisualWords:
+def find_slots(
+    cache: FrameCache, words: ColorBlobs, sums: Tensor, count: int
+) -> ColorBlobs:
     """Words, and things that they make.
 
     Whatever moves without the robot is no part of it: proprio does not tell where it
@@ -25,15 +25,15 @@ def find_things(
 
     Args:
         cache: the decoded dataset.
-        words: of `find_words`, without things.
-        sums: (N, K, 3) of `word_sums`.
+        words: of `find_blobs`, without things.
+        sums: (N, K, 3) of `blob_sums`.
         count: things to find, the largest ones.
 
     Raises:
         WorldModelError: there are fewer.
     """
-    places, trust = word_places(sums)
-    free = unexplained(word_targets(cache, sums), cache).amin(dim=1) > _FREE
+    places, trust = blob_places(sums)
+    free = unexplained(blob_targets(cache, sums), cache).amin(dim=1) > _FREE
     near = torch.stack(
         [
             _mean_gap(places, trust, places[:, word : word + 1], trust[:, word])
@@ -44,7 +44,7 @@ def find_things(
     groups = _connected(joined, free)
     if len(groups) < count:
         raise WorldModelError(
-            f"things must be at most {len(groups)}, the groups of visual words in this "
+            f"things must be at most {len(groups)}, the groups of colour blobs in this "
             f"dataset that are not the robot, got {count}"
         )
     amount = sums[..., 0].mean(dim=0)
@@ -52,12 +52,12 @@ def find_things(
     members = torch.zeros(count, len(words.colours))
     for thing, group in enumerate(groups[:count]):
         members[thing, group] = 1.0
-    found = VisualWords(len(words.colours), count)
+    found = ColorBlobs(len(words.colours), count)
     found.set(words.colours, members)
     return found
 
 
-def together(words: VisualWords, sums: Tensor) -> Tensor:
+def together(words: ColorBlobs, sums: Tensor) -> Tensor:
     """Sums (N, C, 3) of colours -> (N, C + things, 3) of colours and things."""
     return torch.cat((sums, torch.einsum("tc,ncs->nts", words.members, sums)), dim=1)
 

@@ -1,4 +1,4 @@
-"""Stage 5: the habit, on frozen latents."""
+"""Stage 5: the policy prior, on frozen latents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.costs.temporal import TemporalDistance
-from worldmodel.policy_prior import Habit, HabitSpec
+from worldmodel.policy_prior import PolicyPrior, PolicyPriorSpec
 from worldmodel.training.distance import arrivals, first_arrival
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, fit
@@ -18,8 +18,8 @@ _MOST = 20.0  # weight of an action, before all are scaled to 1 on average
 
 
 @dataclass(frozen=True)
-class HabitRecipe:
-    """How the habit is learned.
+class PolicyPriorRecipe:
+    """How the policy prior is learned.
 
     Goals are drawn in hindsight, or from other episodes; the actions of play count by
     how much nearer they came to them by the temporal distance (advantage-weighted
@@ -58,29 +58,31 @@ class HabitRecipe:
             raise ValueError(f"sharpness must be at least 0, got {self.sharpness}")
 
 
-def train_habit(
-    recipe: HabitRecipe,
+def train_policy_prior(
+    recipe: PolicyPriorRecipe,
     data: LatentEpisodes,
     actions: Tensor,
     distance: TemporalDistance,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
-) -> Habit:
-    """Learns the habit; resumes from `state_path` where it exists.
+) -> PolicyPrior:
+    """Learns the policy prior; resumes from `state_path` where it exists.
 
     Args:
         recipe: architecture and schedule.
         data: latents of the training episodes.
         actions: (N, A) of all rows.
-        distance: judges actions; the habit looks at what it looks at.
+        distance: judges actions; the policy prior looks at what it looks at.
         state_path: where the state of the training is kept.
         on_step: called with the steps done and the smoothed loss terms.
     """
     torch.manual_seed(recipe.seed)
-    look = distance.spec.look
-    habit = Habit(HabitSpec(look, actions.shape[1], recipe.hidden))
-    habit.look.load_state_dict(distance.look.state_dict())
-    habit = habit.to(data.latents.device)
+    projection = distance.spec.projection
+    policy_prior = PolicyPrior(
+        PolicyPriorSpec(projection, actions.shape[1], recipe.hidden)
+    )
+    policy_prior.projection.load_state_dict(distance.projection.state_dict())
+    policy_prior = policy_prior.to(data.latents.device)
     distance = distance.to(data.latents.device)
     generator = torch.Generator().manual_seed(recipe.seed)
 
@@ -88,16 +90,16 @@ def train_habit(
         now, goal = draw_goals(recipe, data, generator)
         latents, goals = data.latents[now], data.latents[goal]
         weight = action_weights(recipe, data, distance, now, goal)
-        done = habit(latents, goals)
+        done = policy_prior(latents, goals)
         error = (done - actions[now].to(done)).abs().mean(dim=-1)
         return {"total": (weight * error).mean()}
 
-    fit(Job(habit, loss, generator), recipe.schedule, state_path, on_step)
-    return habit
+    fit(Job(policy_prior, loss, generator), recipe.schedule, state_path, on_step)
+    return policy_prior
 
 
 def draw_goals(
-    recipe: HabitRecipe, data: LatentEpisodes, generator: torch.Generator
+    recipe: PolicyPriorRecipe, data: LatentEpisodes, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Rows (batch,) of states that have a next one, and rows (batch,) of goals."""
     count = recipe.batch
@@ -111,7 +113,7 @@ def draw_goals(
 
 @torch.no_grad()
 def action_weights(
-    recipe: HabitRecipe,
+    recipe: PolicyPriorRecipe,
     data: LatentEpisodes,
     distance: TemporalDistance,
     now: Tensor,

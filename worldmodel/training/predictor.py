@@ -30,7 +30,7 @@ class PredictorRecipe:
         windows: windows of play per step.
         window: moments T of a window; roll-outs reach T - 1 steps.
         huber: error of prediction above which it counts linearly; None for never.
-        told: weight of the error along what is looked at, beside that of the latents:
+        task_weight: weight of the error along what is looked at, beside that of the latents:
             most directions of a latent do not matter to a plan.
         seed: decides weights and batches.
     """
@@ -40,12 +40,12 @@ class PredictorRecipe:
     windows: int = 128
     window: int = 8
     huber: float | None = None
-    told: float = 0.0
+    task_weight: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.told >= 0:
-            raise ValueError(f"told must be at least 0, got {self.told}")
+        if not self.task_weight >= 0:
+            raise ValueError(f"task_weight must be at least 0, got {self.task_weight}")
         if self.window < 2:
             raise ValueError(f"window must be at least 2 moments, got {self.window}")
         if self.windows < 1:
@@ -70,7 +70,7 @@ def train_predictor(
         actions: (N, A) of all rows.
         state_path: where the state of the training is kept.
         on_step: called with the steps done and the smoothed loss terms.
-        directions: (R, D) of latents that are looked at, for `recipe.told`.
+        directions: (R, D) of latents that are looked at, for `recipe.task_weight`.
 
     Raises:
         WorldModelError: no episode is as long as a window.
@@ -97,10 +97,10 @@ def train_predictor(
             "forced": prediction_error(forced, recipe.huber),
             "rolled": prediction_error(rolled, recipe.huber),
         }
-        if directions is not None and recipe.told:
+        if directions is not None and recipe.task_weight:
             seen = torch.cat((forced, rolled), dim=1) @ directions.T
-            terms["told"] = prediction_error(seen, recipe.huber)
-        weights = {"forced": 0.5, "rolled": 0.5, "told": recipe.told}
+            terms["task"] = prediction_error(seen, recipe.huber)
+        weights = {"forced": 0.5, "rolled": 0.5, "task": recipe.task_weight}
         total = torch.stack([weights[name] * term for name, term in terms.items()])
         return {"total": total.sum(), **terms}
 

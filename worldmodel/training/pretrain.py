@@ -11,14 +11,14 @@ from torch import Tensor
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import VideoViT
 from worldmodel.training.blobs import (
-    find_words,
+    background_image,
+    blob_sums,
+    blob_targets,
+    find_blobs,
     some_rows,
-    usual_picture,
-    word_sums,
-    word_targets,
 )
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
-from worldmodel.training.object_slots import find_things, together
+from worldmodel.training.object_slots import find_slots, together
 from worldmodel.training.objectives.action_conditioned import Experience
 from worldmodel.training.objectives.joint import JointPretraining, JointSpec
 from worldmodel.training.objectives.vjepa import ema_update
@@ -66,7 +66,7 @@ def pretrain(
     state_path: Path | None = None,
     on_step: OnStep | None = None,
 ) -> JointPretraining:
-    """Pretrains an encoder and a compressor; resumes from `state_path` where it exists.
+    """Pretrains an encoder and a projector; resumes from `state_path` where it exists.
 
     Args:
         recipe: Model and schedule.
@@ -76,15 +76,15 @@ def pretrain(
         on_step: Called with the steps done and the smoothed loss terms.
 
     Returns:
-        Encoder and compressor, trained, among what they were trained with.
+        Encoder and projector, trained, among what they were trained with.
     """
     torch.manual_seed(recipe.seed)
     model = JointPretraining(recipe.model).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache, "train", recipe.window)
-    usual = usual_picture(cache, generator)
-    model.set_usual(usual)
-    words = _find_words(recipe.model, cache, model.encoder, generator)
+    background = background_image(cache, generator)
+    model.set_background(background)
+    words = _find_blobs(recipe.model, cache, model.encoder, generator)
     proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
@@ -112,20 +112,20 @@ def pretrain(
     return model
 
 
-def _find_words(
+def _find_blobs(
     spec: JointSpec, cache: FrameCache, encoder: VideoViT, generator: torch.Generator
 ) -> Tensor:
-    """Gives the encoder its visual words, and where they are, see `word_targets`."""
-    if not spec.words:
+    """Gives the encoder its colour blobs, and where they are, see `blob_targets`."""
+    if not spec.num_blobs:
         return torch.zeros(len(cache.frames), 0, 4)
-    usual, things = encoder.usual.cpu(), spec.encoder.things
-    words = find_words(cache, spec.words - things, usual, generator)
-    sums = word_sums(cache, words, usual)
+    background, things = encoder.background.cpu(), spec.encoder.num_slots
+    words = find_blobs(cache, spec.num_blobs - things, background, generator)
+    sums = blob_sums(cache, words, background)
     if things:
-        words = find_things(cache, words, sums, things)
+        words = find_slots(cache, words, sums, things)
         sums = together(words, sums)
-    if encoder.words is not None:
+    if encoder.blobs is not None:
         some = cache.frames_at(some_rows(cache, generator))
-        words.standardise(some, usual)
-        encoder.words.load_state_dict(words.state_dict())
-    return word_targets(cache, sums, things)
+        words.standardise(some, background)
+        encoder.blobs.load_state_dict(words.state_dict())
+    return blob_targets(cache, sums, things)

@@ -1,4 +1,4 @@
-"""Stage 2: the compressor, from frozen tokens to planning latents."""
+"""Stage 2: the projector, from frozen tokens to planning latents."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from worldmodel.data import Windows
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 from worldmodel.training.objectives.action_conditioned import (
-    DynamicsWeights,
     Experience,
-    LatentDynamics,
+    LatentObjectives,
+    ObjectiveWeights,
 )
 from worldmodel.training.proprio import standardised_proprio, training_rows
 from worldmodel.training.readouts import least_squares
@@ -24,12 +24,12 @@ _READ = 8192  # moments that first read-outs are fitted to
 
 
 @dataclass(frozen=True)
-class DynamicsRecipe:
-    """How the compressor is trained.
+class ProjectorRecipe:
+    """How the projector is trained.
 
     Attributes:
         schedule: steps and learning rate.
-        compressor: architecture.
+        spec: architecture of the projector.
         weights: of the loss terms.
         pairs: pairs of windows per step, both of one episode.
         window: frames T of a window;
@@ -38,8 +38,8 @@ class DynamicsRecipe:
     """
 
     schedule: Schedule
-    compressor: CompressorSpec = field(default_factory=CompressorSpec)
-    weights: DynamicsWeights = field(default_factory=DynamicsWeights)
+    spec: ProjectorSpec = field(default_factory=ProjectorSpec)
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     pairs: int = 64
     window: int = 8
     proprio: int = 0
@@ -57,40 +57,40 @@ class Targets:
     """What latents shall tell of the pictures, at all rows.
 
     Attributes:
-        words: (N, K, 4) of `word_targets`; K may be 0.
-        places: (N, J, 4) of `place_targets`; J may be 0.
+        blobs: (N, K, 4) of `blob_targets`; K may be 0.
+        object_positions: (N, J, 4) of `object_position_targets`; J may be 0.
     """
 
-    words: Tensor
-    places: Tensor
+    blobs: Tensor
+    object_positions: Tensor
 
 
-def train_dynamics(
-    recipe: DynamicsRecipe,
+def train_projector(
+    recipe: ProjectorRecipe,
     cache: TokenCache,
     targets: Targets,
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
-    begin: Compressor | None = None,
-) -> LatentDynamics:
-    """Trains the compressor; resumes from `state_path` where it exists.
+    begin: Projector | None = None,
+) -> LatentObjectives:
+    """Trains the projector; resumes from `state_path` where it exists.
 
     Only the training split is used. Arguments as in `pretrain`, but for what latents
-    shall tell, and `begin`, a compressor to begin with.
+    shall tell, and `begin`, a projector to begin with.
     """
     torch.manual_seed(recipe.seed)
-    model = LatentDynamics(
-        recipe.compressor,
+    model = LatentObjectives(
+        recipe.spec,
         None,
         recipe.weights,
         recipe.proprio,
-        targets.words.shape[1],
-        targets.places.shape[1],
+        targets.blobs.shape[1],
+        targets.object_positions.shape[1],
     ).to(device)
     proprio = standardised_proprio(cache.frames, recipe.proprio)
     if begin is not None:
-        model.compressor.load_state_dict(begin.state_dict())
+        model.projector.load_state_dict(begin.state_dict())
         _read_out(model, cache, proprio, targets)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache.frames, "train", recipe.window)
@@ -102,8 +102,8 @@ def train_dynamics(
         batch = Experience(
             actions.to(device),
             proprio[rows].to(device),
-            targets.words[rows].to(device),
-            targets.places[rows].to(device),
+            targets.blobs[rows].to(device),
+            targets.object_positions[rows].to(device),
             episodes.to(device),
         )
         with autocast(device):
@@ -115,12 +115,12 @@ def train_dynamics(
 
 @torch.no_grad()
 def _read_out(
-    model: LatentDynamics,
+    model: LatentObjectives,
     cache: TokenCache,
     proprio: Tensor,
     targets: Targets,
 ) -> None:
-    """Fits the linear read-outs to a compressor that has learned already.
+    """Fits the linear read-outs to a projector that has learned already.
 
     Fresh ones would spoil it before they have learned to read it.
     """
@@ -128,11 +128,14 @@ def _read_out(
     trained = training_rows(cache.frames).nonzero().flatten()
     rows = trained[torch.randperm(len(trained), generator=generator)[:_READ]]
     device = next(model.parameters()).device
-    latents = model.compressor(cache.at(rows).to(device).float()).float().cpu()
+    latents = model.projector(cache.at(rows).to(device).float()).float().cpu()
     ones = torch.ones(len(rows))
     if model.proprio is not None:
         _set(model.proprio, [least_squares(latents, proprio[rows], ones)])
-    for head, told in ((model.words, targets.words), (model.places, targets.places)):
+    for head, told in (
+        (model.blobs, targets.blobs),
+        (model.object_positions, targets.object_positions),
+    ):
         if head is not None:
             read = [
                 least_squares(latents, one[:, :3], one[:, 3])

@@ -1,4 +1,4 @@
-"""The reader: what the robot would feel where a picture shows it."""
+"""The proprio estimator: what the robot would feel where a picture shows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
 from worldmodel.training.object_positions import HAND
 from worldmodel.training.proprio import training_rows
@@ -17,8 +17,8 @@ from worldmodel.training.tokens import TokenCache
 
 
 @dataclass(frozen=True)
-class ReaderRecipe:
-    """How the reader is trained.
+class ProprioEstimatorRecipe:
+    """How the proprio estimator is trained.
 
     One read-out among many of a latent, trained beside dynamics and things, is coarser
     than a network that does nothing else. Play goes where things are, so a place that
@@ -59,20 +59,20 @@ class ReaderRecipe:
         if not 0.0 <= self.even <= 1.0:
             raise ValueError(f"even must be in [0, 1], got {self.even}")
 
-    def spec(self, compressor: CompressorSpec, size: int) -> CompressorSpec:
-        """The reader's architecture: tokens, as the compressor takes them, to (S,)."""
-        return replace(compressor, reduced=self.reduced, hidden=self.hidden, dim=size)
+    def spec(self, projector: ProjectorSpec, size: int) -> ProjectorSpec:
+        """The proprio estimator's architecture: tokens, as the projector takes them, to (S,)."""
+        return replace(projector, reduced=self.reduced, hidden=self.hidden, dim=size)
 
 
-def train_reader(
-    recipe: ReaderRecipe,
-    spec: CompressorSpec,
+def train_proprio_estimator(
+    recipe: ProprioEstimatorRecipe,
+    spec: ProjectorSpec,
     cache: TokenCache,
     felt: Tensor,
     device: torch.device,
     state_path: Path | None = None,
     on_step: OnStep | None = None,
-) -> Compressor:
+) -> Projector:
     """Learns to read proprio from tokens; resumes from `state_path`.
 
     Args:
@@ -85,7 +85,7 @@ def train_reader(
         on_step: called with the steps done and the smoothed loss terms.
     """
     torch.manual_seed(recipe.seed)
-    reader = Compressor(spec).to(device)
+    proprio_estimator = Projector(spec).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     rows = training_rows(cache.frames).nonzero().flatten()
     evenly = even_weights(felt[rows, :HAND], recipe.cell, recipe.least).cumsum(0)
@@ -99,12 +99,12 @@ def train_reader(
         some = rows[drawn]
         tokens = cache.at(some).to(device).float()
         with autocast(device):
-            told = reader(tokens)
+            told = proprio_estimator(tokens)
         wanted = felt[some].to(device)
         return {"total": F.smooth_l1_loss(told.float(), wanted, beta=recipe.huber)}
 
-    fit(Job(reader, loss, generator), recipe.schedule, state_path, on_step)
-    return reader
+    fit(Job(proprio_estimator, loss, generator), recipe.schedule, state_path, on_step)
+    return proprio_estimator
 
 
 def even_weights(places: Tensor, cell: float, least: int) -> Tensor:

@@ -26,7 +26,7 @@ class Reads:
         felt: latents (D) -> standardised proprio (F); None where F is 0.
         seen: (S, D) read-out of where things are: in the hand's coordinates (S = 3 J)
             where these were learned; else rows and columns of things (2 J); where
-            none were found, of all visual words (2 K), the less the more proprio
+            none were found, of all colour blobs (2 K), the less the more proprio
             explains them. None where there are no words.
     """
 
@@ -48,8 +48,8 @@ class Reads:
         Args:
             latents: (N, D) of all rows.
             felt: (N, F) standardised proprio.
-            words: (N, K, 4) of `word_targets`.
-            places: (N, J, 4) of `place_targets`; J may be 0.
+            words: (N, K, 4) of `blob_targets`.
+            places: (N, J, 4) of `object_position_targets`; J may be 0.
             frames: the dataset that they are of.
             things: how many of the words, the last ones, are things.
         """
@@ -70,7 +70,7 @@ class Reads:
             seen *= (shares / shares.mean()).sqrt()[..., None]
         return cls(told, seen.flatten(0, 1))
 
-    def felt_distance(self, size: int) -> ReadDistance | None:
+    def proprio_distance(self, size: int) -> ReadDistance | None:
         """Compares the first dimensions of proprio."""
         return _distance(self.felt.weight[:size]) if self.felt and size else None
 
@@ -153,7 +153,7 @@ def _principal(latents: Tensor, weight: Tensor, count: int) -> Tensor:
 
 def _distance(weight: Tensor) -> ReadDistance:
     read = ReadDistance(weight.shape[1], weight.shape[0])
-    read.read.weight = nn.Parameter(weight.detach().clone())
+    read.readout.weight = nn.Parameter(weight.detach().clone())
     return read
 
 

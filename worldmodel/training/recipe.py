@@ -30,17 +30,20 @@ from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.policy_prior import HabitSpec
-from worldmodel.projectors.projector import Compressor
+from worldmodel.policy_prior import PolicyPriorSpec
+from worldmodel.projectors.projector import Projector
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
 from worldmodel.training.loop import OnStep, Schedule
-from worldmodel.training.policy_prior import HabitRecipe, train_habit
+from worldmodel.training.policy_prior import PolicyPriorRecipe, train_policy_prior
 from worldmodel.training.predictor import PredictorRecipe, train_predictor
-from worldmodel.training.projector import DynamicsRecipe, train_dynamics
+from worldmodel.training.projector import ProjectorRecipe, train_projector
 from worldmodel.training.proprio import standardised_proprio
-from worldmodel.training.proprio_estimator import ReaderRecipe, train_reader
-from worldmodel.training.smoothing import SmoothingRecipe, settled
+from worldmodel.training.proprio_estimator import (
+    ProprioEstimatorRecipe,
+    train_proprio_estimator,
+)
+from worldmodel.training.smoothing import SmoothingRecipe, smoothed
 from worldmodel.training.tabletop import TabletopRecipe
 from worldmodel.training.tokens import encode_dataset
 
@@ -58,11 +61,11 @@ class Recipe:
     """How stages 2 to 5 are done.
 
     Attributes:
-        dynamics: the projector (stage 2).
-        reader: the proprio estimator beside it.
+        projector: the projector (stage 2).
+        proprio_estimator: the proprio estimator beside it.
         predictor: stage 3.
         distance: stage 4.
-        habit: stage 5.
+        policy_prior: stage 5.
         smoothing: of what latents tell of objects, over an episode.
         tabletop: objectives of a scene with coloured things and a hand.
         cost: the goal cost that the model plans with.
@@ -71,11 +74,11 @@ class Recipe:
         practice_weight: how often each collected moment counts.
     """
 
-    dynamics: DynamicsRecipe
-    reader: ReaderRecipe
+    projector: ProjectorRecipe
+    proprio_estimator: ProprioEstimatorRecipe
     predictor: PredictorRecipe
     distance: DistanceRecipe
-    habit: HabitRecipe
+    policy_prior: PolicyPriorRecipe
     smoothing: SmoothingRecipe
     tabletop: TabletopRecipe
     cost: GoalCost
@@ -84,7 +87,7 @@ class Recipe:
     practice_weight: int = 2
 
     def __post_init__(self) -> None:
-        self.tabletop.require(self.distance.spec.look)
+        self.tabletop.require(self.distance.spec.projection)
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
         if self.practice_weight < 1:
@@ -94,18 +97,23 @@ class Recipe:
 
     def spec(self, encoder: FrozenEncoder, frames: FrameCache) -> WorldModelSpec:
         """Architecture of the model that comes out."""
-        compressor, tabletop = self.dynamics.compressor, self.tabletop
-        look, size = self.distance.spec.look, self.predictor.spec.action_size
-        corrected = tabletop.proprio if tabletop.anchor else 0
+        projector, tabletop = self.projector.spec, self.tabletop
+        projection, size = (
+            self.distance.spec.projection,
+            self.predictor.spec.action_size,
+        )
+        corrected = tabletop.proprio if tabletop.proprio_correction else 0
         return WorldModelSpec(
             encoder=encoder.spec,
-            compressor=compressor,
+            projector=projector,
             predictor=self.predictor.spec,
             action_spec=frames.spec.action_spec,
-            distances=LearnedSpec(self.distance.spec, tabletop.felt),
-            habit=HabitSpec(look, size, self.habit.hidden),
-            anchor=corrected,
-            reader=self.reader.spec(compressor, corrected) if corrected else None,
+            distances=LearnedSpec(self.distance.spec, tabletop.goal_proprio),
+            policy_prior=PolicyPriorSpec(projection, size, self.policy_prior.hidden),
+            proprio_correction=corrected,
+            proprio_estimator=self.proprio_estimator.spec(projector, corrected)
+            if corrected
+            else None,
             cost=self.cost,
         )
 
@@ -141,7 +149,7 @@ def train_world_model(
     encoder: FrozenEncoder,
     frames: FrameCache,
     run: Run,
-    projector: Compressor | None = None,
+    projector: Projector | None = None,
     collected: Sequence[FrameCache] = (),
     history: Mapping[str, Any] | None = None,
 ) -> WorldModel:
@@ -160,16 +168,16 @@ def train_world_model(
         WorldModelError: the dataset lacks what the recipe asks for.
     """
     spec = recipe.spec(encoder, frames)
-    told = recipe.tabletop.told(encoder, frames, recipe.dynamics.seed)
+    told = recipe.tabletop.told(encoder, frames, recipe.projector.seed)
     tokens = _tokens(recipe, encoder, frames, run)
 
     # 2  projector
     if recipe.refine:
         learned = run.stage(
             "projector",
-            recipe.dynamics.schedule,
-            lambda state, on_step: train_dynamics(
-                recipe.dynamics,
+            recipe.projector.schedule,
+            lambda state, on_step: train_projector(
+                recipe.projector,
                 tokens,
                 told.targets,
                 run.device,
@@ -178,23 +186,31 @@ def train_world_model(
                 projector,
             ),
         )
-        projector = learned.compressor
+        projector = learned.projector
     if projector is None:
         raise ValueError("refine=False takes a projector as it is, got None")
     projector = projector.to(run.device).requires_grad_(False)
     proprio = standardised_proprio(frames, recipe.tabletop.proprio)
     estimator = None
-    if spec.reader is not None:
-        reader_spec = spec.reader
+    if spec.proprio_estimator is not None:
+        estimator_spec = spec.proprio_estimator
         estimator = run.stage(
             "proprio_estimator",
-            recipe.reader.schedule,
-            lambda state, on_step: train_reader(
-                recipe.reader, reader_spec, tokens, proprio, run.device, state, on_step
+            recipe.proprio_estimator.schedule,
+            lambda state, on_step: train_proprio_estimator(
+                recipe.proprio_estimator,
+                estimator_spec,
+                tokens,
+                proprio,
+                run.device,
+                state,
+                on_step,
             ),
         )
     data = latent_episodes(projector, tokens)
-    read = recipe.tabletop.read(data, proprio, told, frames, recipe.distance.spec.look)
+    read = recipe.tabletop.read(
+        data, proprio, told, frames, recipe.distance.spec.projection
+    )
     data = read.corrected(data, frames)
     actions = _actions(frames)
     for more in collected:
@@ -222,15 +238,19 @@ def train_world_model(
     # 5  policy prior
     prior = run.stage(
         "policy_prior",
-        recipe.habit.schedule,
-        lambda state, on_step: train_habit(
-            recipe.habit, data, actions, distance, state, on_step
+        recipe.policy_prior.schedule,
+        lambda state, on_step: train_policy_prior(
+            recipe.policy_prior, data, actions, distance, state, on_step
         ),
     )
     model = WorldModel(spec, history)
-    model.encoder, model.compressor, model.predictor = encoder, projector, predictor
-    model.distances = LearnedDistances(distance, read.felt_distance)
-    model.habit, model.anchor, model.reader = prior, read.anchor, estimator
+    model.encoder, model.projector, model.predictor = encoder, projector, predictor
+    model.distances = LearnedDistances(distance, read.proprio_distance)
+    model.policy_prior, model.proprio_correction, model.proprio_estimator = (
+        prior,
+        read.proprio_correction,
+        estimator,
+    )
     return model.cpu().requires_grad_(False).eval()
 
 
@@ -249,7 +269,9 @@ def _smoothed(
     recipe: Recipe, data: LatentEpisodes, directions: Tensor | None
 ) -> LatentEpisodes:
     """What latents tell of objects, agreed on by the moments around (hindsight)."""
-    look, smoothing = recipe.distance.spec.look, recipe.smoothing
+    projection, smoothing = recipe.distance.spec.projection, recipe.smoothing
     if directions is None or not smoothing.alike:
         return data
-    return settled(data, directions, look.aim, smoothing.alike, smoothing.within)
+    return smoothed(
+        data, directions, projection.goal_dim, smoothing.alike, smoothing.within
+    )

@@ -38,7 +38,7 @@ class SmoothingRecipe:
 
 
 @torch.no_grad()
-def settled(
+def smoothed(
     data: LatentEpisodes, directions: Tensor, things: int, alike: float, within: int
 ) -> LatentEpisodes:
     """Latents that tell of things what the moments before and after tell too.
@@ -73,10 +73,10 @@ def _episodes(data: LatentEpisodes) -> list[tuple[int, int]]:
     return list(zip(firsts.tolist(), data.last[firsts].tolist(), strict=True))
 
 
-def settled_places(
+def smoothed_positions(
     places: Tensor, trust: Tensor, offsets: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Where a thing is in pictures, settled: it was there while it was hidden, too.
+    """Where a thing is in pictures, smoothed: it was there while it was hidden, too.
 
     Args:
         places: (N, 2) row and column in [-1, 1] of all rows.
@@ -101,7 +101,7 @@ def settled_places(
 def between(
     places: Tensor, alike: float, within: int, judged: int | None = None
 ) -> Tensor:
-    """Places (T, K) of one episode, settled as in `settled`; NaN is never alike.
+    """Places (T, K) of one episode, smoothed as in `smoothed`; NaN is never alike.
 
     Args:
         places: (T, K).

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.costs.goal_projection import LookSpec
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.read import ReadDistance
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import WorldModelError
-from worldmodel.projectors.proprio_correction import Anchor
-from worldmodel.training.blobs import find_words, word_sums, word_targets
-from worldmodel.training.latents import LatentEpisodes, anchored
-from worldmodel.training.object_positions import HAND, place_targets
+from worldmodel.projectors.proprio_correction import ProprioCorrection
+from worldmodel.training.blobs import blob_sums, blob_targets, find_blobs
+from worldmodel.training.latents import LatentEpisodes, proprio_corrected
+from worldmodel.training.object_positions import HAND, object_position_targets
 from worldmodel.training.projector import Targets
 from worldmodel.training.proprio import proprio_statistics
 from worldmodel.training.readouts import Reads, place_directions, still_directions
@@ -46,17 +46,21 @@ class Read:
 
     Attributes:
         directions: (R, D) that distance and prior look at; None for the whole latent.
-        anchor: corrects latents by measured proprio, or None.
-        felt_distance: compares the robot's pose, or None.
+        proprio_correction: corrects latents by measured proprio, or None.
+        proprio_distance: compares the robot's pose, or None.
     """
 
     directions: Tensor | None
-    anchor: Anchor | None
-    felt_distance: ReadDistance | None
+    proprio_correction: ProprioCorrection | None
+    proprio_distance: ReadDistance | None
 
     def corrected(self, data: LatentEpisodes, frames: FrameCache) -> LatentEpisodes:
         """Latents of a dataset, corrected by its proprio."""
-        return data if self.anchor is None else anchored(data, self.anchor, frames)
+        return (
+            data
+            if self.proprio_correction is None
+            else proprio_corrected(data, self.proprio_correction, frames)
+        )
 
 
 @dataclass(frozen=True)
@@ -64,97 +68,108 @@ class TabletopRecipe:
     """Which of a tabletop's own objectives are on.
 
     Attributes:
-        words: colour blobs, things among them, whose places latents tell; 0 for none.
-        places: whether latents tell where things are in the hand's coordinates,
+        num_blobs: colour blobs, things among them, whose places latents tell; 0 for none.
+        object_positions: whether latents tell where things are in the hand's coordinates,
             learned from what the hand held; the first three numbers of proprio are its
             place.
         proprio: leading dimensions of proprio that latents tell; 0 for none.
-        felt: leading dimensions of these that a goal cost may compare; 0 for none.
-        anchor: whether latents are corrected by the proprio measured with them.
+        goal_proprio: leading dimensions of these that a goal cost may compare; 0 for none.
+        proprio_correction: whether latents are corrected by the proprio measured with them.
     """
 
-    words: int = 0
-    places: bool = False
+    num_blobs: int = 0
+    object_positions: bool = False
     proprio: int = 0
-    felt: int = 0
-    anchor: bool = False
+    goal_proprio: int = 0
+    proprio_correction: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("words", "proprio"):
+        for name in ("num_blobs", "proprio"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if not 0 <= self.felt <= self.proprio:
+        if not 0 <= self.goal_proprio <= self.proprio:
             raise ValueError(
-                f"felt must be in [0, proprio={self.proprio}], got {self.felt}"
+                f"goal_proprio must be in [0, proprio={self.proprio}], got {self.goal_proprio}"
             )
-        if self.anchor and not self.proprio:
-            raise ValueError("anchor needs proprio above 0, got 0; or set it to false")
+        if self.proprio_correction and not self.proprio:
+            raise ValueError(
+                "proprio_correction needs proprio above 0, got 0; or set it to false"
+            )
 
-    def require(self, look: LookSpec) -> None:
+    def require(self, projection: GoalProjectionSpec) -> None:
         """Raises ValueError unless what is looked at in a latent can be read from it."""
-        if not look.read:
+        if not projection.state_dim:
             return
-        if not (self.proprio and self.words):
+        if not (self.proprio and self.num_blobs):
             raise ValueError(
-                "distance.spec.look.read needs proprio and words above 0, got "
-                f"{self.proprio} and {self.words}; or set it to 0"
+                "distance.spec.projection.state_dim needs proprio and num_blobs above 0, got "
+                f"{self.proprio} and {self.num_blobs}; or set it to 0"
             )
-        most = self.proprio + 2 * self.words
-        if not self.proprio < look.read <= most:
+        most = self.proprio + 2 * self.num_blobs
+        if not self.proprio < projection.state_dim <= most:
             raise ValueError(
-                f"distance.spec.look.read must be 0 or in [{self.proprio + 1}, {most}]: "
+                f"distance.spec.projection.state_dim must be 0 or in [{self.proprio + 1}, {most}]: "
                 f"all of proprio={self.proprio}, and some directions that say where "
-                f"things are; got {look.read}"
+                f"things are; got {projection.state_dim}"
             )
-        told = look.read - self.proprio
-        if not 1 <= look.aim <= told:
+        told = projection.state_dim - self.proprio
+        if not 1 <= projection.goal_dim <= told:
             raise ValueError(
-                f"distance.spec.look.aim must be in [1, {told}], the directions that "
-                f"say where things are, got {look.aim}"
+                f"distance.spec.projection.goal_dim must be in [1, {told}], the directions that "
+                f"say where things are, got {projection.goal_dim}"
             )
 
-    def require_encoder(self, encoder: FrozenEncoder, look: LookSpec) -> None:
+    def require_encoder(
+        self, encoder: FrozenEncoder, projection: GoalProjectionSpec
+    ) -> None:
         """Raises WorldModelError unless the encoder knows what latents shall tell."""
-        own, things = encoder.spec.places, encoder.spec.things
-        if own and self.words not in (0, own):
+        own, things = encoder.spec.num_blobs, encoder.spec.num_slots
+        if own and self.num_blobs not in (0, own):
             raise WorldModelError(
-                f"words must be {own}, as the encoder has, or 0, got {self.words}"
+                f"num_blobs must be {own}, as the encoder has, or 0, got {self.num_blobs}"
             )
-        if not self.places:
+        if not self.object_positions:
             return
-        if not (self.words and things and self.proprio >= HAND):
+        if not (self.num_blobs and things and self.proprio >= HAND):
             raise WorldModelError(
-                f"places needs an encoder that knows things, words above 0 and at least "
+                f"object_positions needs an encoder that knows things, num_blobs above 0 and at least "
                 f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
-                f"words={self.words} and proprio={self.proprio}; or set it to false"
+                f"num_blobs={self.num_blobs} and proprio={self.proprio}; or set it to false"
             )
-        if look.read and not look.aim == 3 * things <= look.read - self.proprio:
+        if (
+            projection.state_dim
+            and not projection.goal_dim
+            == 3 * things
+            <= projection.state_dim - self.proprio
+        ):
             raise WorldModelError(
-                f"distance.spec.look.aim must be {3 * things}, the places of things in "
+                f"distance.spec.projection.goal_dim must be {3 * things}, the places of things in "
                 f"the hand's coordinates, and read at least {self.proprio} more, got "
-                f"{look.aim} and {look.read}"
+                f"{projection.goal_dim} and {projection.state_dim}"
             )
 
     def told(self, encoder: FrozenEncoder, frames: FrameCache, seed: int) -> Told:
         """What latents shall tell of every frame."""
-        words = self._words(encoder, frames, seed)
-        things = encoder.spec.things
-        places = place_targets(frames, words, things if self.places else 0)
+        words = self._blobs(encoder, frames, seed)
+        things = encoder.spec.num_slots
+        places = object_position_targets(
+            frames, words, things if self.object_positions else 0
+        )
         return Told(Targets(words, places), things)
 
-    def _words(self, encoder: FrozenEncoder, frames: FrameCache, seed: int) -> Tensor:
+    def _blobs(self, encoder: FrozenEncoder, frames: FrameCache, seed: int) -> Tensor:
         """Where the encoder's colour blobs are, or others where it has none."""
-        if not self.words:
+        if not self.num_blobs:
             return torch.zeros(len(frames.frames), 0, 4)
-        usual, own = encoder.encoder.usual.cpu(), encoder.encoder.words
+        background, own = encoder.encoder.background.cpu(), encoder.encoder.blobs
         if own is None:
             generator = torch.Generator().manual_seed(seed)
-            words, things = find_words(frames, self.words, usual, generator), 0
+            words, things = find_blobs(frames, self.num_blobs, background, generator), 0
         else:
             words, things = deepcopy(own).cpu(), own.things
-        return word_targets(frames, word_sums(frames, words, usual), things)
+        return blob_targets(frames, blob_sums(frames, words, background), things)
 
     def read(
         self,
@@ -162,27 +177,34 @@ class TabletopRecipe:
         proprio: Tensor,
         told: Told,
         frames: FrameCache,
-        look: LookSpec,
+        projection: GoalProjectionSpec,
     ) -> Read:
         """Read-outs of latents, by least squares."""
         targets, things = told.targets, told.things
         reads = Reads.of(
-            data.latents, proprio, targets.words, targets.places, frames, things
+            data.latents,
+            proprio,
+            targets.blobs,
+            targets.object_positions,
+            frames,
+            things,
         )
         objects = None
-        if look.read:
+        if projection.state_dim:
             assert reads.seen is not None
             assert reads.felt is not None
-            count = look.read - self.proprio
-            if self.places:
+            count = projection.state_dim - self.proprio
+            if self.object_positions:
                 objects = place_directions(data, reads.seen, count)
             else:
-                objects = still_directions(data, reads.seen, look.aim, count)
-        anchor = None
-        if self.anchor and reads.felt is not None:
+                objects = still_directions(data, reads.seen, projection.goal_dim, count)
+        proprio_correction = None
+        if self.proprio_correction and reads.felt is not None:
             mean, std = proprio_statistics(frames, self.proprio)
-            anchor = Anchor.of(reads.felt, mean, std, objects)
+            proprio_correction = ProprioCorrection.of(reads.felt, mean, std, objects)
         directions = objects
         if objects is not None and reads.felt is not None:
             directions = torch.cat((objects, reads.felt.weight.to(objects)))
-        return Read(directions, anchor, reads.felt_distance(self.felt))
+        return Read(
+            directions, proprio_correction, reads.proprio_distance(self.goal_proprio)
+        )

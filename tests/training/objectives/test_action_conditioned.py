@@ -5,22 +5,22 @@ import torch
 from torch import Tensor
 
 from worldmodel.predictors import ActionPredictorSpec
-from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.training.objectives.action_conditioned import (
-    DynamicsWeights,
     Experience,
-    LatentDynamics,
+    LatentObjectives,
+    ObjectiveWeights,
 )
 
-COMPRESSOR = CompressorSpec(patches=4, token_dim=6, reduced=3, hidden=8, dim=8)
+PROJECTOR = ProjectorSpec(patches=4, token_dim=6, reduced=3, hidden=8, dim=8)
 PREDICTOR = ActionPredictorSpec(latent_dim=8, width=16, depth=1, heads=2)
 
 
 @pytest.fixture
-def dynamics() -> LatentDynamics:
+def dynamics() -> LatentObjectives:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights(), 3, 2, 1)
+        return LatentObjectives(PROJECTOR, PREDICTOR, ObjectiveWeights(), 3, 2, 1)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -35,8 +35,8 @@ def batch() -> Experience:
     return Experience(
         actions=torch.rand(8, 5, 5, generator=seeded(2)) * 2 - 1,
         proprio=torch.randn(8, 5, 3, generator=seeded(3)),
-        words=torch.rand(8, 5, 2, 4, generator=seeded(5)),
-        places=torch.rand(8, 5, 1, 4, generator=seeded(6)),
+        blobs=torch.rand(8, 5, 2, 4, generator=seeded(5)),
+        object_positions=torch.rand(8, 5, 1, 4, generator=seeded(6)),
         episodes=torch.arange(4).repeat_interleave(2),
     )
 
@@ -79,7 +79,7 @@ def test_other_windows_of_an_episode_are_no_negatives(dynamics):
 
 def test_without_a_predictor_nothing_is_predicted():
     with torch.random.fork_rng():
-        model = LatentDynamics(COMPRESSOR, None, DynamicsWeights(), 3, 2, 1)
+        model = LatentObjectives(PROJECTOR, None, ObjectiveWeights(), 3, 2, 1)
     terms = model.loss(pictures(), batch(), seeded())
     assert terms["forced"] == terms["rolled"] == 0
     assert terms["inverse"] > 0
@@ -89,8 +89,8 @@ def test_a_words_place_counts_as_far_as_it_is_trusted(dynamics):
     def error(trust: float, amount: float = 0.0, place: float = 9.0) -> Tensor:
         words = torch.tensor([0.0, place, amount, trust]).expand(8, 5, 2, 4)
         with torch.no_grad():
-            return dynamics.loss(pictures(), replace(batch(), words=words), seeded())[
-                "words"
+            return dynamics.loss(pictures(), replace(batch(), blobs=words), seeded())[
+                "blobs"
             ]
 
     assert error(0.0) == error(0.0, place=-9.0)
@@ -100,14 +100,14 @@ def test_a_words_place_counts_as_far_as_it_is_trusted(dynamics):
 
 def test_without_proprio_or_words_nothing_is_asked_of_them():
     with torch.random.fork_rng():
-        model = LatentDynamics(COMPRESSOR, PREDICTOR, DynamicsWeights())
+        model = LatentObjectives(PROJECTOR, PREDICTOR, ObjectiveWeights())
     silent = replace(
-        batch(), proprio=torch.zeros(8, 5, 0), words=torch.zeros(8, 5, 0, 4)
+        batch(), proprio=torch.zeros(8, 5, 0), blobs=torch.zeros(8, 5, 0, 4)
     )
     terms = model.loss(pictures(), silent, seeded())
-    assert terms["proprio"] == terms["words"] == 0
+    assert terms["proprio"] == terms["blobs"] == 0
 
 
 def test_parts_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="must be compressor.dim=64, got 8"):
-        LatentDynamics(CompressorSpec(), PREDICTOR, DynamicsWeights())
+    with pytest.raises(ValueError, match="must be projector.dim=64, got 8"):
+        LatentObjectives(ProjectorSpec(), PREDICTOR, ObjectiveWeights())

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
-from worldmodel.projectors.projector import Compressor, CompressorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.collapse import latent_stats
 from worldmodel.training.objectives.sigreg import SIGReg
 
@@ -20,7 +20,7 @@ AMOUNT = 0.2  # weight of a word's amount beside its place
 
 
 @dataclass(frozen=True)
-class DynamicsWeights:
+class ObjectiveWeights:
     """Weights of the terms.
 
     Attributes:
@@ -28,8 +28,8 @@ class DynamicsWeights:
         rolled: prediction of all later latents from the first ones.
         inverse: linear prediction of the motion commanded between two latents.
         proprio: linear prediction of what the robot feels.
-        words: linear prediction of where each visual word is.
-        places: linear prediction of where things are, in the hand's coordinates.
+        blobs: linear prediction of where each colour blob is.
+        object_positions: linear prediction of where things are, in the hand's coordinates.
         contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
@@ -38,8 +38,8 @@ class DynamicsWeights:
     rolled: float = 0.5
     inverse: float = 1.0
     proprio: float = 0.5
-    words: float = 2.0
-    places: float = 2.0
+    blobs: float = 2.0
+    object_positions: float = 2.0
     contrast: float = 0.3
     sigreg: float = 0.05
 
@@ -53,22 +53,22 @@ class Experience:
     Attributes:
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
-        words: (B, T, K, 4) row, column and amount of each visual word, standardised,
-            and the trust in its place; K may be 0. See `training.words.word_targets`.
-        places: (B, T, J, 4) where each thing is, in the hand's coordinates, and the
-            trust in that; J may be 0. See `training.places.place_targets`.
+        blobs: (B, T, K, 4) row, column and amount of each visual word, standardised,
+            and the trust in its place; K may be 0. See `training.words.blob_targets`.
+        object_positions: (B, T, J, 4) where each thing is, in the hand's coordinates, and the
+            trust in that; J may be 0. See `training.places.object_position_targets`.
         episodes: (B,) int64 number of each window's episode.
     """
 
     actions: Tensor
     proprio: Tensor
-    words: Tensor
-    places: Tensor
+    blobs: Tensor
+    object_positions: Tensor
     episodes: Tensor
 
 
-class LatentDynamics(nn.Module):
-    """A compressor and a predictor that learn together from tokens and actions.
+class LatentObjectives(nn.Module):
+    """A projector and a predictor that learn together from tokens and actions.
 
     Targets are not detached: what keeps the latents from collapsing is SIGReg
     (Balestriero & LeCun 2025), as in LeWorldModel. More terms make the latents say
@@ -80,37 +80,37 @@ class LatentDynamics(nn.Module):
     moves: the cube.
 
     Args:
-        compressor: architecture.
+        projector: architecture.
         predictor: architecture; None leaves prediction out.
         weights: of the terms.
         proprio_size: dimensions S of proprio; 0 leaves that term out.
-        words: visual words K; 0 leaves that term out.
+        words: colour blobs K; 0 leaves that term out.
         things: things J whose places are told; 0 leaves that term out.
     """
 
     def __init__(
         self,
-        compressor: CompressorSpec,
+        projector: ProjectorSpec,
         predictor: ActionPredictorSpec | None,
-        weights: DynamicsWeights,
+        weights: ObjectiveWeights,
         proprio_size: int = 0,
         words: int = 0,
         things: int = 0,
     ) -> None:
         super().__init__()
-        if predictor is not None and predictor.latent_dim != compressor.dim:
+        if predictor is not None and predictor.latent_dim != projector.dim:
             raise ValueError(
-                f"predictor.latent_dim must be compressor.dim={compressor.dim}, "
+                f"predictor.latent_dim must be projector.dim={projector.dim}, "
                 f"got {predictor.latent_dim}"
             )
         self.weights = weights
-        self.compressor = Compressor(compressor)
+        self.projector = Projector(projector)
         self.predictor = None if predictor is None else ActionPredictor(predictor)
-        self.inverse = nn.Linear(compressor.dim, MOVES, bias=False)
-        self.proprio = nn.Linear(compressor.dim, proprio_size) if proprio_size else None
-        self.words = nn.Linear(compressor.dim, 3 * words) if words else None
-        self.places = nn.Linear(compressor.dim, 3 * things) if things else None
-        self.slow = nn.Linear(compressor.dim, SLOW_FEATURES)
+        self.inverse = nn.Linear(projector.dim, MOVES, bias=False)
+        self.proprio = nn.Linear(projector.dim, proprio_size) if proprio_size else None
+        self.blobs = nn.Linear(projector.dim, 3 * words) if words else None
+        self.object_positions = nn.Linear(projector.dim, 3 * things) if things else None
+        self.slow = nn.Linear(projector.dim, SLOW_FEATURES)
         self.sigreg = SIGReg()
 
     def loss(
@@ -123,13 +123,15 @@ class LatentDynamics(nn.Module):
             batch: what goes with them.
             generator: source of randomness.
         """
-        latents = self.compressor(tokens).float()  # (B, T, D)
+        latents = self.projector(tokens).float()  # (B, T, D)
         terms = {
             **self._prediction_errors(latents, batch.actions, generator),
             "inverse": self._inverse_error(latents, batch.actions),
             "proprio": self._proprio_error(latents, batch.proprio),
-            "words": self._words_error(latents, batch.words),
-            "places": self._places_error(latents, batch.places),
+            "blobs": self._blobs_error(latents, batch.blobs),
+            "object_positions": self._object_positions_error(
+                latents, batch.object_positions
+            ),
             "contrast": self._contrast(latents, batch.episodes),
             "sigreg": self.sigreg(latents.flatten(0, 1), generator),
         }
@@ -164,20 +166,22 @@ class LatentDynamics(nn.Module):
             return latents.new_zeros(())
         return F.mse_loss(self.proprio(latents).float(), proprio)
 
-    def _words_error(self, latents: Tensor, words: Tensor) -> Tensor:
+    def _blobs_error(self, latents: Tensor, words: Tensor) -> Tensor:
         """Huber error of places, each as far as it is to be trusted, and of amounts."""
-        if self.words is None:
+        if self.blobs is None:
             return latents.new_zeros(())
-        told = self.words(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
+        told = self.blobs(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
         errors = F.smooth_l1_loss(told, words[..., :3], beta=NEAR, reduction="none")
         places = (words[..., 3:] * errors[..., :2]).mean()
         return places + AMOUNT * errors[..., 2].mean()
 
-    def _places_error(self, latents: Tensor, places: Tensor) -> Tensor:
+    def _object_positions_error(self, latents: Tensor, places: Tensor) -> Tensor:
         """Huber error of where things are, each as far as it is to be trusted."""
-        if self.places is None:
+        if self.object_positions is None:
             return latents.new_zeros(())
-        told = self.places(latents).float().unflatten(-1, (-1, 3))  # (B, T, J, 3)
+        told = (
+            self.object_positions(latents).float().unflatten(-1, (-1, 3))
+        )  # (B, T, J, 3)
         errors = F.smooth_l1_loss(told, places[..., :3], beta=NEAR, reduction="none")
         return (places[..., 3:] * errors).mean()
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictorSpec
-from worldmodel.projectors.projector import CompressorSpec
+from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.training.objectives.action_conditioned import (
-    DynamicsWeights,
     Experience,
-    LatentDynamics,
+    LatentObjectives,
+    ObjectiveWeights,
 )
 from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
 from worldmodel.training.objectives.target_weights import motion
@@ -31,42 +31,45 @@ class JointSpec:
 
     Attributes:
         encoder: the video ViT.
-        compressor: its tokens to the latents of the action-conditioned part.
-        dynamics: the action-conditioned predictor.
+        projector: its tokens to the latents of the action-conditioned part.
+        predictor: the action-conditioned predictor.
         weights: of the action-conditioned terms.
         masked: weight of V-JEPA's masked latent prediction; 0 leaves it out.
         hidden: fraction of the patches that is hidden there.
         targets: hidden tokens predicted per clip.
         still: fraction of the single clips that stand still, as goal images do.
         proprio: leading dimensions of proprio that the latents shall tell.
-        words: visual words whose places the latents shall tell; 0 for none.
+        num_blobs: colour blobs whose places the latents shall tell; 0 for none.
     """
 
     encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
-    compressor: CompressorSpec = field(default_factory=CompressorSpec)
-    dynamics: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
-    weights: DynamicsWeights = field(default_factory=DynamicsWeights)
+    projector: ProjectorSpec = field(default_factory=ProjectorSpec)
+    predictor: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     masked: float = 0.5
     hidden: float = 0.6
     targets: int = 16
     still: float = 0.3
     proprio: int = 0
-    words: int = 0
+    num_blobs: int = 0
 
     def __post_init__(self) -> None:
         encoder = self.encoder
-        self.compressor.require(encoder.patches, encoder.dim, encoder.told)
+        self.projector.require(encoder.patches, encoder.dim, encoder.blob_dim)
         if not self.masked >= 0:
             raise ValueError(f"masked must be at least 0, got {self.masked}")
-        for name in ("proprio", "words"):
+        for name in ("proprio", "num_blobs"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
                 )
-        if self.encoder.words and self.words not in (0, self.encoder.places):
+        if self.encoder.num_colors and self.num_blobs not in (
+            0,
+            self.encoder.num_blobs,
+        ):
             raise ValueError(
-                f"words must be 0 or the {self.encoder.places} of the encoder, things "
-                f"among them, got {self.words}"
+                f"num_blobs must be 0 or the {self.encoder.num_blobs} of the encoder, things "
+                f"among them, got {self.num_blobs}"
             )
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
@@ -77,7 +80,7 @@ class JointPretraining(nn.Module):
 
     Two ways of prediction share the encoder. V-JEPA's: tokens hidden in space and
     time, targets from a moving average (Assran et al. 2025). And an
-    action-conditioned one, see `LatentDynamics`, which also keeps the first from
+    action-conditioned one, see `LatentObjectives`, which also keeps the first from
     collapsing.
     """
 
@@ -96,8 +99,8 @@ class JointPretraining(nn.Module):
             LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
             Objective(masks=masks, weights=motion),
         )
-        self.dynamics = LatentDynamics(
-            spec.compressor, spec.dynamics, spec.weights, spec.proprio, spec.words
+        self.objectives = LatentObjectives(
+            spec.projector, spec.predictor, spec.weights, spec.proprio, spec.num_blobs
         )
 
     @property
@@ -105,10 +108,10 @@ class JointPretraining(nn.Module):
         """The encoder in training."""
         return self.masked.online
 
-    def set_usual(self, picture: Tensor) -> None:
+    def set_background(self, picture: Tensor) -> None:
         """Sets what the encoder, and its moving average, see as nothing new."""
-        self.masked.online.set_usual(picture)
-        self.masked.target.set_usual(picture)
+        self.masked.online.set_background(picture)
+        self.masked.target.set_background(picture)
 
     def loss(
         self,
@@ -127,7 +130,7 @@ class JointPretraining(nn.Module):
         """
         singles = single_clips(frames, self.spec.still, generator)
         tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
-        terms = self.dynamics.loss(tokens, batch, generator)
+        terms = self.objectives.loss(tokens, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
             terms["total"] = terms["total"] + self.spec.masked * masked.prediction
