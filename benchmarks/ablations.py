@@ -4,10 +4,10 @@
     python -m benchmarks.ablations report --out runs/ablations
 
 `run` evaluates the whole model and each removal on the same 200 validation problems of
-each task, problems side by side (`batch_invariant=false`), one after the other; a task of a row
-that is there already is left alone, so a killed run goes on where it stopped. `report`
-writes `docs/results/ablations.json`, from which it remakes the table: solved, ever,
-Wilson's interval, and McNemar's test against the whole.
+each task, problems side by side (`batch_invariant=false`), one after the other; a task
+of a row that is there already is left alone, so a killed run goes on where it stopped.
+`report` writes `docs/results/ablations.json`, from which it remakes the table: solved,
+ever, Wilson's interval, and McNemar's test against the whole.
 
 Rows that need another training take their models from `--models FOLDER`, a folder for
 each (`benchmarks/ablation_models.sh` trains them); where one is missing the row is left

@@ -5,10 +5,10 @@
     python -m benchmarks.budgets report --out runs/budgets
 
 `success` evaluates each planner at each size on the same validation problems, one
-process a core, problems side by side (`batch_invariant=false`); a point that is there already is
-left alone, so a killed run goes on where it stopped. `time` measures milliseconds per
-action at one problem, one point after the other; leave the machine alone meanwhile.
-`report` writes a table, a plot and one JSON of both.
+process a core, problems side by side (`batch_invariant=false`); a point that is there
+already is left alone, so a killed run goes on where it stopped. `time` measures
+milliseconds per action at one problem, one point after the other; leave the machine
+alone meanwhile. `report` writes a table, a plot and one JSON of both.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python -m benchmarks.flips --out runs/flips --workers 2
 
 Validation pushes, the shipped model and settings. With all problems of a batch in one
-matrix (`batch_invariant=false`) the last bits depend on the batch; in tiles of one shape
-(`batch_invariant=true`) they do not, and no outcome may change. Both are run at batch 1 and at
-batch 16; runs that are there already are left alone. Costs of random candidates at both
-batches are compared, too.
+matrix (`batch_invariant=false`) the last bits depend on the batch; in tiles of one
+shape (`batch_invariant=true`) they do not, and no outcome may change. Both are run at
+batch 1 and at batch 16; runs that are there already are left alone. Costs of random
+candidates at both batches are compared, too.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main() -> None:
         same = sum(to_json(a) == to_json(b) for a, b in pairs)
         low, high = wilson_interval(flipped, n)
         print(
-            f"batch_invariant={alone}: {flipped} of {n} outcomes changed ({100 * low:.1f} to "
+            f"batch_invariant={alone}: {flipped} of {n} outcomes changed "
+            f"({100 * low:.1f} to "
             f"{100 * high:.1f}%), {sum(a.success for a in one)} and "
             f"{sum(b.success for b in other)} solved, {same} records are the same"
         )

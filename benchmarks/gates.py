@@ -250,7 +250,7 @@ def axis_gate(
 
 
 def _random_weights(encoder: VideoViT) -> VideoViT:
-    """The same encoder, untrained: background picture and colour blobs are no weights."""
+    """The same encoder, untrained: background and colour blobs are no weights."""
     random = VideoViT(encoder.spec)
     random.set_background(encoder.background)
     if random.blobs is not None and encoder.blobs is not None:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.perfect_latents --data data/play --task Push --n 40
 
-Predictor, temporal distance and policy_prior are learned from the true state of the recorded
-play (12 numbers) instead of from pictures, and planned with on validation problems.
-What fails here fails with any encoder. `--noise` adds what an encoder's error would.
+Predictor, temporal distance and policy_prior are learned from the true state of the
+recorded play (12 numbers) instead of from pictures, and planned with on validation
+problems. What fails here fails with any encoder. `--noise` adds what an encoder's error
+would.
 """
 
 from __future__ import annotations

@@ -105,7 +105,8 @@ class MPC:
         if known > room:
             raise ValueError(
                 f"the planner must begin with at least {known} candidates: the mean, "
-                f"kept={self.planner.kept} elites and, with min_improvement above 0, doing "
+                f"kept={self.planner.kept} elites and, with min_improvement above 0, "
+                f"doing "
                 f"nothing; it begins with {room} (samples, or Gradient's starts)"
             )
         if known + proposals > room:
@@ -231,7 +232,8 @@ class _Watched:
         if self._idle is None:
             if actions.shape[1] < 2:
                 raise ValueError(
-                    "with min_improvement above 0 a planner's first call must begin with "
+                    "with min_improvement above 0 a planner's first call must begin "
+                    "with "
                     f"the guess's mean and its elites, got {actions.shape[1]} candidate"
                 )
             self._idle = costs[:, 1].detach()

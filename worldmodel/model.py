@@ -34,9 +34,9 @@ class WorldModel(nn.Module):
     Attributes:
         spec: architecture and meaning.
         history: how it was made, as plain JSON (dataset, seeds, recipe, results).
-        batch_invariant: whether, on a CPU, each problem of a batch is computed alone, so that it
-            is bitwise the same in every batch. Without, a batch of twenty is three
-            times as fast, and its last bits depend on who is in it.
+        batch_invariant: whether, on a CPU, each problem of a batch is computed alone,
+            so that it is bitwise the same in every batch. Without, a batch of twenty is
+            three times as fast, and its last bits depend on who is in it.
         precision: of the matrix products of planning; encoding and whatever is
             differentiated are in float32.
     """
@@ -201,7 +201,8 @@ class WorldModel(nn.Module):
             return latents
         if proprio.shape[-1] < self.spec.proprio_correction:
             raise ValueError(
-                f"proprio must have at least the {self.spec.proprio_correction} dimensions that "
+                f"proprio must have at least the {self.spec.proprio_correction} "
+                f"dimensions that "
                 f"the model was trained with, got {proprio.shape[-1]}"
             )
         if self._apart(latents):
@@ -262,7 +263,7 @@ class WorldModel(nn.Module):
         )
 
     def proposals(self, context: Context, goal: Tensor) -> PriorProposals | None:
-        """What the policy prior would do toward goals (B, P, D); None without a policy prior."""
+        """What the policy prior would do toward goals (B, P, D); None without one."""
         packed = self.inference_copies()
         if packed.policy_prior is None:
             return None

@@ -28,9 +28,10 @@ class WorldModelSpec:
         action_spec: what the actions mean.
         distances: the learned goal distances.
         policy_prior: what proposes actions to a search, or None.
-        proprio_correction: leading dimensions of proprio that correct latents; 0 for none.
-        proprio_estimator: its tokens to the proprio that the proprio correction takes, for pictures that come
-            without; or None, where latents tell what they tell.
+        proprio_correction: leading dimensions of proprio that correct latents; 0 for
+            none.
+        proprio_estimator: its tokens to the proprio that the proprio correction takes,
+            for pictures that come without; or None, where latents tell what they tell.
         cost: the goal cost that planning uses unless told otherwise.
     """
 
@@ -55,7 +56,9 @@ class WorldModelSpec:
             and self.proprio_estimator.dim != self.proprio_correction
         ):
             raise ValueError(
-                f"proprio_estimator.dim must be proprio_correction={self.proprio_correction}, got {self.proprio_estimator.dim}"
+                f"proprio_estimator.dim must be "
+                f"proprio_correction={self.proprio_correction}, got "
+                f"{self.proprio_estimator.dim}"
             )
         wanted = self.action_spec.size * self.action_spec.block
         for name, part in (

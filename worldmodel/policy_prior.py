@@ -73,8 +73,8 @@ class PolicyPrior(nn.Module):
 class PriorProposals:
     """Action sequences that follow the policy prior through imagination.
 
-    Where `batch_invariant`, on a CPU, each problem is imagined alone, so that its proposals are
-    bitwise the same in every batch.
+    Where `batch_invariant`, on a CPU, each problem is imagined alone, so that its
+    proposals are bitwise the same in every batch.
 
     Attributes:
         policy_prior: chooses the actions.

@@ -56,12 +56,12 @@ def test_the_error_along_what_is_looked_at_counts_beside_that_of_the_latents():
     train_predictor(recipe, data, actions, on_step=note)
     narrow, whole, none = seen
     for terms in (narrow, whole):
-        total = 0.5 * (terms["forced"] + terms["rolled"]) + 2.0 * terms["task_weight"]
+        total = 0.5 * (terms["forced"] + terms["rolled"]) + 2.0 * terms["task"]
         assert terms["total"] == pytest.approx(total, rel=1e-5)
     between = sorted((none["forced"], none["rolled"]))
-    assert between[0] <= whole["task_weight"] <= between[1]
-    assert narrow["task_weight"] > whole["task_weight"]
-    assert "task_weight" not in none
+    assert between[0] <= whole["task"] <= between[1]
+    assert narrow["task"] > whole["task"]
+    assert "task" not in none
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):

@@ -26,10 +26,11 @@ from worldmodel.commands.train_options import (
 )
 from worldmodel.commands.training import OnStep, choose_device, followed, open_frames
 from worldmodel.data import FrameCache, Windows
+from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.model import WorldModel
-from worldmodel.training.recipe import Run, train_world_model
+from worldmodel.training.recipe import Follow, Recipe, Run, train_world_model
 
 EXAMPLE = (
     "worldmodel train data=data/play encoder=runs/pretrain/first/encoder "
@@ -94,7 +95,7 @@ def run(config: DictConfig) -> int:
     return 0
 
 
-def _check_spec(recipe, encoder, frames) -> None:
+def _check_spec(recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache) -> None:
     """Refuses sizes that do not fit before anything is trained."""
     try:
         recipe.spec(encoder, frames)
@@ -102,7 +103,7 @@ def _check_spec(recipe, encoder, frames) -> None:
         raise OptionError(str(error)) from error
 
 
-def _follow(folder: Path):
+def _follow(folder: Path) -> Follow:
     def follow(stage: str, steps: int) -> AbstractContextManager[OnStep]:
         return followed(stage, steps, folder / f"{stage}.txt")
 

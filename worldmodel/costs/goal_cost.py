@@ -35,20 +35,20 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
-        proprio_goal: weight of where the robot is, once things are where they belong: in
-            [0, proprio_goal], all of it while the temporal distance is large, and near it the less
-            the nearer the robot itself is to where the goal has it.
-        object_position: weight of how far things are from where the goal has them, along the
-            directions of the temporal distance's goal.
-        move_threshold: how far that is in the first moments of an episode (`Beginning`), at
-            most, where nothing has to be moved: there `proprio_goal` counts from the start and
-            the temporal distance does not, and elsewhere it is the other way round. 0:
-            both count always.
-        success_radius: how far things may be from where the goal has them and be there: neither
-            the temporal distance nor `object_position` counts then, so nothing is to be gained
-            by moving them on.
-        running: weight of the mean over the plan's steps; the rest, 1 - running, is on its
-            last step.
+        proprio_goal: weight of where the robot is, once things are where they belong:
+            in [0, proprio_goal], all of it while the temporal distance is large, and
+            near it the less the nearer the robot itself is to where the goal has it.
+        object_position: weight of how far things are from where the goal has them,
+            along the directions of the temporal distance's goal.
+        move_threshold: how far that is in the first moments of an episode
+            (`Beginning`), at most, where nothing has to be moved: there `proprio_goal`
+            counts from the start and the temporal distance does not, and elsewhere it
+            is the other way round. 0: both count always.
+        success_radius: how far things may be from where the goal has them and be there:
+            neither the temporal distance nor `object_position` counts then, so nothing
+            is to be gained by moving them on.
+        running: weight of the mean over the plan's steps; the rest, 1 - running, is on
+            its last step.
     """
 
     latent: float = 1.0

@@ -70,7 +70,8 @@ class GoalProjection(nn.Module):
         wanted = (self.spec.state_dim, self.spec.latent_dim)
         if self.readout is None or directions.shape != wanted:
             raise ValueError(
-                f"directions must be (state_dim, latent_dim)={wanted}, state_dim above 0, got "
+                f"directions must be (state_dim, latent_dim)={wanted}, state_dim "
+                f"above 0, got "
                 f"{tuple(directions.shape)}"
             )
         with torch.no_grad():

@@ -21,8 +21,8 @@ class TemporalDistanceSpec:
         hidden: width of the hidden layers.
         discount: of the value that the distance is read from, in (0, 1); distances
             saturate at 1 / (1 - discount) steps.
-        success_radius: distance along the goal's directions below which a goal is reached; 0
-            where only the goal itself counts.
+        success_radius: distance along the goal's directions below which a goal is
+            reached; 0 where only the goal itself counts.
     """
 
     projection: GoalProjectionSpec = field(default_factory=GoalProjectionSpec)
@@ -59,7 +59,7 @@ class TemporalDistance(nn.Module):
         self.leave = nn.Linear(spec.hidden, 1)
 
     def arrived(self, latents: Tensor, goals: Tensor) -> Tensor:
-        """Bool (...): which latents (..., D) are within `success_radius` of goals (..., D)."""
+        """Bool (...): which latents (..., D) have arrived at goals (..., D)."""
         return self.gap(latents, goals) <= self.spec.success_radius
 
     def gap(self, latents: Tensor, goals: Tensor) -> Tensor:

@@ -113,8 +113,8 @@ class VideoViTSpec:
 class VideoViT(nn.Module):
     """Encodes clips into tokens; every token of a clip attends to every other.
 
-    It sees how pictures differ from `background` (height, width, 3) uint8, which is mid-grey
-    until `set_background` says what the camera usually shows.
+    It sees how pictures differ from `background` (height, width, 3) uint8, which is
+    mid-grey until `set_background` says what the camera usually shows.
     """
 
     background: Tensor
@@ -148,7 +148,8 @@ class VideoViT(nn.Module):
         """
         if picture.shape != self.background.shape or picture.dtype != torch.uint8:
             raise ValueError(
-                f"the background picture must be uint8 {tuple(self.background.shape)}, got "
+                f"the background picture must be uint8 "
+                f"{tuple(self.background.shape)}, got "
                 f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
             )
         self.background.copy_(picture)

@@ -2,9 +2,9 @@
 
 What moves over a still scene can be told by colour long before a network has learned
 to see. Colours are clustered without labels, k-means as in bags of colour blobs
-(Sivic & Zisserman 2003), where pictures differ from the background one. That a latent must
-tell where each word is, linearly, finds a small thing as soon as a large one: every
-word counts alike, however few its pixels.
+(Sivic & Zisserman 2003), where pictures differ from the background one. That a latent
+must tell where each word is, linearly, finds a small thing as soon as a large one:
+every word counts alike, however few its pixels.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def blob_places(sums: Tensor) -> tuple[Tensor, Tensor]:
 def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     """What latents shall tell of every frame: where words are.
 
-    Where a thing is, is settled over time (see `smoothed_positions`): before it was hidden
-    and after, what latents shall tell of it is the same. Things together count as much
-    as all colours together: goals are about them.
+    Where a thing is, is settled over time (see `smoothed_positions`): before it was
+    hidden and after, what latents shall tell of it is the same. Things together count
+    as much as all colours together: goals are about them.
 
     Args:
         cache: the decoded dataset.

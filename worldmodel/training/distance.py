@@ -28,8 +28,8 @@ class DistanceRecipe:
     there", learned by expectile regression (IVL as in HIQL, Park et al. 2023, after
     Kostrikov et al. 2022) on targets of one to `ahead` steps: what is known of the
     goal travels that many times faster, and the low expectile passes over what the
-    play wasted between. With `spec.success_radius` every state so near a goal has arrived,
-    whichever episode it is from.
+    play wasted between. With `spec.success_radius` every state so near a goal has
+    arrived, whichever episode it is from.
 
     Attributes:
         schedule: steps and learning rate.

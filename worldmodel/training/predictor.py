@@ -30,8 +30,8 @@ class PredictorRecipe:
         windows: windows of play per step.
         window: moments T of a window; roll-outs reach T - 1 steps.
         huber: error of prediction above which it counts linearly; None for never.
-        task_weight: weight of the error along what is looked at, beside that of the latents:
-            most directions of a latent do not matter to a plan.
+        task_weight: weight of the error along what is looked at, beside that of the
+            latents: most directions of a latent do not matter to a plan.
         seed: decides weights and batches.
     """
 

@@ -60,7 +60,7 @@ class ProprioEstimatorRecipe:
             raise ValueError(f"even must be in [0, 1], got {self.even}")
 
     def spec(self, projector: ProjectorSpec, size: int) -> ProjectorSpec:
-        """The proprio estimator's architecture: tokens, as the projector takes them, to (S,)."""
+        """Its architecture: tokens, as the projector takes them, to (S,)."""
         return replace(projector, reduced=self.reduced, hidden=self.hidden, dim=size)
 
 

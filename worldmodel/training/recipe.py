@@ -45,7 +45,7 @@ from worldmodel.training.proprio_estimator import (
 )
 from worldmodel.training.smoothing import SmoothingRecipe, smoothed
 from worldmodel.training.tabletop import TabletopRecipe
-from worldmodel.training.tokens import encode_dataset
+from worldmodel.training.tokens import TokenCache, encode_dataset
 
 Follow = Callable[[str, int], AbstractContextManager[OnStep | None]]
 
@@ -131,7 +131,7 @@ class Run:
     """
 
     folder: Path
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     follow: Follow = unfollowed
     tokens: Path | None = None
     on_episode: Callable[[int, int], None] | None = None
@@ -167,52 +167,22 @@ def train_world_model(
     Raises:
         WorldModelError: the dataset lacks what the recipe asks for.
     """
+    tabletop, projection = recipe.tabletop, recipe.distance.spec.projection
     spec = recipe.spec(encoder, frames)
-    told = recipe.tabletop.told(encoder, frames, recipe.projector.seed)
     tokens = _tokens(recipe, encoder, frames, run)
+    told = tabletop.told(encoder, frames, recipe.projector.seed)
 
-    # 2  projector
+    # 2  projector, proprio estimator
     if recipe.refine:
-        learned = run.stage(
-            "projector",
-            recipe.projector.schedule,
-            lambda state, on_step: train_projector(
-                recipe.projector,
-                tokens,
-                told.targets,
-                run.device,
-                state,
-                on_step,
-                projector,
-            ),
-        )
-        projector = learned.projector
+        projector = _train_projector(recipe, tokens, told, run, projector)
     if projector is None:
         raise ValueError("refine=False takes a projector as it is, got None")
     projector = projector.to(run.device).requires_grad_(False)
-    proprio = standardised_proprio(frames, recipe.tabletop.proprio)
-    estimator = None
-    if spec.proprio_estimator is not None:
-        estimator_spec = spec.proprio_estimator
-        estimator = run.stage(
-            "proprio_estimator",
-            recipe.proprio_estimator.schedule,
-            lambda state, on_step: train_proprio_estimator(
-                recipe.proprio_estimator,
-                estimator_spec,
-                tokens,
-                proprio,
-                run.device,
-                state,
-                on_step,
-            ),
-        )
+    proprio = standardised_proprio(frames, tabletop.proprio)
+    estimator = _train_proprio_estimator(recipe, spec, tokens, proprio, run)
     data = latent_episodes(projector, tokens)
-    read = recipe.tabletop.read(
-        data, proprio, told, frames, recipe.distance.spec.projection
-    )
-    data = read.corrected(data, frames)
-    actions = _actions(frames)
+    read = tabletop.read(data, proprio, told, frames, projection)
+    data, actions = read.corrected(data, frames), _actions(frames)
     for more in collected:
         latents = latent_episodes(projector, _tokens(recipe, encoder, more, run))
         data = joined(data, read.corrected(latents, more), recipe.practice_weight)
@@ -246,15 +216,43 @@ def train_world_model(
     model = WorldModel(spec, history)
     model.encoder, model.projector, model.predictor = encoder, projector, predictor
     model.distances = LearnedDistances(distance, read.proprio_distance)
-    model.policy_prior, model.proprio_correction, model.proprio_estimator = (
-        prior,
-        read.proprio_correction,
-        estimator,
-    )
+    model.policy_prior, model.proprio_estimator = prior, estimator
+    model.proprio_correction = read.proprio_correction
     return model.cpu().requires_grad_(False).eval()
 
 
-def _tokens(recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache, run: Run):
+def _train_projector(
+    recipe: Recipe, tokens: TokenCache, told: Told, run: Run, begin: Projector | None
+) -> Projector:
+    part = recipe.projector
+
+    def train(state: Path, on_step: OnStep | None) -> Projector:
+        learned = train_projector(
+            part, tokens, told.targets, run.device, state, on_step, begin
+        )
+        return learned.projector
+
+    return run.stage("projector", part.schedule, train)
+
+
+def _train_proprio_estimator(
+    recipe: Recipe, spec: WorldModelSpec, tokens: TokenCache, proprio: Tensor, run: Run
+) -> Projector | None:
+    part, shape = recipe.proprio_estimator, spec.proprio_estimator
+    if shape is None:
+        return None
+
+    def train(state: Path, on_step: OnStep | None) -> Projector:
+        return train_proprio_estimator(
+            part, shape, tokens, proprio, run.device, state, on_step
+        )
+
+    return run.stage("proprio_estimator", part.schedule, train)
+
+
+def _tokens(
+    recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache, run: Run
+) -> TokenCache:
     folder = run.tokens or run.folder / "tokens"
     return encode_dataset(
         encoder, frames, folder, recipe.still, run.device, run.on_episode

@@ -68,13 +68,16 @@ class TabletopRecipe:
     """Which of a tabletop's own objectives are on.
 
     Attributes:
-        num_blobs: colour blobs, things among them, whose places latents tell; 0 for none.
-        object_positions: whether latents tell where things are in the hand's coordinates,
-            learned from what the hand held; the first three numbers of proprio are its
-            place.
+        num_blobs: colour blobs, things among them, whose places latents tell; 0 for
+            none.
+        object_positions: whether latents tell where things are in the hand's
+            coordinates, learned from what the hand held; the first three numbers of
+            proprio are its place.
         proprio: leading dimensions of proprio that latents tell; 0 for none.
-        goal_proprio: leading dimensions of these that a goal cost may compare; 0 for none.
-        proprio_correction: whether latents are corrected by the proprio measured with them.
+        goal_proprio: leading dimensions of these that a goal cost may compare; 0 for
+            none.
+        proprio_correction: whether latents are corrected by the proprio measured with
+            them.
     """
 
     num_blobs: int = 0
@@ -91,7 +94,8 @@ class TabletopRecipe:
                 )
         if not 0 <= self.goal_proprio <= self.proprio:
             raise ValueError(
-                f"goal_proprio must be in [0, proprio={self.proprio}], got {self.goal_proprio}"
+                f"goal_proprio must be in [0, proprio={self.proprio}], got "
+                f"{self.goal_proprio}"
             )
         if self.proprio_correction and not self.proprio:
             raise ValueError(
@@ -99,25 +103,28 @@ class TabletopRecipe:
             )
 
     def require(self, projection: GoalProjectionSpec) -> None:
-        """Raises ValueError unless what is looked at in a latent can be read from it."""
+        """Raises ValueError unless what is looked at can be read from latents."""
         if not projection.state_dim:
             return
         if not (self.proprio and self.num_blobs):
             raise ValueError(
-                "distance.spec.projection.state_dim needs proprio and num_blobs above 0, got "
+                "distance.spec.projection.state_dim needs proprio and num_blobs above "
+                "0, got "
                 f"{self.proprio} and {self.num_blobs}; or set it to 0"
             )
         most = self.proprio + 2 * self.num_blobs
         if not self.proprio < projection.state_dim <= most:
             raise ValueError(
-                f"distance.spec.projection.state_dim must be 0 or in [{self.proprio + 1}, {most}]: "
+                f"distance.spec.projection.state_dim must be 0 or in "
+                f"[{self.proprio + 1}, {most}]: "
                 f"all of proprio={self.proprio}, and some directions that say where "
                 f"things are; got {projection.state_dim}"
             )
         told = projection.state_dim - self.proprio
         if not 1 <= projection.goal_dim <= told:
             raise ValueError(
-                f"distance.spec.projection.goal_dim must be in [1, {told}], the directions that "
+                f"distance.spec.projection.goal_dim must be in [1, {told}], the "
+                f"directions that "
                 f"say where things are, got {projection.goal_dim}"
             )
 
@@ -128,15 +135,18 @@ class TabletopRecipe:
         own, things = encoder.spec.num_blobs, encoder.spec.num_slots
         if own and self.num_blobs not in (0, own):
             raise WorldModelError(
-                f"num_blobs must be {own}, as the encoder has, or 0, got {self.num_blobs}"
+                f"num_blobs must be {own}, as the encoder has, or 0, got "
+                f"{self.num_blobs}"
             )
         if not self.object_positions:
             return
         if not (self.num_blobs and things and self.proprio >= HAND):
             raise WorldModelError(
-                f"object_positions needs an encoder that knows things, num_blobs above 0 and at least "
+                f"object_positions needs an encoder that knows things, num_blobs "
+                f"above 0 and at least "
                 f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
-                f"num_blobs={self.num_blobs} and proprio={self.proprio}; or set it to false"
+                f"num_blobs={self.num_blobs} and proprio={self.proprio}; or set it to "
+                f"false"
             )
         if (
             projection.state_dim
@@ -145,7 +155,8 @@ class TabletopRecipe:
             <= projection.state_dim - self.proprio
         ):
             raise WorldModelError(
-                f"distance.spec.projection.goal_dim must be {3 * things}, the places of things in "
+                f"distance.spec.projection.goal_dim must be {3 * things}, the places "
+                f"of things in "
                 f"the hand's coordinates, and read at least {self.proprio} more, got "
                 f"{projection.goal_dim} and {projection.state_dim}"
             )

@@ -29,7 +29,8 @@ class ObjectiveWeights:
         inverse: linear prediction of the motion commanded between two latents.
         proprio: linear prediction of what the robot feels.
         blobs: linear prediction of where each colour blob is.
-        object_positions: linear prediction of where things are, in the hand's coordinates.
+        object_positions: linear prediction of where things are, in the hand's
+            coordinates.
         contrast: telling an episode from others by what changes slowly.
         sigreg: Gaussianity of the latents, against collapse.
     """
@@ -55,8 +56,9 @@ class Experience:
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
         blobs: (B, T, K, 4) row, column and amount of each visual word, standardised,
             and the trust in its place; K may be 0. See `training.words.blob_targets`.
-        object_positions: (B, T, J, 4) where each thing is, in the hand's coordinates, and the
-            trust in that; J may be 0. See `training.places.object_position_targets`.
+        object_positions: (B, T, J, 4) where each thing is, in the hand's coordinates,
+            and the trust in that; J may be 0. See
+            `training.places.object_position_targets`.
         episodes: (B,) int64 number of each window's episode.
     """
 

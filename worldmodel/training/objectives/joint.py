@@ -68,7 +68,8 @@ class JointSpec:
             self.encoder.num_blobs,
         ):
             raise ValueError(
-                f"num_blobs must be 0 or the {self.encoder.num_blobs} of the encoder, things "
+                f"num_blobs must be 0 or the {self.encoder.num_blobs} of the encoder, "
+                f"things "
                 f"among them, got {self.num_blobs}"
             )
         if not 0.0 <= self.still <= 1.0:
