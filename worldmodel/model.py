@@ -194,6 +194,10 @@ class WorldModel(nn.Module):
             raise ValueError("a past needs the action (B, A) taken since, got None")
         return past.then(action, seen).newest(self.context_frames)
 
+    def begun(self, past: Context, rows: Tensor) -> Context:
+        """The past of episodes of which some, bool (B,), begin now, with a new goal."""
+        return past.begun(rows)
+
     @torch.no_grad()
     def corrected(self, latents: Tensor, proprio: Tensor) -> Tensor:
         """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""

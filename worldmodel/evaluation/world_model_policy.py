@@ -63,6 +63,10 @@ class PlanningModel(Protocol):
         """
         ...
 
+    def begun(self, past: Any, rows: Tensor) -> Any:
+        """Gives the past of episodes of which some, bool (B,), begin now."""
+        ...
+
     def predict(self, context: Any, actions: Tensor) -> Tensor:
         """Gives latents (B, N, H, P, D) under actions (B, N, H, A)."""
         ...
@@ -195,7 +199,7 @@ class WorldModelPolicy:
         felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
         past = self.model.remember(memory.past, memory.action, latent, felt)
         if memory.fresh.any():
-            past = past.begun(memory.fresh)
+            past = self.model.begun(past, memory.fresh)
         fresh = torch.zeros_like(memory.fresh)
         return replace(memory, clip=clip, past=past, fresh=fresh)
 

@@ -44,7 +44,7 @@ from worldmodel.training.proprio_estimator import (
     train_proprio_estimator,
 )
 from worldmodel.training.smoothing import SmoothingRecipe, smoothed
-from worldmodel.training.tabletop import TabletopRecipe
+from worldmodel.training.tabletop import TabletopRecipe, Told
 from worldmodel.training.tokens import TokenCache, encode_dataset
 
 Follow = Callable[[str, int], AbstractContextManager[OnStep | None]]
