@@ -20,7 +20,6 @@ from types import TracebackType
 from worldmodel.data import layout, statistics
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.lock import FileLock
 from worldmodel.data.metadata import (
     read_info,
     read_records,
@@ -38,6 +37,7 @@ from worldmodel.data.shard import (
 from worldmodel.data.spec import KEYS, SPEC_KEYS, DatasetSpec
 from worldmodel.data.staging import read_staged_header, read_staged_table, stage_episode
 from worldmodel.data.table import place, rows
+from worldmodel.lock import FileLock
 
 _SHARD_BYTES = layout.SHARD_MB * 2**20
 _OWN_ENTRIES = {"meta", "data", layout.STAGING, layout.LOCK, layout.CACHE}
