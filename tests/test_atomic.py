@@ -116,9 +116,9 @@ def test_an_error_in_writing_names_the_file_and_keeps_the_old_one(
 ):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(WriteError, match=f"cannot write {path}: .*; make room"):
-        with new_file(path) as staging:
-            write(staging)
+    message = f"cannot write {path}: .*; make room"
+    with pytest.raises(WriteError, match=message), new_file(path) as staging:
+        write(staging)
     assert path.read_text() == "old"
     assert [f.name for f in tmp_path.iterdir()] == ["file"]
 

@@ -12,7 +12,6 @@ from worldmodel.errors import WriteError
 
 _STAGING, _REPLACED = ".staging", ".replaced"
 _FOREIGN = ".tmp??????"  # safetensors wrote these in earlier versions
-_LOCKS = ("lock", ".lock")
 
 
 @contextmanager
@@ -84,7 +83,7 @@ def remove_leftovers(folder: Path) -> None:
     """
     for root, folders, files in os.walk(folder):
         here = Path(root)
-        if here != folder and any(lock in files for lock in _LOCKS):
+        if here != folder and any(name.endswith("lock") for name in files):
             folders.clear()
             continue
         for name in [*folders, *files]:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from worldmodel.atomic import remove_leftovers
 from worldmodel.data import layout, statistics
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
@@ -68,7 +69,8 @@ class DatasetWriter:
             self._lock = FileLock(self._root / layout.LOCK, wait=False)
         except BlockingIOError as error:
             raise DatasetError(
-                f"another process is writing to {self._root}: wait for it or stop it"
+                f"{self._root} is in use by another process, which writes to it: wait "
+                "for it or stop it"
             ) from error
         with ExitStack() as undo:
             undo.callback(self._lock.release)
@@ -188,8 +190,7 @@ class DatasetWriter:
         for index, file in layout.staged_files(self._root).items():
             if index < self._episodes or read_staged_header(file) is None:
                 file.unlink()
-        for file in (self._root / layout.STAGING).glob(".*"):
-            file.unlink()
+        remove_leftovers(self._root)
         for number in itertools.count(self._shard.number + 1):
             data = layout.data_file(self._root, number)
             if not data.exists():
