@@ -29,6 +29,7 @@ def with_earlier_steps(config: DictConfig) -> DictConfig:
     if not file.is_file():
         return config
     saved, known = OmegaConf.load(file), config.copy()
+    OmegaConf.set_readonly(known, False)
     for name in _schedules(OmegaConf.to_container(config, resolve=True)):
         before, now = OmegaConf.select(saved, name), OmegaConf.select(known, name)
         if before is None or now.get("extended_from"):
@@ -38,6 +39,7 @@ def with_earlier_steps(config: DictConfig) -> DictConfig:
             earlier.append(before.steps)
         if earlier:
             OmegaConf.update(known, f"{name}.extended_from", earlier, force_add=True)
+    OmegaConf.set_readonly(known, OmegaConf.is_readonly(config))
     return known
 
 
