@@ -224,7 +224,10 @@ def test_pretraining_goes_on_for_more_steps_as_if_they_had_been_planned(folder, 
     assert "recipe.schedule.steps was 2, is 4" in capsys.readouterr().out
     assert run("pretrain", *options, "recipe.pairs=3") == 2
     shown = capsys.readouterr().err
-    assert "holds another run (recipe.pairs: 2 there, 3 now; recipe.schedule." in shown
+    assert (
+        "holds another run (recipe.pairs: 2 there, 3 now; recipe.schedule.steps: 4 there, 2 now)"
+        in shown
+    )
     assert len(shown) < 300
 
 

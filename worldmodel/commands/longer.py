@@ -34,9 +34,8 @@ def with_earlier_steps(config: DictConfig) -> DictConfig:
         before, now = OmegaConf.select(saved, name), OmegaConf.select(known, name)
         if before is None or now.get("extended_from"):
             continue
-        earlier = list(before.get("extended_from") or [])
-        if before.steps < now.steps:
-            earlier.append(before.steps)
+        earlier = [*(before.get("extended_from") or []), before.steps]
+        earlier = [steps for steps in earlier if steps < now.steps]
         if earlier:
             OmegaConf.update(known, f"{name}.extended_from", earlier, force_add=True)
     OmegaConf.set_readonly(known, OmegaConf.is_readonly(config))

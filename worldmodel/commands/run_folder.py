@@ -148,7 +148,7 @@ def _check_same(path: Path, wanted: dict[str, Any]) -> list[str]:
     there, now = dict(_leaves(saved)), dict(_leaves(wanted))
     changed = [k for k in {**there, **now} if there.get(k, _NONE) != now.get(k, _NONE)]
     grown = [k for k in changed if k.endswith(_STEPS) and _is_more(there, now, k)]
-    earlier = [k.removesuffix(_STEPS) + _EARLIER for k in grown]
+    earlier = [k.replace(_STEPS, _EARLIER) for k in changed if k.endswith(_STEPS)]
     foreign = [key for key in changed if key not in grown + earlier]
     if foreign:
         shown = [
