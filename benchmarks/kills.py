@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="names of commands")
     options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices
     for name in PRELOADED:
         importlib.import_module(name)
     for run in tiny_runs(options.out.resolve() / "whole"):

@@ -11,7 +11,7 @@ from pathlib import Path
 SIDE = 32  # [px]
 OFTEN = 0.2  # seconds between two saved states [s]
 ENCODER = "recipe.model.encoder"
-COMPRESSOR = ("patches=4", "token_dim=16", "words=21")
+COMPRESSOR = ("patches=4", "token_dim=16", "words=21", "hidden=16")
 COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
 PRETRAIN = (
     *("recipe.schedule.steps=60", f"recipe.schedule.save_every={OFTEN}"),
@@ -20,18 +20,21 @@ PRETRAIN = (
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
     *(f"{ENCODER}.words=3", f"{ENCODER}.things=0", "recipe.model.words=3"),
+    *("recipe.model.dynamics.width=16", "recipe.model.dynamics.depth=1"),
     *(f"recipe.model.compressor.{option}" for option in COMPRESSOR),
 )
-STAGES = ("dynamics", "reader", "predictor", "memory", "distance", "habit")
+STAGES = ("dynamics", "reader", "predictor", "distance", "habit")
 TRAIN = (
     *(f"{stage}.schedule.steps=60" for stage in STAGES),
     *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
     *("dynamics.window=3", "predictor.window=3", "predictor.windows=4"),
     *(f"dynamics.compressor.{option}" for option in COMPRESSOR),
-    *("words=3", "memory.window=3", "memory.windows=4", "memory.remembers=true"),
-    *("places=false", "distance.spec.look.read=10", "distance.spec.look.aim=2"),
-    *("dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "device=cpu"),
-    *("reader.batch=8", "reader.hidden=8"),
+    # In few short episodes the hand lifts nothing.
+    *("tabletop.words=3", "tabletop.places=false", "device=cpu"),
+    *("distance.spec.look.read=10", "distance.spec.look.aim=2"),
+    *("dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "reader.batch=8"),
+    *("predictor.spec.width=16", "predictor.spec.depth=1", "distance.spec.hidden=16"),
+    *("reader.hidden=8", "habit.hidden=16"),
 )
 PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
 PLAN += ("device=cpu", "reluctance=0", "proposals=1")

@@ -61,7 +61,7 @@ def test_the_same_command_goes_on_in_its_folder(tmp_path):
     assert (again.path / "state").read_text() == "kept"
 
 
-def recipe(path, steps=10, **values):
+def recipe(path, steps: object = 10, **values: object):
     schedule = {"steps": steps, "rate": 0.1}
     return config(out=str(path), recipe={"schedule": schedule, "pairs": 10, **values})
 

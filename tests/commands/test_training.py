@@ -1,14 +1,12 @@
 """From nothing to a model that imagines: collect, pretrain, train."""
 
 import re
-import resource
 
 import pytest
 import torch
 
 from worldmodel.checkpoints.parts import load_encoder, load_projector
 from worldmodel.commands.main import main
-from worldmodel.commands.training import followed
 from worldmodel.data import LeRobotDataset
 from worldmodel.model import WorldModel
 
@@ -205,72 +203,6 @@ def test_a_trained_projector_is_taken_as_it_is(folder, capsys):
     assert run("train", *options, f"out={folder / 'none'}") == 2
     assert "refine=false takes the projector as it is" in capsys.readouterr().err
     assert not (folder / "none").exists()
-
-
-def test_pretraining_goes_on_for_more_steps_as_if_they_had_been_planned(folder, capsys):
-    """The result depends on the commands alone, not on when one was stopped."""
-    states = []
-    for name in ("once", "twice"):
-        options = [f"data={folder / 'data'}", f"out={folder / name}", *PRETRAIN]
-        for steps in (2, 4) if name == "once" else (2, 2, 4, 4):
-            more = f"recipe.schedule.steps={steps}"
-            assert run("pretrain", *options, more) == 0
-        states.append((folder / name / "state.safetensors").read_bytes())
-        assert re.findall(r"^\d+", (folder / name / "log.txt").read_text(), re.M) == [
-            "2",
-            "4",
-        ]
-    assert states[0] == states[1]
-    assert "recipe.schedule.steps was 2, is 4" in capsys.readouterr().out
-    assert run("pretrain", *options, "recipe.pairs=3") == 2
-    shown = capsys.readouterr().err
-    assert (
-        "holds another run (recipe.pairs: 2 there, 3 now; recipe.schedule.steps: 4 there, 2 now)"
-        in shown
-    )
-    assert len(shown) < 300
-
-
-def test_a_longer_stage_makes_those_that_learn_from_it_anew(folder, capsys):
-    options = [f"data={folder / 'data'}", f"encoder={folder / 'pre' / 'encoder'}"]
-    options += [f"out={folder / 'longer'}", *TRAIN]
-    assert run("train", *options) == 0
-    before = {f.name: f.read_bytes() for f in (folder / "longer").glob("*.safetensors")}
-    assert run("train", *options, "distance.schedule.steps=3") == 0
-    after = {f.name: f.read_bytes() for f in (folder / "longer").glob("*.safetensors")}
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"distance.safetensors", "habit.safetensors"}
-    assert run("train", *options, "distance.schedule.steps=3") == 0
-    assert "distance.schedule.steps was 2, is 3" in capsys.readouterr().out
-
-
-def test_a_full_disk_is_one_line_and_training_goes_on_after_it(folder, capsys):
-    out = folder / "full"
-    options = [f"data={folder / 'data'}", f"out={out}", *PRETRAIN]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))  # the config fits
-    try:
-        assert run("pretrain", *options) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    shown = capsys.readouterr().err
-    assert shown.startswith(f"error: cannot write {out / 'state.safetensors'}: File")
-    assert shown.count("\n") == 1
-    assert run("pretrain", *options) == 0
-    assert len((out / "log.txt").read_text().splitlines()) == 1
-    assert not [file for file in out.rglob(".*") if file.name != ".lock"]
-
-
-def test_lines_of_steps_that_are_done_again_are_replaced(tmp_path):
-    log = tmp_path / "log.txt"
-    log.write_text("50 total=9.0\n100 total=8.0\n150 tot")
-    with followed("pretrain", 150, log) as on_step:
-        for step in range(90, 151):
-            on_step(step, {"total": float(step)})
-    assert log.read_text() == "50 total=9.0\n100 total=100.0000\n150 total=150.0000\n"
-    with followed("pretrain", 150, log):
-        pass
-    assert len(log.read_text().splitlines()) == 3
 
 
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):

@@ -6,7 +6,7 @@ import functools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -16,7 +16,9 @@ from multiprocessing.connection import Connection
 from worldmodel.errors import WorldModelError
 
 
-def spread(work: functools.partial, items: list[int], workers: int) -> Iterator[int]:
+def spread(
+    work: functools.partial, items: list[int], workers: int
+) -> Generator[int, None, None]:
     """Yields the results of `work(item)` as they come; close it to stop all workers.
 
     However this process ends, `kill -9` included, the workers end with it: each holds
