@@ -4,7 +4,7 @@
 
 Tiny runs of collect, pretrain, train, practice and evaluate are killed (kill -9, kill,
 Ctrl-C) at moments drawn evenly over an uninterrupted run, and started again until they
-end. Counted is: finished work that was lost, results that differ from an uninterrupted
+end. Counted is: finished work that was lost or done again, results that differ from an uninterrupted
 run's (bitwise: weights, logs, datasets, episode records, films), processes that outlive
 their parent, files that a kill left half-written, tracebacks, and unexpected exits. The
 same command goes on where it was stopped.
@@ -26,7 +26,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.kills_runs import Run, contents, finished, leftovers, tiny_runs
+from benchmarks.kills_runs import (
+    Run,
+    contents,
+    finished,
+    leftovers,
+    tiny_runs,
+    untouched,
+)
 
 KINDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WEIGHTS = (3, 1, 1)
@@ -114,11 +121,13 @@ def to_the_end(
     while True:
         moment = rng.uniform(0, whole) if counts["kills"] < most else None
         (kind,) = rng.choices(KINDS, WEIGHTS)
-        before = finished(run, folder)
+        before, written = finished(run, folder), untouched(folder)
         ended = start(run, folder, moment, kind)
         counts["orphans"] += ended.orphans
         counts["tracebacks"] += "Traceback" in ended.said
-        lost = [key for key, n in before.items() if finished(run, folder)[key] < n]
+        now, again = finished(run, folder), untouched(folder)
+        lost = [key for key, n in before.items() if now[key] < n]
+        lost += [name for name, at in written.items() if again.get(name, at) != at]
         counts["lost"] += len(lost)
         if ended.status not in (0, -kind, 130 if kind == signal.SIGINT else 0):
             counts["exits"] += 1

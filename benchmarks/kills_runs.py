@@ -14,7 +14,7 @@ ENCODER = "recipe.model.encoder"
 COMPRESSOR = ("patches=4", "token_dim=16", "words=21", "hidden=16")
 COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
 PRETRAIN = (
-    *("recipe.schedule.steps=60", f"recipe.schedule.save_every={OFTEN}"),
+    *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
     *("recipe.pairs=2", "recipe.clips=1", "recipe.model.targets=2", "device=cpu"),
     *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
@@ -25,7 +25,7 @@ PRETRAIN = (
 )
 STAGES = ("dynamics", "reader", "predictor", "distance", "habit")
 TRAIN = (
-    *(f"{stage}.schedule.steps=60" for stage in STAGES),
+    *(f"{stage}.schedule.steps=30" for stage in STAGES),
     *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
     *("dynamics.window=3", "predictor.window=3", "predictor.windows=4"),
     *(f"dynamics.compressor.{option}" for option in COMPRESSOR),
@@ -39,8 +39,8 @@ TRAIN = (
 PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
 PLAN += ("device=cpu", "reluctance=0", "proposals=1")
 PRACTICE = ("rules.steps=6", "rules.group=2", "rules.shortest=2", "rules.longest=3")
-PRACTICE += ("workers=2", "episodes=8")
-EVALUATE = ("task=reach", "split=validation", "n=8", "group=2", "timing=0")
+PRACTICE += ("workers=2", "episodes=6")
+EVALUATE = ("task=reach", "split=validation", "n=6", "group=2", "timing=0")
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,22 @@ def finished(run: Run, folder: Path) -> Counter[str]:
     return counts
 
 
+def untouched(folder: Path) -> dict[str, int]:
+    """Gives when each finished episode or group was written; nobody may do so again."""
+    patterns = ("staging/episode-*.parquet", "rows/*/*.json", "rows/*.json")
+    files = [file for pattern in patterns for file in folder.glob(pattern)]
+    return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in files}
+
+
 def contents(run: Run, folder: Path) -> dict[str, str]:
     """Gives a hash of every file that must be as without kills, by its name."""
     found = {}
     for file in folder.rglob("*"):
         name = str(file.relative_to(folder))
-        if not file.is_file():
-            continue
+        if not file.is_file() or name.startswith(".cache"):
+            continue  # who reads a dataset makes the cache
         content = file.read_bytes()
-        if name.startswith(".cache") or name == "config.yaml":
+        if name == "config.yaml":
             content = b""  # it must be there; the config names its folder
         elif run.name == "evaluate" and name.endswith(".json"):
             content = _without_times(content)
