@@ -4,10 +4,10 @@
 
 Tiny runs of collect, pretrain, train, practice and evaluate are killed (kill -9, kill,
 Ctrl-C) at moments drawn evenly over an uninterrupted run, and started again until they
-end. Counted is: finished work that was lost or done again, results that differ from an uninterrupted
-run's (bitwise: weights, logs, datasets, episode records, films), processes that outlive
-their parent, files that a kill left half-written, tracebacks, and unexpected exits. The
-same command goes on where it was stopped.
+end. Counted is: finished work that was lost or done again, results that differ from an
+uninterrupted run's (bitwise: weights, logs, datasets, episode records, films),
+processes that outlive their parent, files that a kill left half-written, tracebacks,
+and unexpected exits. The same command goes on where it was stopped.
 """
 
 from __future__ import annotations
