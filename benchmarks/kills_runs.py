@@ -11,7 +11,7 @@ from pathlib import Path
 SIDE = 32  # [px]
 OFTEN = 0.2  # seconds between two saved states [s]
 ENCODER = "recipe.model.encoder"
-COMPRESSOR = ("patches=4", "token_dim=16", "words=21", "hidden=16")
+PROJECTOR = ("patches=4", "token_dim=16", "blob_dim=21", "hidden=16")
 COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
 PRETRAIN = (
     *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
@@ -19,22 +19,23 @@ PRETRAIN = (
     *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
-    *(f"{ENCODER}.words=3", f"{ENCODER}.things=0", "recipe.model.words=3"),
-    *("recipe.model.dynamics.width=16", "recipe.model.dynamics.depth=1"),
-    *(f"recipe.model.compressor.{option}" for option in COMPRESSOR),
+    *(f"{ENCODER}.num_colors=3", f"{ENCODER}.num_slots=0", "recipe.model.num_blobs=3"),
+    *("recipe.model.predictor.width=16", "recipe.model.predictor.depth=1"),
+    *(f"recipe.model.projector.{option}" for option in PROJECTOR),
 )
-STAGES = ("dynamics", "reader", "predictor", "distance", "habit")
+STAGES = ("projector", "proprio_estimator", "predictor", "distance", "policy_prior")
 TRAIN = (
     *(f"{stage}.schedule.steps=30" for stage in STAGES),
     *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
-    *("dynamics.window=3", "predictor.window=3", "predictor.windows=4"),
-    *(f"dynamics.compressor.{option}" for option in COMPRESSOR),
+    *("projector.window=3", "projector.pairs=2", "device=cpu"),
+    *("predictor.window=3", "predictor.windows=4"),
+    *(f"projector.spec.{option}" for option in PROJECTOR),
     # In few short episodes the hand lifts nothing.
-    *("tabletop.words=3", "tabletop.places=false", "device=cpu"),
-    *("distance.spec.look.read=10", "distance.spec.look.aim=2"),
-    *("dynamics.pairs=2", "distance.batch=8", "habit.batch=8", "reader.batch=8"),
+    *("tabletop.num_blobs=3", "tabletop.object_positions=false"),
+    *(f"distance.spec.projection.{o}" for o in ("state_dim=10", "goal_dim=2")),
+    *("proprio_estimator.batch=8", "distance.batch=8", "policy_prior.batch=8"),
     *("predictor.spec.width=16", "predictor.spec.depth=1", "distance.spec.hidden=16"),
-    *("reader.hidden=8", "habit.hidden=16"),
+    *("proprio_estimator.hidden=8", "policy_prior.hidden=16"),
 )
 PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
 PLAN += ("device=cpu", "reluctance=0", "proposals=1")
