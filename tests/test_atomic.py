@@ -1,7 +1,20 @@
+import os
+import resource
+import stat
+
+import numpy as np
 import pytest
 
 from worldmodel import atomic
-from worldmodel.atomic import new_file, new_folder, surviving_folder
+from worldmodel.atomic import (
+    new_file,
+    new_folder,
+    remove_leftovers,
+    surviving_folder,
+    writing,
+)
+from worldmodel.errors import WriteError
+from worldmodel.mapped import new_mapped
 
 
 class Killed(BaseException):
@@ -78,3 +91,78 @@ def test_what_a_killed_process_staged_is_not_mixed_in(tmp_path):
     (stale / "stale").touch()
     write(path, "new")
     assert [f.name for f in path.iterdir()] == ["content"]
+
+
+@pytest.fixture
+def small_disk():
+    """Lets no file grow above 4096 bytes: a real error of writing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+WRITERS = {
+    "plain": lambda path: path.write_bytes(b"0" * 9999),
+    "numpy": lambda path: np.save(path.open("wb"), np.zeros(9999)),
+    "mapped": lambda path: new_mapped(path, np.float32, (9999,)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_an_error_in_writing_names_the_file_and_keeps_the_old_one(
+    write, tmp_path, small_disk
+):
+    path = tmp_path / "file"
+    path.write_text("old")
+    message = f"cannot write {path}: .*; make room"
+    with pytest.raises(WriteError, match=message), new_file(path) as staging:
+        write(staging)
+    assert path.read_text() == "old"
+    assert [f.name for f in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_error_in_writing_a_folder_names_it(tmp_path, small_disk):
+    write(tmp_path / "folder", "old")
+    with pytest.raises(WriteError, match="cannot write .*folder: File too large"):
+        write(tmp_path / "folder", "new" * 9999)
+    assert (tmp_path / "folder" / "content").read_text() == "old"
+
+
+def test_an_error_about_another_file_stays_as_it_is(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match="elsewhere"),
+        writing(tmp_path / "file"),
+    ):
+        (tmp_path / "elsewhere").read_text()
+
+
+def test_a_mapped_array_is_read_back(tmp_path):
+    array = new_mapped(tmp_path / "a.npy", "f4", (3, 2))
+    array[:] = np.arange(6).reshape(3, 2)
+    array.flush()
+    assert np.load(tmp_path / "a.npy").tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_leftovers_go_and_nothing_else_does(tmp_path):
+    keep = ["state", ".hidden", "deep/state", "shared/lock", "shared/.file.staging"]
+    keep += [".gone.replaced/config", ".tmpl", ".lock"]
+    drop = [".state.staging", ".tmpaB3xYz", "deep/.tmp123456", "deep/.a.staging/x"]
+    drop += [".state.replaced/x"]
+    for name in keep + drop:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    found = {str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()}
+    assert found == set(keep)
+
+
+def test_files_follow_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with new_file(tmp_path / "file") as staging:
+            staging.write_text("x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640

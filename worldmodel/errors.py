@@ -13,5 +13,9 @@ class CheckpointError(WorldModelError):
     """A checkpoint or training state is missing, half-written or does not fit."""
 
 
+class WriteError(OSError):
+    """A file could not be written; the message names it and says why."""
+
+
 class OptionError(WorldModelError):
     """A command or one of its options is unknown, missing or malformed."""

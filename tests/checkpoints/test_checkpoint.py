@@ -3,13 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from worldmodel.checkpoints import checkpoint
 from worldmodel.checkpoints.checkpoint import (
     load_checkpoint,
     load_strict,
@@ -158,11 +158,12 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
 def test_an_error_while_saving_keeps_the_old_checkpoint(saved, monkeypatch):
     before = load_checkpoint(saved)
 
-    def fail(tensors, path):
-        path.write_bytes(b"half")
+    def fail(path, content):
+        with path.open("wb") as file:
+            file.write(content[:4])
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(saved, {}, {"x": torch.ones(1)}, "")
     assert load_checkpoint(saved).config == before.config
@@ -172,11 +173,13 @@ def test_an_error_while_saving_keeps_the_old_checkpoint(saved, monkeypatch):
 def test_a_process_killed_while_saving_leaves_the_old_checkpoint(saved):
     program = f"""
 import os, signal, torch
+from pathlib import Path
 from worldmodel.checkpoints import checkpoint
-def die(tensors, path):
-    path.write_bytes(b"half")
+def die(path, content):
+    with path.open("wb") as file:
+        file.write(content[:4])
     os.kill(os.getpid(), signal.SIGKILL)
-checkpoint.save_file = die
+Path.write_bytes = die
 checkpoint.save_checkpoint({str(saved)!r}, {{}}, {{"x": torch.ones(1)}}, "")
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=os.getcwd())
@@ -185,3 +188,13 @@ checkpoint.save_checkpoint({str(saved)!r}, {{}}, {{"x": torch.ones(1)}}, "")
     save_checkpoint(saved, {"seed": 2}, {"x": torch.ones(1)}, "")
     assert load_checkpoint(saved).config == {"seed": 2}
     assert [f.name for f in saved.parent.iterdir()] == ["model"]
+
+
+def test_every_file_of_a_checkpoint_follows_the_umask(tmp_path):
+    old = os.umask(0o022)
+    try:
+        save_checkpoint(tmp_path / "model", {}, {"x": torch.ones(1)}, "")
+    finally:
+        os.umask(old)
+    modes = {f.name: f.stat().st_mode & 0o777 for f in (tmp_path / "model").iterdir()}
+    assert set(modes.values()) == {0o644}, modes

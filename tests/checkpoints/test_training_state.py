@@ -1,18 +1,20 @@
 import copy
+import os
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from worldmodel.checkpoints import training_state
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.training_state import (
     TrainingState,
     load_training_state,
     save_training_state,
 )
-from worldmodel.errors import CheckpointError
+from worldmodel.errors import CheckpointError, WriteError
 
 
 class Training:
@@ -80,11 +82,12 @@ def test_an_interrupted_save_keeps_the_old_state(tmp_path, monkeypatch):
     training = Training()
     save_training_state(path, training.state, step=1)
 
-    def fail(tensors, staging, metadata):
-        staging.write_bytes(b"half")
+    def fail(staging, content):
+        with staging.open("wb") as file:
+            file.write(content[:4])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_state, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(KeyboardInterrupt):
         save_training_state(path, training.state, step=2)
     assert load_training_state(path, training.state) == (1, {})
@@ -122,3 +125,26 @@ def test_notes_that_are_not_json_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="JSON values"):
         save_training_state(tmp_path / "s", Training().state, 1, {"x": torch.ones(1)})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_keeps_the_old_state_and_names_the_file(tmp_path):
+    path, training = tmp_path / "state.safetensors", Training()
+    save_training_state(path, training.state, step=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(WriteError, match=f"cannot write {path}"):
+            save_training_state(path, training.state, step=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load_training_state(path, training.state) == (1, {})
+    assert [f.name for f in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_the_state_file_follows_the_umask(tmp_path):
+    old = os.umask(0o022)
+    try:
+        save_training_state(tmp_path / "s", Training().state, step=1)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o644

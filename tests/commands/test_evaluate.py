@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from envs.simulation import ACTION_SPEC
+from envs.tabletop import TabletopEnv
 from tests.commands.tiny import QUICK, SIDE, save_tiny_model
 from worldmodel.action_spec import ActionSpec
-from worldmodel.commands import bench, evaluate
+from worldmodel.commands import evaluate
 from worldmodel.commands.main import main
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.evaluation.results import load_results
@@ -56,27 +57,69 @@ def test_an_evaluation_leaves_results_table_and_films(words, model, tmp_path, ca
     assert films == ["reach_000_failure.mp4", "reach_001_failure.mp4"]
 
 
-def test_a_killed_evaluation_goes_on_behind_the_last_finished_row(
-    words, tmp_path, monkeypatch
-):
-    ran = []
-    original = bench.run
+def stop_after(monkeypatch, steps):
+    """Makes the run end, as by a kill, at that control step of the process."""
+    original, counted = TabletopEnv.step, []
 
-    def counting(problems, protocol, policy, *rest):
-        ran.append(type(policy).__name__)
-        if len(ran) == 2:
+    def step(env, action):
+        counted.append(1)
+        if len(counted) == steps:
             raise KeyboardInterrupt
-        return original(problems, protocol, policy, *rest)
+        return original(env, action)
 
-    monkeypatch.setattr(bench, "run", counting)
-    assert main(words) == 130
-    assert not (tmp_path / "run" / "results.json").exists()
+    monkeypatch.setattr(TabletopEnv, "step", step)
+    return counted
+
+
+def outcome(run):
+    """What a run leaves, without times."""
+    rows = load_results(run / "results.json").rows
+    films = {file.name: file.read_bytes() for file in (run / "films").iterdir()}
+    names = {str(f.relative_to(run)) for f in run.rglob("*") if f.is_file()}
+    return rows, films, names
+
+
+def test_a_killed_evaluation_goes_on_group_by_group(words, tmp_path, monkeypatch):
+    words = [*words, "n=3", "group=1", "film=[2]"]
     assert main(words) == 0
-    assert ran == ["RandomPolicy", "WorldModelPolicy", "WorldModelPolicy"]
-    before = load_results(tmp_path / "run" / "results.json").rows
+    killed = [*words, f"out={tmp_path / 'killed'}"]
+    # 3 problems of 4 steps for the floor, as many for the method: 24 in all.
+    for stop in (6, 7, 10):  # in the second, third and fifth group
+        with monkeypatch.context() as patch:
+            stop_after(patch, stop)
+            assert main(killed) == 130
+        assert not (tmp_path / "killed" / "results.json").exists()
+    with monkeypatch.context() as patch:
+        counted = stop_after(patch, 999)
+        assert main(killed) == 0
+        assert len(counted) == 4 * 2  # the fifth group and the sixth
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "run")
+
+
+def test_kept_groups_of_another_model_are_refused(words, tmp_path, monkeypatch, capsys):
+    words = [*words, "group=1"]
+    with monkeypatch.context() as patch:
+        stop_after(patch, 14)
+        assert main(words) == 130
+    path = tmp_path / "run" / "rows" / "reach_method" / "000000.json"
+    content = json.loads(path.read_text())
+    original = json.dumps(content)
+    for change in (
+        lambda it: it["conditions"]["method"].update(model_hash="another"),
+        lambda it: it["conditions"].update(problems="others"),
+        lambda it: it["conditions"].update(group=2),
+    ):
+        content = json.loads(original)
+        change(content)
+        path.write_text(json.dumps(content))
+        assert main(words) == 2
+        shown = capsys.readouterr().err
+        assert "000000.json was run with another model or on other problems" in shown
+    path.write_text(original[:-9])
+    assert main(words) == 2
+    assert "000000.json is cut off or no JSON" in capsys.readouterr().err
+    path.write_text(original)
     assert main(words) == 0
-    assert load_results(tmp_path / "run" / "results.json").rows == before
-    assert len(ran) == 3
 
 
 def test_rows_of_a_model_that_has_changed_are_refused(words, tmp_path, capsys):

@@ -94,10 +94,45 @@ def test_the_learning_rate_rises_linearly_and_leaves_along_a_cosine():
     assert rates == sorted(rates, reverse=True)
 
 
+def test_steps_that_are_added_leave_the_earlier_rates_as_they_were():
+    first, more = Schedule(steps=10, warmup=2), Schedule(steps=30, warmup=2)
+    longer = Schedule(steps=30, warmup=2, extended_from=(10,))
+    rates = [longer.factor(step) for step in range(30)]
+    assert rates[:10] == [first.factor(step) for step in range(10)]
+    assert rates[10:] == [more.factor(step) for step in range(10, 30)]
+
+
+@pytest.mark.parametrize("killed_at", [3, 6, 9])
+def test_a_longer_run_does_not_depend_on_when_it_was_killed(tmp_path, killed_at):
+    longer = Schedule(steps=14, warmup=3, save_every=0.0, extended_from=(6,))
+    whole = job()
+    fit(whole, longer)
+
+    def kill(step: int, _: dict[str, float]) -> None:
+        if step == killed_at + 1:
+            raise Killed
+
+    begun = Schedule(steps=6, warmup=3, save_every=0.0)
+    path = tmp_path / "state.safetensors"
+    if killed_at < 6:
+        with pytest.raises(Killed):
+            fit(job(), begun, path, kill)
+    else:
+        fit(job(), begun, path)
+        if killed_at > 6:
+            with pytest.raises(Killed):
+                fit(job(), longer, path, kill)
+    again = job()
+    fit(again, longer, path)
+    assert weights_hash(again.module) == weights_hash(whole.module)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": 9, "extended_from": (9,)}, "from above 0 to below steps=9"),
+        ({"steps": 9, "extended_from": (5, 4)}, r"got \(5, 4\)"),
         ({"steps": 1, "learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from worldmodel.atomic import new_folder, surviving_folder
@@ -95,7 +95,8 @@ def save_checkpoint(
     text = _json_text({**envelope, **config})
     with new_folder(path) as folder:
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
-        save_file(_separate(tensors), folder / TENSORS_FILE)
+        # Not `save_file`: its files have mode 0600, whatever the umask.
+        (folder / TENSORS_FILE).write_bytes(save(_separate(tensors)))
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 

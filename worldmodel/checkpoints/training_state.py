@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -79,7 +79,8 @@ def save_training_state(
         ) from error
     whole = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     with new_file(Path(path)) as staging:
-        save_file(whole, staging, metadata={"state": text})
+        # Not `save_file`: it leaves files of its own behind when it is killed.
+        staging.write_bytes(save(whole, metadata={"state": text}))
 
 
 def load_training_state(

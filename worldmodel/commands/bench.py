@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from envs.tabletop import TabletopEnv
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.episode import Episode
+from worldmodel.evaluation.groups import Conditions, Group, KeptGroups
 from worldmodel.evaluation.policy import Policy
 from worldmodel.evaluation.problems import ProblemSet
 from worldmodel.evaluation.results import (
@@ -62,6 +64,7 @@ class Job:
         timing: Measures milliseconds per action, before the run.
         watch: Passed on to the runner.
         finish: Called with every finished episode.
+        recall: Called with every group that an earlier run has finished, in its place.
     """
 
     key: str
@@ -70,11 +73,12 @@ class Job:
     timing: Callable[[], Timing | None] = lambda: None
     watch: Watch | None = None
     finish: OnEpisode = lambda episode: None
+    recall: Callable[[Sequence[Episode]], None] = lambda episodes: None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Runs rows on the problems of one task; finished rows are kept as files.
+    """Runs rows on the problems of one task; keeps finished groups and rows as files.
 
     Attributes:
         env: An environment of the task.
@@ -97,41 +101,69 @@ class Bench:
         return replace(self, problems=self.problems.head(n))
 
     def row(self, protocol_name: str, job: Job) -> Row:
-        """Gives a row, from its file where an earlier run has finished it.
+        """Gives a row; what an earlier run has finished of it is taken from files.
 
         Raises:
-            OptionError: The file holds a row of other problems or another model.
+            WorldModelError: A file is of other problems or another model.
         """
         protocol = self.problems.protocol(protocol_name, self.env.budget)
-        path = self.folder / f"{protocol.task.lower()}_{job.key}.json"
+        name = f"{protocol.task.lower()}_{job.key}"
+        path = self.folder / f"{name}.json"
+        kept = KeptGroups(
+            self.folder / name,
+            Conditions(protocol, self.problems.fingerprint, job.method, self.group),
+        )
         if path.is_file():
-            (row,) = load_results(path).rows
-            wanted = (protocol, self.problems.fingerprint, job.method)
-            if (row.protocol, row.problems, row.method) != wanted:
-                raise OptionError(
-                    f"{path} was run with another model or on other problems; choose "
-                    "another out="
-                )
-            self.advance(len(row.episodes))
-            return row
-        timing = job.timing()
-        episodes = []
-        running = run(
-            self.problems, protocol, job.policy(), self.env, self.group, job.watch
-        )
-        for episode in running:
-            job.finish(episode)
-            episodes.append(episode)
-            self.advance(1)
-        row = Row(
-            protocol=protocol,
-            problems=self.problems.fingerprint,
-            method=job.method,
-            timing=timing,
-            episodes=tuple(episodes),
-        )
-        save_results(self.place.results([row]), path)
+            row = self._finished(path, kept.conditions)
+        else:
+            groups = self._groups(job, kept)
+            row = Row(
+                protocol=protocol,
+                problems=self.problems.fingerprint,
+                method=job.method,
+                timing=groups[0].timing,
+                episodes=tuple(e for group in groups for e in group.episodes),
+            )
+            save_results(self.place.results([row]), path)
+        kept.clear()
         return row
+
+    def _finished(self, path: Path, wanted: Conditions) -> Row:
+        (row,) = load_results(path).rows
+        found = Conditions(row.protocol, row.problems, row.method, wanted.group)
+        if found != wanted:
+            raise OptionError(
+                f"{path} was run with another model or on other problems; choose "
+                "another out="
+            )
+        self.advance(len(row.episodes))
+        return row
+
+    def _groups(self, job: Job, kept: KeptGroups) -> list[Group]:
+        """Gives all groups of a row: those that are kept, and then the others."""
+        groups = kept.load()
+        for group in groups:
+            job.recall(group.episodes)
+            self.advance(len(group.episodes))
+        timing = groups[0].timing if groups else job.timing()
+        done = sum(len(group.episodes) for group in groups)
+        running = run(
+            self.problems,
+            kept.conditions.protocol,
+            job.policy(),
+            self.env,
+            self.group,
+            job.watch,
+            done,
+        )
+        while episodes := tuple(islice(running, self.group)):
+            for episode in episodes:
+                job.finish(episode)
+            group = Group(kept.conditions, timing, episodes)
+            kept.save(episodes[0].index, group)
+            groups.append(group)
+            self.advance(len(episodes))
+        return groups
 
     def part(self, protocol_name: str, whole: Row) -> Row:
         """Gives the episodes of a row that belong to this bench's problems.

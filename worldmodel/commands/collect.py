@@ -7,9 +7,7 @@ goes on where it stopped, to the same dataset.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
+from worldmodel.commands.workers import spread
 from worldmodel.data import (
     DatasetSpec,
     DatasetWriter,
@@ -47,11 +46,13 @@ def run(config: DictConfig) -> int:
         done = config.episodes - len(missing)
         with bar(config.episodes, "collect", "episode", done) as progress:
             work = functools.partial(_stage, recorder, root, spec)
-            for count, _ in enumerate(spread(work, missing, config.workers), 1):
-                progress.update()
-                if count % COMMIT_EVERY == 0:
-                    writer.commit()
-    show_dataset(root)
+            with closing(spread(work, missing, config.workers)) as finished:
+                for count, _ in enumerate(finished, 1):
+                    progress.update()
+                    if count % COMMIT_EVERY == 0:
+                        writer.commit()
+        writer.commit()
+        show_dataset(root)
     return 0
 
 
@@ -91,17 +92,3 @@ def _stage(key: tuple, root: Path, spec: DatasetSpec, index: int) -> int:
     recording = _recorder(key).record(index)
     stage_episode(root, spec, index, Episode(**vars(recording)))
     return index
-
-
-def spread(work: functools.partial, indices: list[int], workers: int) -> Iterable[int]:
-    """Indices as they are finished, by worker processes (in this one if 1)."""
-    if workers == 1 or len(indices) < 2:
-        yield from map(work, indices)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(work, index) for index in indices]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:  # where one failed, the others need not be tried
-            pool.shutdown(cancel_futures=True)

@@ -37,11 +37,12 @@ def run(config: DictConfig) -> int:
     if not tasks:
         raise OptionError("tasks must name at least 1 task, got []")
     control = load_control(config)
-    folder = open_run_folder("demo", config).path
     solved = 0
-    for task in dict.fromkeys(tasks):
-        episodes = _show(control, task, config.n, folder)
-        solved += sum(episode.success for episode in episodes)
+    with open_run_folder("demo", config) as run_folder:
+        folder = run_folder.path
+        for task in dict.fromkeys(tasks):
+            episodes = _show(control, task, config.n, folder)
+            solved += sum(episode.success for episode in episodes)
     total = config.n * len(dict.fromkeys(tasks))
     print(f"{solved} of {total} solved; the films (mp4 and GIF) are in {folder}")
     return 0

@@ -1,8 +1,8 @@
 """Evaluates a world model in closed loop, with a floor and, on demand, two ceilings.
 
 Problems run in lockstep. The run folder ends with results.json, table.md and films;
-killed, it goes on behind the last finished row when the same command is given the
-same `out`.
+killed, it goes on behind the last finished group of problems when the same command is
+given the same `out`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,22 @@ def run(config: DictConfig) -> int:
     _check(config)
     tasks = chosen_tasks(config.task)
     control = load_control(config)
-    folder = open_run_folder("evaluate", config).path
     place = Place(hardware(control.device), gl_backend())
+    with open_run_folder("evaluate", config) as run_folder:
+        folder = run_folder.path
+        results = place.results(_rows(config, control, place, tasks, folder))
+        table = report([results])
+        save_results(results, folder / "results.json")
+        with new_file(folder / "table.md") as staging:
+            staging.write_text(table, encoding="utf-8")
+    print(table)
+    print(f"results.json, table.md and films/ are in {folder}")
+    return 0
+
+
+def _rows(
+    config: DictConfig, control: Control, place: Place, tasks: list[str], folder: Path
+) -> list[Row]:
     rows: list[Row] = []
     each = 2 * config.n + CEILING_ROWS * config.ceilings
     with bar(each * len(tasks), "evaluate", "episode") as progress:
@@ -64,14 +78,7 @@ def run(config: DictConfig) -> int:
                     advance=progress.update,
                 )
                 rows += _task_rows(config, control, bench, folder / "films")
-    results = place.results(rows)
-    table = report([results])
-    save_results(results, folder / "results.json")
-    with new_file(folder / "table.md") as staging:
-        staging.write_text(table, encoding="utf-8")
-    print(table)
-    print(f"results.json, table.md and films/ are in {folder}")
-    return 0
+    return rows
 
 
 def _check(config: DictConfig) -> None:
@@ -126,6 +133,7 @@ def _method_job(config: DictConfig, control: Control, bench: Bench, films: Path)
         timing=lambda: _timing(config, control, bench),
         watch=cutter,
         finish=cutter.finish,
+        recall=cutter.recall,
     )
 
 

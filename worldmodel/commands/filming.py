@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,23 +68,41 @@ class FilmCutter:
         """Takes pictures; with the first step of a group the last group is dropped."""
         if moment.step == 0:
             indices = [int(index) for index in moment.indices]
-            wanted = set(self.places).intersection(indices)
-            if self._missing:
-                wanted |= set(indices[:_CANDIDATES])
-            self._film = Film(wanted, self.bank)
+            self._film = Film(self._wanted(indices), self.bank)
         self._film(moment)
 
     def finish(self, episode: Episode) -> None:
         """Writes the film of a finished episode if it is wanted."""
-        was_filmed = episode.index in self._film.indices
-        is_new_outcome = episode.success in self._missing
-        if not was_filmed or not (episode.index in self.places or is_new_outcome):
+        if not self._takes(episode, self._film.indices):
             return
-        self._missing.discard(episode.success)
-        name = film_name(self.task, episode)
-        path = self.folder / f"{name}.mp4"
+        path = self._path(episode)
         write_mp4(self._film.frames(episode.index), path, FPS)
         self.written.append(path)
+
+    def recall(self, episodes: Sequence[Episode]) -> None:
+        """Takes note of a group whose films an earlier run has written."""
+        wanted = self._wanted([episode.index for episode in episodes])
+        for episode in episodes:
+            if self._takes(episode, wanted):
+                self.written.append(self._path(episode))
+
+    def _wanted(self, indices: list[int]) -> set[int]:
+        """Gives the problems of a group whose pictures are kept."""
+        wanted = set(self.places).intersection(indices)
+        return wanted | set(indices[:_CANDIDATES]) if self._missing else wanted
+
+    def _takes(self, episode: Episode, filmed: Collection[int]) -> bool:
+        """Decides whether an episode becomes a film."""
+        is_new_outcome = episode.success in self._missing
+        if episode.index not in filmed:
+            return False
+        if episode.index not in self.places and not is_new_outcome:
+            return False
+        self._missing.discard(episode.success)
+        return True
+
+    def _path(self, episode: Episode) -> Path:
+        return self.folder / f"{film_name(self.task, episode)}.mp4"
 
 
 def film_name(task: str, episode: Episode) -> str:

@@ -63,21 +63,22 @@ def run(config: DictConfig) -> int:
     given = None
     if config.goal is not None:
         given = read_picture(Path(str(config.goal)).expanduser(), height, width)
-    folder = open_run_folder("plan", config).path
-    with closing(control.make_env(task)) as env:
-        problem = make_problem(env, config.seed)
-        if given is not None:
-            problem = replace(problem, goal_image=given)
-        episode, diary = _control(control, env, problem, split)
-    assert diary.last_frame is not None
-    write_picture(problem.goal_image, folder / "goal.png")
-    write_picture(diary.last_frame, folder / "final.png")
-    write_mp4(diary.film.frames(0), folder / "plan.mp4", FPS)
-    plan = _plan(config, control, episode, diary, is_own_goal=given is None)
-    with new_file(folder / "plan.json") as staging:
-        staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
-    print(_summary(plan))
-    print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
+    with open_run_folder("plan", config) as run_folder:
+        folder = run_folder.path
+        with closing(control.make_env(task)) as env:
+            problem = make_problem(env, config.seed)
+            if given is not None:
+                problem = replace(problem, goal_image=given)
+            episode, diary = _control(control, env, problem, split)
+        assert diary.last_frame is not None
+        write_picture(problem.goal_image, folder / "goal.png")
+        write_picture(diary.last_frame, folder / "final.png")
+        write_mp4(diary.film.frames(0), folder / "plan.mp4", FPS)
+        plan = _plan(config, control, episode, diary, is_own_goal=given is None)
+        with new_file(folder / "plan.json") as staging:
+            staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
+        print(_summary(plan))
+        print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
     return 0
 
 

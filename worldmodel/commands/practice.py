@@ -7,17 +7,19 @@ group of episodes; the same command goes on where it stopped.
 from __future__ import annotations
 
 import functools
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from envs.simulation import Simulation
-from worldmodel.commands.collect import scene_spec, show_dataset, spread
+from worldmodel.commands.collect import scene_spec, show_dataset
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
 from worldmodel.commands.training import open_frames
+from worldmodel.commands.workers import spread
 from worldmodel.data import (
     DatasetSpec,
     DatasetWriter,
@@ -47,10 +49,12 @@ def run(config: DictConfig) -> int:
         with bar(config.episodes, "practice", "episode", done) as progress:
             key = OmegaConf.to_yaml(config)
             work = functools.partial(_stage, key, root, spec, frozenset(missing))
-            for _ in spread(work, groups, config.workers):
-                writer.commit()
-                progress.update(size)
-    show_dataset(root)
+            with closing(spread(work, groups, config.workers)) as finished:
+                for _ in finished:
+                    writer.commit()
+                    progress.update(size)
+        writer.commit()
+        show_dataset(root)
     return 0
 
 

@@ -7,12 +7,17 @@ The run folder ends with `encoder/`, a checkpoint of the encoder alone, and with
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from worldmodel.checkpoints.parts import save_encoder, save_projector
 from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.data import FrameCache
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
@@ -32,10 +37,21 @@ projector_from=...` goes on from it.
 
 def run(config: DictConfig) -> int:
     """Pretrains and writes the encoder."""
+    config = with_earlier_steps(config)
     recipe: PretrainRecipe = instantiate(config.recipe)
     device = choose_device(config.device)
     frames = open_frames(config.data)
-    folder = open_run_folder("pretrain", config).path
+    with open_run_folder("pretrain", config) as run_folder:
+        return _pretrain(config, recipe, frames, device, run_folder.path)
+
+
+def _pretrain(
+    config: DictConfig,
+    recipe: PretrainRecipe,
+    frames: FrameCache,
+    device: torch.device,
+    folder: Path,
+) -> int:
     check_sources(folder, {"data": frames.fingerprint})
     with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
         trained = pretrain(

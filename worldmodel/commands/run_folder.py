@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.atomic import new_file
+from worldmodel.atomic import new_file, remove_leftovers
 from worldmodel.errors import OptionError
+from worldmodel.lock import FileLock
 from worldmodel.version import __version__
 
 RUNS = Path("runs")
 CONFIG_FILE = "config.yaml"
 SOURCES_FILE = "sources.json"
+LOCK_FILE = ".lock"
+_STEPS, _EARLIER = ".schedule.steps", ".schedule.extended_from"
+_NONE = object()  # unlike every value
+_NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
+_SHOWN = 8  # differences that an error names
 
 
 @dataclass(frozen=True)
@@ -33,38 +42,43 @@ class RunFolder:
     is_resumed: bool
 
 
+@contextmanager
 def open_run_folder(
-    command: str, config: DictConfig, may_change: Sequence[str] = ()
-) -> RunFolder:
+    command: str, config: DictConfig, stale: Mapping[str, Sequence[str]] = _NOTHING
+) -> Iterator[RunFolder]:
     """Makes or reopens the folder of a run and saves its resolved config there.
 
     `out=` in the config names the folder; without it a new one is made under
     `runs/<command>/` and named after the time. A folder where the same command ran with
-    the same config is reopened, so that the run goes on.
+    the same config is reopened, so that the run goes on; it may go on for more steps.
+    Inside the block no other process can open it, and when this one dies others can.
 
     Args:
         command: Name of the command.
         config: Its config; `out` must be among its keys.
-        may_change: Top-level keys that may differ when a run goes on, e.g. "steps".
+        stale: Files that must be made anew when the option `….schedule.steps` has
+            grown, by the name of that option.
 
     Raises:
-        OptionError: The folder holds another run, or something else.
+        OptionError: The folder holds another run, or something else, or is in use.
     """
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
     values = {str(key): v for key, v in values.items() if key != "out"}
+    values = {"command": command, **values}
     path = Path(config.out).expanduser() if config.out else _new_path(command)
-    is_resumed = (path / CONFIG_FILE).is_file()
-    if is_resumed:
-        _check_same(path, command, values, may_change)
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OptionError(
-            f"{path} exists and is no folder of a run; choose another out="
-        )
-    text = OmegaConf.to_yaml(OmegaConf.create({"command": command, **values}))
-    with new_file(path / CONFIG_FILE) as staging:
-        staging.write_text(f"# worldmodel {__version__}\n{text}", encoding="utf-8")
-    return RunFolder(path, is_resumed)
+    _check_place(path)
+    with _lock(path):
+        is_resumed = (path / CONFIG_FILE).is_file()
+        if is_resumed:
+            grown = _check_same(path, values)
+            for name in (file for option in grown for file in stale.get(option, ())):
+                (path / name).unlink(missing_ok=True)
+            remove_leftovers(path)
+        with new_file(path / CONFIG_FILE) as staging:
+            text = OmegaConf.to_yaml(OmegaConf.create(values))
+            staging.write_text(f"# worldmodel {__version__}\n{text}", encoding="utf-8")
+        yield RunFolder(path, is_resumed)
 
 
 def check_sources(folder: Path, sources: Mapping[str, str | list[str] | None]) -> None:
@@ -94,27 +108,82 @@ def check_sources(folder: Path, sources: Mapping[str, str | list[str] | None]) -
 
 
 def _new_path(command: str) -> Path:
+    """Makes a folder that no other process has made."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    path = RUNS / command / stamp
-    number = 2
-    while path.exists():
-        path = RUNS / command / f"{stamp}_{number}"
-        number += 1
-    return path
+    (RUNS / command).mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = RUNS / command / (stamp if number == 1 else f"{stamp}_{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("there are always more numbers")
 
 
-def _check_same(
-    path: Path, command: str, values: dict[str, Any], may_change: Sequence[str]
-) -> None:
-    saved = OmegaConf.to_container(OmegaConf.load(path / CONFIG_FILE))
-    assert isinstance(saved, dict)
-    wanted = {"command": command, **values}
-    differences = [
-        f"{key} was {saved.get(key)}, is {wanted.get(key)}"
-        for key in sorted({str(key) for key in saved} | set(wanted))
-        if saved.get(key) != wanted.get(key) and key not in may_change
-    ]
-    if differences:
+def _check_place(path: Path) -> None:
+    """Raises unless a path is free, or a folder that a run has begun to fill."""
+    if not path.exists() or (path / CONFIG_FILE).is_file():
+        return
+    begun = {LOCK_FILE, f".{CONFIG_FILE}.staging"}
+    if not path.is_dir() or {entry.name for entry in path.iterdir()} - begun:
         raise OptionError(
-            f"{path} holds another run ({'; '.join(differences)}); choose another out="
+            f"{path} exists and is no folder of a run; choose another out="
         )
+
+
+def _lock(path: Path) -> FileLock:
+    try:
+        return FileLock(path / LOCK_FILE, wait=False)
+    except BlockingIOError as error:
+        raise OptionError(
+            f"{path} is in use by another process; wait for it or stop it, or choose "
+            "another out="
+        ) from error
+
+
+def _check_same(path: Path, wanted: dict[str, Any]) -> list[str]:
+    """Gives the numbers of steps that have grown; nothing else may differ."""
+    saved = OmegaConf.to_container(OmegaConf.load(path / CONFIG_FILE))
+    there, now = dict(_leaves(saved)), dict(_leaves(wanted))
+    changed = [k for k in {**there, **now} if there.get(k, _NONE) != now.get(k, _NONE)]
+    grown = [k for k in changed if k.endswith(_STEPS) and _is_more(there, now, k)]
+    earlier = [k.replace(_STEPS, _EARLIER) for k in changed if k.endswith(_STEPS)]
+    foreign = [key for key in changed if key not in grown + earlier]
+    if foreign:
+        shown = [
+            f"{key}: {_text(there, key)} there, {_text(now, key)} now"
+            for key in foreign[:_SHOWN]
+        ]
+        if len(foreign) > _SHOWN:
+            shown.append(f"and {len(foreign) - _SHOWN} more")
+        raise OptionError(
+            f"{path} holds another run ({'; '.join(shown)}); choose another out="
+        )
+    for key in grown:
+        print(
+            f"{key} was {there[key]}, is {now[key]}: the first {there[key]} steps keep "
+            f"their learning rates, the others follow the cosine over {now[key]}"
+        )
+    return grown
+
+
+def _is_more(there: dict[str, Any], now: dict[str, Any], key: str) -> bool:
+    before, after = there.get(key), now.get(key)
+    return isinstance(before, int) and isinstance(after, int) and after > before
+
+
+def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Values that are no mappings, by their dotted names."""
+    if not isinstance(values, dict) or not values:
+        yield name, values
+        return
+    for key, inner in values.items():
+        yield from _leaves(inner, f"{name}.{key}" if name else str(key))
+
+
+def _text(values: dict[str, Any], key: str) -> str:
+    if key not in values:
+        return "not"
+    text = str(values[key])
+    return text if len(text) <= 60 else f"{text[:57]}..."

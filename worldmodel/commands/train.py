@@ -8,7 +8,7 @@ which another run may take as it is.
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.parts import load_encoder, save_projector
 from worldmodel.commands.control import BANK_FILE
+from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.train_options import (
@@ -49,9 +50,26 @@ Of the encoder's tokens to one latent, trained by `worldmodel train`; the model 
 it plans with it. `worldmodel train projector_from=... refine=false` takes it as it is.
 """
 
+# Stages that learn from what another stage made, and begin anew when that goes on.
+_LATER = {
+    "projector": ("predictor", "distance", "policy_prior"),
+    "distance": ("policy_prior",),
+}
+STALE = {
+    f"{stage}.schedule.steps": [
+        f"{name}.{kind}" for name in later for kind in ("safetensors", "txt")
+    ]
+    for stage, later in _LATER.items()
+}
+
 
 def run(config: DictConfig) -> int:
     """Trains stages 2 to 5 and writes the world model."""
+    with ExitStack() as held:
+        return _train(with_earlier_steps(config), held)
+
+
+def _train(config: DictConfig, held: ExitStack) -> int:
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
@@ -60,7 +78,7 @@ def run(config: DictConfig) -> int:
     practised = open_practice(config, frames)
     _check_spec(recipe, encoder, frames)
     recipe.tabletop.require_encoder(encoder, recipe.distance.spec.projection)
-    folder = open_run_folder("train", config).path
+    folder = held.enter_context(open_run_folder("train", config, STALE)).path
     check_sources(
         folder,
         {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from worldmodel.atomic import new_file, writing
 from worldmodel.commands.progress import bar
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.errors import OptionError
@@ -47,16 +48,36 @@ def open_frames(path: str) -> FrameCache:
 
 @contextmanager
 def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
-    """A callback that moves a progress bar and appends the loss terms to a file."""
-    with bar(steps, label, "step") as progress, log.open("a") as file:
+    """A callback that moves a progress bar and appends the loss terms to a file.
+
+    Lines of steps that a killed run had done, and that are done again, are replaced.
+    """
+    with bar(steps, label, "step") as progress:
+        is_first = True
 
         def on_step(done: int, terms: dict[str, float]) -> None:
+            nonlocal is_first
+            if is_first:
+                _forget(log, done)
+            is_first = False
             progress.update(done - progress.n)
             if done % _LOG_EVERY and done != steps:
                 return
             shown = " ".join(f"{name}={value:.4f}" for name, value in terms.items())
-            file.write(f"{done} {shown}\n")
-            file.flush()
+            with writing(log), log.open("a") as file:
+                file.write(f"{done} {shown}\n")
             progress.set_postfix_str(f"loss {terms['total']:.3f}")
 
         yield on_step
+
+
+def _forget(log: Path, step: int) -> None:
+    """Drops the lines of a log from a step on, and what a kill has cut off."""
+    if not log.is_file():
+        return
+    lines = log.read_text().splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    kept = [line for line in whole if int(line.partition(" ")[0]) < step]
+    if kept != lines:
+        with new_file(log) as staging:
+            staging.write_text("".join(kept))

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from worldmodel.atomic import new_folder, surviving_folder
+from worldmodel.atomic import new_folder, remove_leftovers_of, surviving_folder
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.lock import FileLock
 from worldmodel.data.reader import LeRobotDataset
 from worldmodel.data.spec import DatasetSpec
+from worldmodel.lock import FileLock
+from worldmodel.mapped import new_mapped
 
 _FORMAT_VERSION = 1
 _HEADER = "cache.json"
@@ -77,6 +78,7 @@ class FrameCache:
         folder = path or dataset.path / layout.CACHE / "frames"
         fingerprint = dataset.fingerprint()
         with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
+            remove_leftovers_of(folder)
             found = surviving_folder(folder)
             if _fingerprint_of(found) != fingerprint:
                 _check_space(dataset, folder)
@@ -114,9 +116,7 @@ def _decode(
     np.save(folder / "offsets.npy", offsets.astype(np.int64))
     np.save(folder / "episodes.npy", np.array(dataset.indices, np.int64))
     arrays = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy", "w+", np.dtype(kind), (int(offsets[-1]), *shape)
-        )
+        name: new_mapped(folder / f"{name}.npy", kind, (int(offsets[-1]), *shape))
         for (name, kind), shape in zip(
             _ARRAYS.items(), _row_shapes(dataset.spec), strict=True
         )

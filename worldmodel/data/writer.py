@@ -17,10 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from worldmodel.atomic import remove_leftovers
 from worldmodel.data import layout, statistics
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.lock import FileLock
 from worldmodel.data.metadata import (
     read_info,
     read_records,
@@ -38,6 +38,7 @@ from worldmodel.data.shard import (
 from worldmodel.data.spec import KEYS, SPEC_KEYS, DatasetSpec
 from worldmodel.data.staging import read_staged_header, read_staged_table, stage_episode
 from worldmodel.data.table import place, rows
+from worldmodel.lock import FileLock
 
 _SHARD_BYTES = layout.SHARD_MB * 2**20
 _OWN_ENTRIES = {"meta", "data", layout.STAGING, layout.LOCK, layout.CACHE}
@@ -68,7 +69,8 @@ class DatasetWriter:
             self._lock = FileLock(self._root / layout.LOCK, wait=False)
         except BlockingIOError as error:
             raise DatasetError(
-                f"another process is writing to {self._root}: wait for it or stop it"
+                f"{self._root} is in use by another process, which writes to it: wait "
+                "for it or stop it"
             ) from error
         with ExitStack() as undo:
             undo.callback(self._lock.release)
@@ -188,8 +190,7 @@ class DatasetWriter:
         for index, file in layout.staged_files(self._root).items():
             if index < self._episodes or read_staged_header(file) is None:
                 file.unlink()
-        for file in (self._root / layout.STAGING).glob(".*"):
-            file.unlink()
+        remove_leftovers(self._root)
         for number in itertools.count(self._shard.number + 1):
             data = layout.data_file(self._root, number)
             if not data.exists():

@@ -19,15 +19,20 @@ from worldmodel.evaluation.problems import (
     collect_problems,
     task_problems,
 )
+from worldmodel.lock import FileLock
 
 PROBLEMS_VERSION = 1
 ARRAYS = "problems.npz"
 MANIFEST = "problems.json"
+LOCK = ".lock"
 _ADVICE = "delete the folder and evaluate again: problems are made from seeds"
 
 
 def prepare_problems(env: TabletopEnv, split: str, n: int, folder: Path) -> ProblemSet:
     """Gives the first n problems of a split, from disk where enough are saved.
+
+    Processes that ask for the same folder at the same time wait for the one that makes
+    them; problems that are there can be read where nothing can be written.
 
     Args:
         env: An environment of the task.
@@ -35,6 +40,22 @@ def prepare_problems(env: TabletopEnv, split: str, n: int, folder: Path) -> Prob
         n: Number of problems.
         folder: Where they are saved, or will be.
     """
+    saved = _saved_problems(env, split, n, folder)
+    if saved is not None:
+        return saved
+    with FileLock(folder / LOCK, wait=True):
+        saved = _saved_problems(env, split, n, folder)
+        if saved is not None:
+            return saved
+        environment = environment_fingerprint(env)
+        problems = collect_problems(task_problems(env, split, n), split, environment)
+        save_problems(problems, folder)
+        return problems
+
+
+def _saved_problems(
+    env: TabletopEnv, split: str, n: int, folder: Path
+) -> ProblemSet | None:
     environment = environment_fingerprint(env)
     if (folder / MANIFEST).is_file():
         saved = load_problems(folder, environment)
@@ -45,9 +66,7 @@ def prepare_problems(env: TabletopEnv, split: str, n: int, folder: Path) -> Prob
             )
         if len(saved) >= n:
             return saved.head(n)
-    problems = collect_problems(task_problems(env, split, n), split, environment)
-    save_problems(problems, folder)
-    return problems
+    return None
 
 
 def save_problems(problems: ProblemSet, folder: Path) -> None:

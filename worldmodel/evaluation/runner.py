@@ -46,6 +46,7 @@ def run(
     env: ProblemEnv,
     group: int = 16,
     watch: Watch | None = None,
+    first: int = 0,
 ) -> Iterator[Episode]:
     """Runs every problem of a set and yields its episode as its group finishes.
 
@@ -58,6 +59,7 @@ def run(
         env: An environment of the task; all problems run in it, in turns.
         group: Problems that the policy decides side by side.
         watch: Called at every step of every group, and once after the last step.
+        first: Number of problems that are done: whole groups.
 
     Raises:
         ProtocolMismatch: The problems are not those of the protocol.
@@ -66,8 +68,10 @@ def run(
     """
     if group < 1:
         raise WorldModelError(f"group must be at least 1, got {group}")
+    if first % group and first != len(problems):
+        raise WorldModelError(f"first must end a group of {group}, got {first}")
     check_problems(problems, protocol)
-    for start in range(0, len(problems), group):
+    for start in range(first, len(problems), group):
         indices = np.arange(start, min(start + group, len(problems)))
         yield from _Lockstep(env, problems, indices, protocol).run(policy, watch)
 

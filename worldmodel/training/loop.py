@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ class Schedule:
         weight_decay: of AdamW (Loshchilov & Hutter 2019).
         clip: largest norm of the gradient.
         save_every: seconds between two saved states [s].
+        extended_from: smaller numbers of steps that the run was to have before, in
+            order; up to each of them the cosine is the one over that number.
     """
 
     steps: int
@@ -46,17 +49,25 @@ class Schedule:
     weight_decay: float = 0.02
     clip: float = 1.0
     save_every: float = 60.0
+    extended_from: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        stretches = (0, *self.extended_from, self.steps)
+        if any(a >= b for a, b in itertools.pairwise(stretches)):
+            raise ValueError(
+                f"extended_from must rise from above 0 to below steps={self.steps}, "
+                f"got {self.extended_from}"
+            )
 
     def factor(self, step: int) -> float:
         """Learning rate at a step over its peak, in (0, 1]."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        end = next((n for n in self.extended_from if step < n), self.steps)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / end)))
         return rise * (self.final + (1 - self.final) * fall)
 
 

@@ -11,8 +11,9 @@ import torch
 
 from worldmodel.atomic import new_file
 from worldmodel.data import FrameCache
-from worldmodel.data.lock import FileLock
 from worldmodel.encoders import FrozenEncoder
+from worldmodel.lock import FileLock
+from worldmodel.mapped import new_mapped
 from worldmodel.training.loop import autocast
 from worldmodel.training.objectives.joint import single_clips
 
@@ -76,7 +77,7 @@ def _write(
 ) -> None:
     spec = encoder.spec
     shape = (len(frames.frames), spec.latents, spec.dim)
-    out = np.lib.format.open_memmap(file, "w+", np.float16, shape)
+    out = new_mapped(file, np.float16, shape)
     device = next(encoder.parameters()).device
     generator = torch.Generator().manual_seed(0)
     count = len(frames.episodes)

@@ -31,7 +31,7 @@ class FileLock:
             BlockingIOError: Another process holds it and `wait` is False.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # less the umask
         if fcntl is None:
             return
         try:

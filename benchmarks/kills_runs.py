@@ -1,0 +1,153 @@
+"""The tiny runs that `benchmarks.kills` kills, and what they leave on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+SIDE = 32  # [px]
+OFTEN = 0.2  # seconds between two saved states [s]
+ENCODER = "recipe.model.encoder"
+PROJECTOR = ("patches=4", "token_dim=16", "blob_dim=21", "hidden=16")
+COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
+PRETRAIN = (
+    *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
+    *("recipe.pairs=2", "recipe.clips=1", "recipe.model.targets=2", "device=cpu"),
+    *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
+    *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
+    *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
+    *(f"{ENCODER}.num_colors=3", f"{ENCODER}.num_slots=0", "recipe.model.num_blobs=3"),
+    *("recipe.model.predictor.width=16", "recipe.model.predictor.depth=1"),
+    *(f"recipe.model.projector.{option}" for option in PROJECTOR),
+)
+STAGES = ("projector", "proprio_estimator", "predictor", "distance", "policy_prior")
+TRAIN = (
+    *(f"{stage}.schedule.steps=30" for stage in STAGES),
+    *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
+    *("projector.window=3", "projector.pairs=2", "device=cpu"),
+    *("predictor.window=3", "predictor.windows=4"),
+    *(f"projector.spec.{option}" for option in PROJECTOR),
+    # In few short episodes the hand lifts nothing.
+    *("tabletop.num_blobs=3", "tabletop.object_positions=false"),
+    *(f"distance.spec.projection.{o}" for o in ("state_dim=10", "goal_dim=2")),
+    *("proprio_estimator.batch=8", "distance.batch=8", "policy_prior.batch=8"),
+    *("predictor.spec.width=16", "predictor.spec.depth=1", "distance.spec.hidden=16"),
+    *("proprio_estimator.hidden=8", "policy_prior.hidden=16"),
+)
+PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
+PLAN += ("device=cpu", "reluctance=0", "proposals=1")
+PRACTICE = ("rules.steps=6", "rules.group=2", "rules.shortest=2", "rules.longest=3")
+PRACTICE += ("workers=2", "episodes=6")
+EVALUATE = ("task=reach", "split=validation", "n=6", "group=2", "timing=0")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command with its options.
+
+    Attributes:
+        name: The command.
+        folder: Where it is run once without any kill.
+        options: All but `out`.
+    """
+
+    name: str
+    folder: Path
+    options: tuple[str, ...]
+
+    def words(self, folder: Path) -> list[str]:
+        """Gives the words after `worldmodel` to run it in a folder."""
+        return [self.name, *self.options, f"out={folder.resolve()}"]
+
+
+def tiny_runs(whole: Path) -> list[Run]:
+    """Gives the runs; each reads what those before it left in the folder `whole`."""
+    data, model = whole / "collect", f"model={whole / 'train' / 'model'}"
+    encoder = f"encoder={whole / 'pretrain' / 'encoder'}"
+    options = {
+        "collect": COLLECT,
+        "pretrain": (f"data={data}", *PRETRAIN),
+        "train": (f"data={data}", encoder, *TRAIN),
+        "practice": (model, f"goals={data}", *PLAN, *PRACTICE),
+        "evaluate": (model, *PLAN, *EVALUATE),
+    }
+    return [Run(name, whole / name, words) for name, words in options.items()]
+
+
+def finished(run: Run, folder: Path) -> Counter[str]:
+    """Gives how much is finished in a folder, by what it is; it must never become less.
+
+    Episodes of a dataset, steps of each stage of a training, evaluated problems.
+    """
+    counts: Counter[str] = Counter()
+    if run.name in ("collect", "practice"):
+        info = folder / "meta" / "info.json"
+        total = json.loads(info.read_text())["total_episodes"] if info.is_file() else 0
+        done = {f"episode {index}" for index in range(total)}
+        for file in folder.glob("staging/episode-*.parquet"):
+            done.add(f"episode {int(file.stem.removeprefix('episode-'))}")
+        counts.update(done)
+    elif run.name in ("pretrain", "train"):
+        for file in folder.glob("*.safetensors"):
+            counts[file.stem] = _step(file)
+    else:
+        for file in folder.glob("rows/*/*.json"):
+            episodes = json.loads(file.read_text())["episodes"]
+            counts[file.parent.name] += len(episodes)
+        for file in folder.glob("rows/*.json"):
+            rows = json.loads(file.read_text())["rows"]
+            counts[file.stem] = len(rows[0]["episodes"])
+    return counts
+
+
+def untouched(folder: Path) -> dict[str, int]:
+    """Gives when each finished episode or group was written; nobody may do so again."""
+    patterns = ("staging/episode-*.parquet", "rows/*/*.json", "rows/*.json")
+    files = [file for pattern in patterns for file in folder.glob(pattern)]
+    return {str(file.relative_to(folder)): file.stat().st_mtime_ns for file in files}
+
+
+def contents(run: Run, folder: Path) -> dict[str, str]:
+    """Gives a hash of every file that must be as without kills, by its name."""
+    found = {}
+    for file in folder.rglob("*"):
+        name = str(file.relative_to(folder))
+        if not file.is_file() or name.startswith(".cache"):
+            continue  # who reads a dataset makes the cache
+        content = file.read_bytes()
+        if name == "config.yaml":
+            content = b""  # it must be there; the config names its folder
+        elif run.name == "evaluate" and name.endswith(".json"):
+            content = _without_times(content)
+        elif name.endswith("README.md"):
+            content = b""  # the model card names the folder
+        found[name] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Gives the names of files and folders that a kill left half-written."""
+    patterns = (".*.staging", ".*.replaced", ".tmp*")
+    return sorted(
+        str(path.relative_to(folder))
+        for pattern in patterns
+        for path in folder.rglob(pattern)
+    )
+
+
+def _step(file: Path) -> int:
+    """Gives the step of a training state, from the file's header alone."""
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(size))
+    return json.loads(header["__metadata__"]["state"])["step"]
+
+
+def _without_times(content: bytes) -> bytes:
+    values = json.loads(content)
+    for key in ("created", "hardware"):
+        values.pop(key, None)
+    return json.dumps(values, sort_keys=True).encode()

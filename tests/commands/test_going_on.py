@@ -1,0 +1,99 @@
+"""Trainings that are stopped, go on, and go on for longer."""
+
+import re
+import resource
+
+import pytest
+
+from benchmarks.kills_runs import COLLECT, PRETRAIN, STAGES, TRAIN
+from worldmodel.commands.main import main
+from worldmodel.commands.training import followed
+
+SHORT = ["episodes=3", "workers=1"]
+TWO_STEPS = [f"{stage}.schedule.steps=2" for stage in STAGES]
+
+
+def run(command: str, *options: str) -> int:
+    return main([command, *options])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory):
+    path = tmp_path_factory.mktemp("data") / "play"
+    assert run("collect", f"out={path}", *COLLECT, *SHORT) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(data):
+    out = data.parent / "pretrain"
+    words = [f"data={data}", f"out={out}", *PRETRAIN, "recipe.schedule.steps=2"]
+    assert run("pretrain", *words) == 0
+    return out / "encoder"
+
+
+def states(folder):
+    return {file.name: file.read_bytes() for file in folder.glob("*.safetensors")}
+
+
+def test_pretraining_goes_on_for_more_steps_however_often_it_was_stopped(
+    data, tmp_path, capsys
+):
+    left = []
+    for name, runs in (("once", (2, 4)), ("often", (2, 2, 4, 4))):
+        options = [f"data={data}", f"out={tmp_path / name}", *PRETRAIN]
+        for steps in runs:
+            assert run("pretrain", *options, f"recipe.schedule.steps={steps}") == 0
+        left.append(states(tmp_path / name))
+        log = (tmp_path / name / "log.txt").read_text()
+        assert re.findall(r"^\d+", log, re.MULTILINE) == ["2", "4"]
+    assert left[0] == left[1]
+    assert "recipe.schedule.steps was 2, is 4" in capsys.readouterr().out
+    other = ["recipe.pairs=3", "recipe.schedule.steps=2"]
+    assert run("pretrain", *options, *other) == 2
+    message = "(recipe.pairs: 2 there, 3 now; recipe.schedule.steps: 4 there, 2 now)"
+    assert f"holds another run {message}" in capsys.readouterr().err
+
+
+def test_a_longer_stage_makes_those_that_learn_from_it_anew(
+    data, encoder, tmp_path, capsys
+):
+    options = [f"data={data}", f"encoder={encoder}", f"out={tmp_path}"]
+    options += [*TRAIN, *TWO_STEPS]
+    assert run("train", *options) == 0
+    before = states(tmp_path)
+    assert run("train", *options, "distance.schedule.steps=3") == 0
+    after = states(tmp_path)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"distance.safetensors", "policy_prior.safetensors"}
+    assert run("train", *options, "distance.schedule.steps=3") == 0
+    assert "distance.schedule.steps was 2, is 3" in capsys.readouterr().out
+    assert states(tmp_path) == after
+
+
+def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, capsys):
+    options = [f"data={data}", f"out={tmp_path}", *PRETRAIN, "recipe.schedule.steps=2"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))  # the config fits
+    try:
+        assert run("pretrain", *options) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: cannot write {tmp_path / 'state.safetensors'}: ")
+    assert shown.count("\n") == 1
+    assert run("pretrain", *options) == 0
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
+    assert not [file for file in tmp_path.rglob(".*") if file.name != ".lock"]
+
+
+def test_lines_of_steps_that_are_done_again_are_replaced(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("50 total=9.0\n100 total=8.0\n150 tot")
+    with followed("pretrain", 150, log) as on_step:
+        for step in range(90, 151):
+            on_step(step, {"total": float(step)})
+    assert log.read_text() == "50 total=9.0\n100 total=100.0000\n150 total=150.0000\n"
+    with followed("pretrain", 150, log):
+        pass
+    assert len(log.read_text().splitlines()) == 3
