@@ -6,16 +6,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from omegaconf import ListConfig
 
-from worldmodel.errors import OptionError
+from worldmodel.errors import OptionError, WorldModelError
 from worldmodel.evaluation.episode import Episode
-from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film import Film, Subject
 from worldmodel.evaluation.frame_bank import FrameBank
 from worldmodel.evaluation.runner import Moment
-from worldmodel.evaluation.video import write_mp4
+from worldmodel.evaluation.video import write_gif, write_mp4
 
 FPS = 5.0  # [1/s], the control rate: films run as fast as the robot does
+# Small enough for a page, where that can be; else as large as it gets.
+_GIF_BYTES, _MOST_GIF_BYTES = 1_500_000, 50_000_000
 # Pictures of so many problems of a group are kept until it is known how they ended.
 _CANDIDATES = 6
 
@@ -49,14 +52,14 @@ class FilmCutter:
     """A watcher for `run` that keeps one group's pictures, and writes the films.
 
     Attributes:
-        task: Name of the task.
+        subject: What the films are about.
         folder: Where the films go.
         places: Problems whose films are kept whatever comes.
         bank: Real frames for the imagined future, None to leave it out.
         written: Films in order.
     """
 
-    task: str
+    subject: Subject
     folder: Path
     places: Collection[int]
     bank: FrameBank | None
@@ -71,7 +74,7 @@ class FilmCutter:
             wanted = set(self.places).intersection(indices)
             if self._missing:
                 wanted |= set(indices[:_CANDIDATES])
-            self._film = Film(wanted, self.bank)
+            self._film = Film(wanted, self.subject, self.bank)
         self._film(moment)
 
     def finish(self, episode: Episode) -> None:
@@ -81,10 +84,19 @@ class FilmCutter:
         if not was_filmed or not (episode.index in self.places or is_new_outcome):
             return
         self._missing.discard(episode.success)
-        name = film_name(self.task, episode)
-        path = self.folder / f"{name}.mp4"
-        write_mp4(self._film.frames(episode.index), path, FPS)
+        path = self.folder / f"{film_name(self.subject.task, episode)}.mp4"
+        write_film(self._film.frames(episode.index), path)
         self.written.append(path)
+
+
+def write_film(frames: list[np.ndarray], path: Path) -> None:
+    """Writes a film as mp4, and as a GIF beside it, which a README can show."""
+    write_mp4(frames, path, FPS)
+    gif = path.with_suffix(".gif")
+    try:
+        write_gif(frames, gif, FPS, _GIF_BYTES)
+    except WorldModelError:
+        write_gif(frames, gif, FPS, _MOST_GIF_BYTES)
 
 
 def film_name(task: str, episode: Episode) -> str:
