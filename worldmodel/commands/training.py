@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 
 from worldmodel.commands.progress import bar
+from worldmodel.commands.run_readme import write_run_readme
+from worldmodel.commands.training_log import LOG_SUFFIX, TrainingLog, plot_losses
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.errors import OptionError
 
@@ -47,16 +49,30 @@ def open_frames(path: str) -> FrameCache:
 
 @contextmanager
 def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
-    """A callback that moves a progress bar and appends the loss terms to a file."""
-    with bar(steps, label, "step") as progress, log.open("a") as file:
+    """A callback that moves a progress bar and writes the loss terms to a log.
+
+    Args:
+        label: Name of the stage.
+        steps: Steps in all.
+        log: Where the log is; JSON lines, whatever the suffix says.
+    """
+    with (
+        bar(steps, label, "step") as progress,
+        TrainingLog(log.with_suffix(LOG_SUFFIX)) as lines,
+    ):
 
         def on_step(done: int, terms: dict[str, float]) -> None:
             progress.update(done - progress.n)
             if done % _LOG_EVERY and done != steps:
                 return
-            shown = " ".join(f"{name}={value:.4f}" for name, value in terms.items())
-            file.write(f"{done} {shown}\n")
-            file.flush()
+            lines.write(done, terms)
             progress.set_postfix_str(f"loss {terms['total']:.3f}")
 
         yield on_step
+
+
+def finish_training(folder: Path, command: str) -> None:
+    """Draws the losses of a run, and writes its README."""
+    if plot_losses(folder, folder / "losses.png") is None:
+        print("losses.png is not drawn: pip install worldmodel-planner[plots]")
+    write_run_readme(folder, command)
