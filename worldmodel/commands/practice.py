@@ -50,7 +50,7 @@ def run(config: DictConfig) -> int:
             for _ in spread(work, groups, config.workers):
                 writer.commit()
                 progress.update(size)
-    show_dataset(root)
+    show_dataset(root, "practice")
     return 0
 
 

@@ -12,7 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from worldmodel.checkpoints.parts import save_encoder, save_projector
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.run_folder import check_sources, open_run_folder
-from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.commands.training import (
+    choose_device,
+    finish_training,
+    followed,
+    open_frames,
+)
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
@@ -37,7 +42,9 @@ def run(config: DictConfig) -> int:
     frames = open_frames(config.data)
     folder = open_run_folder("pretrain", config).path
     check_sources(folder, {"data": frames.fingerprint})
-    with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
+    with followed(
+        "pretrain", recipe.schedule.steps, folder / "pretrain.jsonl"
+    ) as on_step:
         trained = pretrain(
             recipe, frames, device, folder / "state.safetensors", on_step
         )
@@ -53,5 +60,6 @@ def run(config: DictConfig) -> int:
     save_encoder(folder / "encoder", encoder, history, card)
     projector = trained.objectives.projector.cpu()
     save_projector(folder / "projector", projector, encoder, PROJECTOR_CARD)
+    finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

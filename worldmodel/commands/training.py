@@ -10,7 +10,7 @@ import torch
 
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
-from worldmodel.commands.training_log import LOG_SUFFIX, TrainingLog, plot_losses
+from worldmodel.commands.training_log import TrainingLog, plot_losses
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.errors import OptionError
 
@@ -54,11 +54,11 @@ def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
     Args:
         label: Name of the stage.
         steps: Steps in all.
-        log: Where the log is; JSON lines, whatever the suffix says.
+        log: Where the log is, e.g. `predictor.jsonl`.
     """
     with (
         bar(steps, label, "step") as progress,
-        TrainingLog(log.with_suffix(LOG_SUFFIX)) as lines,
+        TrainingLog(log) as lines,
     ):
 
         def on_step(done: int, terms: dict[str, float]) -> None:
