@@ -17,6 +17,7 @@ from worldmodel.errors import WorldModelError
 # Tried in turn until a GIF is small enough.
 _GIF_COLOURS = (128, 96, 64, 32, 16)
 _REFINEMENTS = 4  # of a palette, by k-means
+_SWATCH_BITS = 5  # of each channel that make colours different
 
 
 def write_mp4(frames: Sequence[np.ndarray], path: Path, fps: float = 5.0) -> None:
@@ -102,9 +103,15 @@ def _swatches(frames: Sequence[np.ndarray]) -> Image.Image:
     Otherwise a small thing in a colour of its own gets none in the palette.
     """
     pixels = np.concatenate([frame.reshape(-1, 3) for frame in frames])
-    found, counts = np.unique(pixels, axis=0, return_counts=True)
-    some = np.repeat(found, np.ceil(np.sqrt(counts)).astype(int), axis=0)
-    return Image.fromarray(some[None])
+    levels = (pixels >> (8 - _SWATCH_BITS)).astype(np.int32)
+    cells = (levels[:, 0] << 2 * _SWATCH_BITS) + (levels[:, 1] << _SWATCH_BITS)
+    cells += levels[:, 2]
+    counts = np.bincount(cells)
+    seen = np.flatnonzero(counts)
+    sums = [np.bincount(cells, pixels[:, channel])[seen] for channel in range(3)]
+    means = (np.stack(sums, axis=1) / counts[seen, None]).round().astype(np.uint8)
+    often = np.ceil(np.sqrt(counts[seen])).astype(int)
+    return Image.fromarray(np.repeat(means, often, axis=0)[None])
 
 
 def _check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
