@@ -70,7 +70,7 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert f"the world model is in {path}\n" in capsys.readouterr().out
     readme = (folder / "train" / "README.md").read_text()
     assert "model/README.md" in readme
-    assert "habit.jsonl" in readme
+    assert "policy_prior.jsonl" in readme
     model = WorldModel.from_pretrained(path)
     frozen, history = load_encoder(encoder)
     assert model.encoder.weights_hash == frozen.weights_hash
