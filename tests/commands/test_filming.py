@@ -4,7 +4,7 @@ import pytest
 from tests.evaluation.fakes import episode
 from worldmodel.commands.filming import FilmCutter, film_places
 from worldmodel.errors import OptionError
-from worldmodel.evaluation.film import Subject
+from worldmodel.evaluation.film_subject import Subject
 from worldmodel.evaluation.runner import Moment
 
 

@@ -12,7 +12,7 @@ from tests.evaluation.fakes import (
     point_problems,
 )
 from worldmodel.evaluation.distance_curve import distance_curve
-from worldmodel.evaluation.film import Film, Subject, subject_of
+from worldmodel.evaluation.film import Film
 from worldmodel.evaluation.film_frame import (
     GREEN,
     GREY,
@@ -21,6 +21,7 @@ from worldmodel.evaluation.film_frame import (
     draw_frame,
     view_side,
 )
+from worldmodel.evaluation.film_subject import Subject, subject_of
 from worldmodel.evaluation.frame_bank import encode_bank
 from worldmodel.evaluation.runner import Moment, run
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy

@@ -18,7 +18,8 @@ from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.episode import Episode
-from worldmodel.evaluation.film import Film, subject_of
+from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems

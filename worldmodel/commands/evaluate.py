@@ -25,7 +25,7 @@ from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import gl_backend
-from worldmodel.evaluation.film import subject_of
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.policy import RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.protocol import SPLIT_SEEDS

@@ -11,7 +11,8 @@ from omegaconf import ListConfig
 
 from worldmodel.errors import OptionError, WorldModelError
 from worldmodel.evaluation.episode import Episode
-from worldmodel.evaluation.film import Film, Subject
+from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import Subject
 from worldmodel.evaluation.frame_bank import FrameBank
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.video import write_gif, write_mp4

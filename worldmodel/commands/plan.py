@@ -27,7 +27,8 @@ from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.episode import Episode
-from worldmodel.evaluation.film import Film, subject_of
+from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.problems import Problem, collect_problems, make_problem
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.runner import Moment
