@@ -21,7 +21,7 @@ ALLOWED = {
     | {"worldmodel", "planners", "envs", "mujoco", "gymnasium", "imageio"},
     "worldmodel.commands": CORE_LIBRARIES
     | {"worldmodel", "worldmodel.evaluation", "planners", "envs"}
-    | {"mujoco", "gymnasium", "imageio", "hydra", "omegaconf", "tqdm"},
+    | {"mujoco", "gymnasium", "imageio", "hydra", "omegaconf", "tqdm", "matplotlib"},
 }
 MODULE_OF_DISTRIBUTION = {"hydra-core": "hydra", "pillow": "PIL"}
 BROUGHT_ALONG = {"omegaconf": "hydra", "OpenGL": "mujoco"}
@@ -59,6 +59,8 @@ def imports(name, path, known):
 
 def layer(name):
     """Gives the layer of a module, or the library that it belongs to."""
+    if name == "worldmodel.__main__":  # `python -m worldmodel`, the console script
+        return "worldmodel.commands"
     for special in ("worldmodel.evaluation", "worldmodel.commands"):
         if name == special or name.startswith(f"{special}."):
             return special
@@ -153,7 +155,9 @@ def holds_a_planner(name, path):
 
 def test_every_imported_library_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = [d.split(">")[0].split("=")[0].strip() for d in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["plots"] + extras["tensorboard"]
+    names = [d.split(">")[0].split("=")[0].strip() for d in wanted]
     declared = {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
     used = {
         layer(o)
@@ -167,7 +171,8 @@ def test_every_imported_library_is_a_declared_dependency():
 
 def test_every_dependency_has_a_tested_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"].values()
+    wanted = project["dependencies"] + [name for extra in extras for name in extra]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower() for line in lines if "==" in line}
     assert {w.split(">")[0].lower() for w in wanted} <= pinned

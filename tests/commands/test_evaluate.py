@@ -54,7 +54,11 @@ def test_an_evaluation_leaves_results_table_and_films(words, model, tmp_path, ca
     assert "| Reach | tiny |" in shown
     # The chosen one, and the first of its outcome (both fail, surely).
     films = sorted(path.name for path in (run / "films").iterdir())
-    assert films == ["reach_000_failure.mp4", "reach_001_failure.mp4"]
+    kinds = ("gif", "mp4")
+    assert films == [f"reach_00{i}_failure.{kind}" for i in (0, 1) for kind in kinds]
+    readme = (run / "README.md").read_text()
+    assert "films/reach_000_failure.gif" in readme
+    assert "| Reach | tiny |" in readme
 
 
 def stop_after(monkeypatch, steps):

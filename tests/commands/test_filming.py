@@ -4,20 +4,26 @@ import pytest
 from tests.evaluation.fakes import episode
 from worldmodel.commands.filming import FilmCutter, film_places
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.film_subject import Subject
 from worldmodel.evaluation.runner import Moment
 
 
 def cut(folder, outcomes, places=(), group=8):
     """Films problems with these outcomes in groups and gives the films' names."""
-    cutter = FilmCutter("Point", folder, places, bank=None)
+    cutter = FilmCutter(Subject("Point", 1, 0.05), folder, places, bank=None)
     for start in range(0, len(outcomes), group):
         indices = np.arange(start, min(start + group, len(outcomes)))
         images = np.zeros((len(indices), 8, 8, 3), np.uint8)
         for step in range(2):
-            cutter(Moment(indices, step, images, images, None))
+            size = len(indices)
+            states, far = np.zeros((size, 3)), np.ones(size)
+            solved = np.zeros(size, bool)
+            cutter(
+                Moment(indices, step, images, images, states, states, far, solved, None)
+            )
         for index in indices:
             cutter.finish(episode(int(index), outcomes[index]))
-    assert sorted(cutter.written) == sorted(folder.iterdir())
+    assert sorted(cutter.written) == sorted(folder.glob("*.mp4"))
     return [path.stem for path in cutter.written]
 
 

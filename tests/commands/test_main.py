@@ -118,7 +118,7 @@ def test_a_gl_setting_that_renders_nothing_is_one_line(words, status, message):
 
 def test_the_program_ends_with_one_line_and_status_2():
     done = subprocess.run(
-        [sys.executable, "-m", "worldmodel.commands.main", "doctor", "speed=1"],
+        [sys.executable, "-m", "worldmodel", "doctor", "speed=1"],
         capture_output=True,
         text=True,
     )
@@ -126,3 +126,11 @@ def test_the_program_ends_with_one_line_and_status_2():
     assert done.stdout == ""
     assert done.stderr.startswith("error: unknown option 'speed', known are: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_python_m_worldmodel_is_the_console_script():
+    done = subprocess.run(
+        [sys.executable, "-m", "worldmodel", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "worldmodel <command> [key=value …]" in done.stdout

@@ -33,9 +33,11 @@ def test_the_goal_that_a_plan_saves_can_be_given_back(words, tmp_path, capsys):
     assert len(own["costs"]) == 4
     assert sorted(path.name for path in first.iterdir()) == [
         ".lock",
+        "README.md",
         "config.yaml",
         "final.png",
         "goal.png",
+        "plan.gif",
         "plan.json",
         "plan.mp4",
     ]

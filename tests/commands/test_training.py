@@ -62,11 +62,15 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert "3 episodes, 24 frames" in capsys.readouterr().out
     assert (data / "contact_sheet.png").is_file()
     assert run("pretrain", f"data={data}", f"out={folder / 'pre'}", *PRETRAIN) == 0
-    assert capsys.readouterr().out == f"the encoder is in {encoder}\n"
+    assert capsys.readouterr().out.endswith(f"the encoder is in {encoder}\n")
+    assert "pretrain.jsonl" in (folder / "pre" / "README.md").read_text()
     options = [f"data={data}", f"encoder={encoder}", f"out={folder / 'train'}", *TRAIN]
     assert run("train", *options) == 0
     path = folder / "train" / "model"
-    assert capsys.readouterr().out == f"the world model is in {path}\n"
+    assert f"the world model is in {path}\n" in capsys.readouterr().out
+    readme = (folder / "train" / "README.md").read_text()
+    assert "model/README.md" in readme
+    assert "policy_prior.jsonl" in readme
     model = WorldModel.from_pretrained(path)
     frozen, history = load_encoder(encoder)
     assert model.encoder.weights_hash == frozen.weights_hash

@@ -19,6 +19,7 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.progress import bar
+from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.workers import spread
 from worldmodel.data import (
     DatasetSpec,
@@ -52,16 +53,18 @@ def run(config: DictConfig) -> int:
                     if count % COMMIT_EVERY == 0:
                         writer.commit()
         writer.commit()
-        show_dataset(root)
+        show_dataset(root, "collect")
     return 0
 
 
-def show_dataset(root: Path) -> None:
+def show_dataset(root: Path, command: str) -> None:
     """Draws a contact sheet of a dataset beside it, and says what there is."""
     dataset = LeRobotDataset.open(root)
     sheet = root / "contact_sheet.png"
     contact_sheet(dataset, sheet)
-    print(f"{len(dataset)} episodes, {dataset.frames} frames in {root}; see {sheet}")
+    size = f"{len(dataset)} episodes, {dataset.frames} frames"
+    write_run_readme(root, command, f"A dataset in LeRobot format v3: {size}.")
+    print(f"{size} in {root}; see {sheet}")
 
 
 def scene_spec(

@@ -11,22 +11,22 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from worldmodel.commands.control import Control, chosen_tasks, load_control
-from worldmodel.commands.filming import FPS, film_name
+from worldmodel.commands.filming import film_name, write_film
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.problems import collect_problems, task_problems
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems
-from worldmodel.evaluation.video import write_gif, write_mp4
 
 EXAMPLE = "worldmodel demo tasks=[push] n=4"
 SPLIT = "validation"
 MOST_PROBLEMS = 16  # in lockstep, and their films in memory
-_GIF_BYTES = 20_000_000
 
 
 def run(config: DictConfig) -> int:
@@ -44,14 +44,15 @@ def run(config: DictConfig) -> int:
             episodes = _show(control, task, config.n, folder)
             solved += sum(episode.success for episode in episodes)
     total = config.n * len(dict.fromkeys(tasks))
+    write_run_readme(folder, "demo", f"{solved} of {total} solved.")
     print(f"{solved} of {total} solved; the films (mp4 and GIF) are in {folder}")
     return 0
 
 
 def _show(control: Control, task: str, n: int, folder: Path) -> list[Episode]:
     """Runs the problems of one task side by side; prints and films each."""
-    film = Film(range(n), control.bank)
     with closing(control.make_env(task)) as env:
+        film = Film(range(n), subject_of(env), control.bank)
         problems = collect_problems(
             task_problems(env, SPLIT, n), SPLIT, environment_fingerprint(env)
         )
@@ -67,9 +68,7 @@ def _show(control: Control, task: str, n: int, folder: Path) -> list[Episode]:
             episodes = list(running)
     for episode in episodes:
         path = folder / f"{film_name(task, episode)}.mp4"
-        frames = film.frames(episode.index)
-        write_mp4(frames, path, FPS)
-        write_gif(frames, path.with_suffix(".gif"), FPS, _GIF_BYTES)
+        write_film(film.frames(episode.index), path)
         print(_outcome(episode, path))
     return episodes
 

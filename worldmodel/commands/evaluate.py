@@ -22,8 +22,10 @@ from worldmodel.commands.control import Control, chosen_tasks, load_control
 from worldmodel.commands.filming import FilmCutter, film_places
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import gl_backend
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.policy import RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
@@ -52,6 +54,7 @@ def run(config: DictConfig) -> int:
         save_results(results, folder / "results.json")
         with new_file(folder / "table.md") as staging:
             staging.write_text(table, encoding="utf-8")
+        write_run_readme(folder, "evaluate")
     print(table)
     print(f"results.json, table.md and films/ are in {folder}")
     return 0
@@ -121,7 +124,7 @@ def _task_rows(
 
 def _method_job(config: DictConfig, control: Control, bench: Bench, films: Path) -> Job:
     cutter = FilmCutter(
-        task=bench.problems.task,
+        subject=subject_of(bench.env),
         folder=films,
         places=film_places(config.film, config.n),
         bank=control.bank,

@@ -6,16 +6,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from omegaconf import ListConfig
 
-from worldmodel.errors import OptionError
+from worldmodel.errors import OptionError, WorldModelError
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import Subject
 from worldmodel.evaluation.frame_bank import FrameBank
 from worldmodel.evaluation.runner import Moment
-from worldmodel.evaluation.video import write_mp4
+from worldmodel.evaluation.video import write_gif, write_mp4
 
 FPS = 5.0  # [1/s], the control rate: films run as fast as the robot does
+# Small enough for a page, where that can be; else as large as it gets.
+_GIF_BYTES, _MOST_GIF_BYTES = 1_500_000, 50_000_000
 # Pictures of so many problems of a group are kept until it is known how they ended.
 _CANDIDATES = 6
 
@@ -49,14 +53,14 @@ class FilmCutter:
     """A watcher for `run` that keeps one group's pictures, and writes the films.
 
     Attributes:
-        task: Name of the task.
+        subject: What the films are about.
         folder: Where the films go.
         places: Problems whose films are kept whatever comes.
         bank: Real frames for the imagined future, None to leave it out.
         written: Films in order.
     """
 
-    task: str
+    subject: Subject
     folder: Path
     places: Collection[int]
     bank: FrameBank | None
@@ -68,7 +72,7 @@ class FilmCutter:
         """Takes pictures; with the first step of a group the last group is dropped."""
         if moment.step == 0:
             indices = [int(index) for index in moment.indices]
-            self._film = Film(self._wanted(indices), self.bank)
+            self._film = Film(self._wanted(indices), self.subject, self.bank)
         self._film(moment)
 
     def finish(self, episode: Episode) -> None:
@@ -76,7 +80,7 @@ class FilmCutter:
         if not self._takes(episode, self._film.indices):
             return
         path = self._path(episode)
-        write_mp4(self._film.frames(episode.index), path, FPS)
+        write_film(self._film.frames(episode.index), path)
         self.written.append(path)
 
     def recall(self, episodes: Sequence[Episode]) -> None:
@@ -102,7 +106,17 @@ class FilmCutter:
         return True
 
     def _path(self, episode: Episode) -> Path:
-        return self.folder / f"{film_name(self.task, episode)}.mp4"
+        return self.folder / f"{film_name(self.subject.task, episode)}.mp4"
+
+
+def write_film(frames: list[np.ndarray], path: Path) -> None:
+    """Writes a film as mp4, and as a GIF beside it, which a README can show."""
+    write_mp4(frames, path, FPS)
+    gif = path.with_suffix(".gif")
+    try:
+        write_gif(frames, gif, FPS, _GIF_BYTES)
+    except WorldModelError:
+        write_gif(frames, gif, FPS, _MOST_GIF_BYTES)
 
 
 def film_name(task: str, episode: Episode) -> str:

@@ -1,4 +1,4 @@
-"""The console script: `worldmodel <command> [key=value …]`."""
+"""The console script: `worldmodel <command> [key=value …]`, `python -m worldmodel`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from omegaconf import DictConfig, OmegaConf
-
 from envs.graphics import NoGraphicsError, select_backend
-from worldmodel.commands.compose import (
-    compose_config,
-    default_config,
-    group_choices,
-    shown,
-)
+from worldmodel.commands.compose import compose_config
+from worldmodel.commands.help import option_rows
+from worldmodel.commands.invocation import invoked
 from worldmodel.errors import OptionError
 from worldmodel.version import __version__
 
@@ -93,7 +88,8 @@ def _dispatch(words: list[str]) -> int:
     config = compose_config(name, options)
     if COMMANDS[name].renders:
         select_backend()  # before the command's module imports mujoco
-    return _module(name).run(config) or 0
+    with invoked(words):
+        return _module(name).run(config) or 0
 
 
 def _module(name: str) -> ModuleType:
@@ -124,34 +120,12 @@ def _command_help(name: str) -> str:
             (module.__doc__ or "").strip(),
             "",
             "options:",
-            *_option_rows(default_config(name)),
+            *option_rows(name),
             "",
             "example:",
             f"  {module.EXAMPLE}",
         ]
     )
-
-
-def _option_rows(config: DictConfig, prefix: str = "") -> list[str]:
-    rows: list[str] = []
-    for key in config:
-        name = f"{prefix}{key}"
-        if str(key).startswith("_"):
-            continue
-        if group_choices(name):
-            rows.append(f"  {name}=…  one of: {', '.join(group_choices(name))}")
-        value = config._get_node(key)
-        if isinstance(value, DictConfig):
-            rows += _option_rows(value, f"{name}.")
-        else:
-            rows.append(f"  {name}={_default(config, str(key))}")
-    return rows
-
-
-def _default(config: DictConfig, key: str) -> str:
-    if OmegaConf.is_missing(config, key):
-        return "…  (required)"
-    return shown(config[key])
 
 
 if __name__ == "__main__":

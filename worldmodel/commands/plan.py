@@ -19,19 +19,20 @@ from envs.tabletop import TabletopEnv
 from envs.tasks import find_task
 from worldmodel.atomic import new_file
 from worldmodel.commands.control import Control, load_control
-from worldmodel.commands.filming import FPS
+from worldmodel.commands.filming import write_film
 from worldmodel.commands.pictures import read_picture, write_picture
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
+from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.film import Film
+from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.problems import Problem, collect_problems, make_problem
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems
-from worldmodel.evaluation.video import write_mp4
 
 EXAMPLE = "worldmodel plan task=push goal=picture.png"
 
@@ -69,15 +70,18 @@ def run(config: DictConfig) -> int:
             problem = make_problem(env, config.seed)
             if given is not None:
                 problem = replace(problem, goal_image=given)
-            episode, diary = _control(control, env, problem, split)
+            film = Film([0], subject_of(env, given is None), control.bank)
+            episode, diary = _control(control, env, problem, split, film)
         assert diary.last_frame is not None
         write_picture(problem.goal_image, folder / "goal.png")
         write_picture(diary.last_frame, folder / "final.png")
-        write_mp4(diary.film.frames(0), folder / "plan.mp4", FPS)
+        write_film(diary.film.frames(0), folder / "plan.mp4")
         plan = _plan(config, control, episode, diary, is_own_goal=given is None)
         with new_file(folder / "plan.json") as staging:
             staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
-        print(_summary(plan))
+        summary = _summary(plan)
+        write_run_readme(folder, "plan", summary)
+        print(summary)
         print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
     return 0
 
@@ -93,7 +97,7 @@ def _split(seed: object) -> str:
 
 
 def _control(
-    control: Control, env: TabletopEnv, problem: Problem, split: str
+    control: Control, env: TabletopEnv, problem: Problem, split: str, film: Film
 ) -> tuple[Episode, _Diary]:
     """Runs one problem for the task's budget.
 
@@ -103,7 +107,7 @@ def _control(
     problems = collect_problems([problem], split, environment_fingerprint(env))
     protocol = problems.protocol("plan", env.budget)
     with bar(env.budget, "plan", "step") as progress:
-        diary = _Diary(Film([0], control.bank), progress.update)
+        diary = _Diary(film, progress.update)
         policy = control.policy(env)
         (episode,) = run_problems(problems, protocol, policy, env, 1, diary)
     return episode, diary

@@ -54,7 +54,7 @@ def run(config: DictConfig) -> int:
                     writer.commit()
                     progress.update(size)
         writer.commit()
-        show_dataset(root)
+        show_dataset(root, "practice")
     return 0
 
 

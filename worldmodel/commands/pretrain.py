@@ -16,7 +16,12 @@ from worldmodel.checkpoints.parts import save_encoder, save_projector
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
-from worldmodel.commands.training import choose_device, followed, open_frames
+from worldmodel.commands.training import (
+    choose_device,
+    finish_training,
+    followed,
+    open_frames,
+)
 from worldmodel.data import FrameCache
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
@@ -53,7 +58,9 @@ def _pretrain(
     folder: Path,
 ) -> int:
     check_sources(folder, {"data": frames.fingerprint})
-    with followed("pretrain", recipe.schedule.steps, folder / "log.txt") as on_step:
+    with followed(
+        "pretrain", recipe.schedule.steps, folder / "pretrain.jsonl"
+    ) as on_step:
         trained = pretrain(
             recipe, frames, device, folder / "state.safetensors", on_step
         )
@@ -69,5 +76,6 @@ def _pretrain(
     save_encoder(folder / "encoder", encoder, history, card)
     projector = trained.objectives.projector.cpu()
     save_projector(folder / "projector", projector, encoder, PROJECTOR_CARD)
+    finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

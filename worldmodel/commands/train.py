@@ -25,7 +25,13 @@ from worldmodel.commands.train_options import (
     recipe_of,
     training_history,
 )
-from worldmodel.commands.training import OnStep, choose_device, followed, open_frames
+from worldmodel.commands.training import (
+    OnStep,
+    choose_device,
+    finish_training,
+    followed,
+    open_frames,
+)
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
@@ -57,7 +63,7 @@ _LATER = {
 }
 STALE = {
     f"{stage}.schedule.steps": [
-        f"{name}.{kind}" for name in later for kind in ("safetensors", "txt")
+        f"{name}.{kind}" for name in later for kind in ("safetensors", "jsonl")
     ]
     for stage, later in _LATER.items()
 }
@@ -110,6 +116,7 @@ def _train(config: DictConfig, held: ExitStack) -> int:
         folder / "projector", model.projector, model.encoder.encoder, PROJECTOR_CARD
     )
     _save(model, frames, config.bank, folder)
+    finish_training(folder, "train")
     return 0
 
 
@@ -123,7 +130,7 @@ def _check_spec(recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache) -> N
 
 def _follow(folder: Path) -> Follow:
     def follow(stage: str, steps: int) -> AbstractContextManager[OnStep]:
-        return followed(stage, steps, folder / f"{stage}.txt")
+        return followed(stage, steps, folder / f"{stage}.jsonl")
 
     return follow
 

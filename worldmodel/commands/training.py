@@ -8,8 +8,10 @@ from pathlib import Path
 
 import torch
 
-from worldmodel.atomic import new_file, writing
+from worldmodel.atomic import writing
 from worldmodel.commands.progress import bar
+from worldmodel.commands.run_readme import write_run_readme
+from worldmodel.commands.training_log import TrainingLog, plot_losses
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.errors import OptionError
 
@@ -48,36 +50,31 @@ def open_frames(path: str) -> FrameCache:
 
 @contextmanager
 def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
-    """A callback that moves a progress bar and appends the loss terms to a file.
+    """A callback that moves a progress bar and writes the loss terms to a log.
 
-    Lines of steps that a killed run had done, and that are done again, are replaced.
+    Args:
+        label: Name of the stage.
+        steps: Steps in all.
+        log: Where the log is, e.g. `predictor.jsonl`.
     """
-    with bar(steps, label, "step") as progress:
-        is_first = True
+    with (
+        bar(steps, label, "step") as progress,
+        TrainingLog(log) as lines,
+    ):
 
         def on_step(done: int, terms: dict[str, float]) -> None:
-            nonlocal is_first
-            if is_first:
-                _forget(log, done)
-            is_first = False
             progress.update(done - progress.n)
             if done % _LOG_EVERY and done != steps:
                 return
-            shown = " ".join(f"{name}={value:.4f}" for name, value in terms.items())
-            with writing(log), log.open("a") as file:
-                file.write(f"{done} {shown}\n")
+            with writing(log):
+                lines.write(done, terms)
             progress.set_postfix_str(f"loss {terms['total']:.3f}")
 
         yield on_step
 
 
-def _forget(log: Path, step: int) -> None:
-    """Drops the lines of a log from a step on, and what a kill has cut off."""
-    if not log.is_file():
-        return
-    lines = log.read_text().splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    kept = [line for line in whole if int(line.partition(" ")[0]) < step]
-    if kept != lines:
-        with new_file(log) as staging:
-            staging.write_text("".join(kept))
+def finish_training(folder: Path, command: str) -> None:
+    """Draws the losses of a run, and writes its README."""
+    if plot_losses(folder, folder / "losses.png") is None:
+        print("losses.png is not drawn: pip install worldmodel-planner[plots]")
+    write_run_readme(folder, command)

@@ -26,6 +26,10 @@ class Moment:
         step: Control steps taken so far.
         pixels: uint8 (B, height, width, 3) frames of this moment.
         goal_images: uint8 (B, height, width, 3).
+        states: (B, n) true states of this moment; for those who look on.
+        goals: (B, n) true goal states.
+        distances: (B,) main distance of each problem.
+        solved: bool (B,) whether each is solved at this moment.
         decision: The decision taken on these frames, None after the last step.
     """
 
@@ -33,6 +37,10 @@ class Moment:
     step: int
     pixels: np.ndarray
     goal_images: np.ndarray
+    states: np.ndarray
+    goals: np.ndarray
+    distances: np.ndarray
+    solved: np.ndarray
     decision: Decision | None
 
 
@@ -117,16 +125,36 @@ class _Lockstep:
             decision = policy.act(pixels, proprio)
             self._check_decision(decision, step)
             if watch is not None:
-                watch(Moment(self.indices, step, pixels, goal_images, decision))
+                watch(self._moment(step, pixels, states, traces, decision))
             observations, states = self._step(decision, step, states, traces)
         pixels, _ = self._stack(observations, self.protocol.budget)
         if watch is not None:
             last = self.protocol.budget
-            watch(Moment(self.indices, last, pixels, goal_images, None))
+            watch(self._moment(last, pixels, states, traces, None))
         return [
             trace.episode(int(i), self.problems.task, int(self.problems.seeds[i]))
             for trace, i in zip(traces, self.indices, strict=True)
         ]
+
+    def _moment(
+        self,
+        step: int,
+        pixels: np.ndarray,
+        states: np.ndarray,
+        traces: list[Trace],
+        decision: Decision | None,
+    ) -> Moment:
+        return Moment(
+            indices=self.indices,
+            step=step,
+            pixels=pixels,
+            goal_images=self.problems.goal_images[self.indices],
+            states=states,
+            goals=self.problems.goals[self.indices],
+            distances=np.array([trace.distances[-1] for trace in traces]),
+            solved=np.array([trace.solved[-1] for trace in traces]),
+            decision=decision,
+        )
 
     def _reset(self, traces: list[Trace]) -> tuple[list[Observation], np.ndarray]:
         observations, states = [], []

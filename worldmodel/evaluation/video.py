@@ -1,4 +1,4 @@
-"""Moving pictures: panels with captions, as mp4 and GIF."""
+"""Moving pictures as mp4 and GIF."""
 
 from __future__ import annotations
 
@@ -9,55 +9,15 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
 
-_CAPTION_HEIGHT = 22
-_GAP = 4
-_BACKGROUND = (24, 24, 28)
-_TEXT = (235, 235, 235)
-_FONT_SIZE = 13
 # Tried in turn until a GIF is small enough.
-_GIF_COLOURS = (128, 64, 32, 16)
-
-
-def panels(
-    images: Sequence[np.ndarray], captions: Sequence[str], footer: str, side: int = 192
-) -> np.ndarray:
-    """Puts images side by side with captions above and one line below.
-
-    Args:
-        images: uint8 (height, width, 3) each.
-        captions: One per image.
-        footer: Line below, e.g. "step 12 of 50".
-        side: Height of a panel [px]; enlarged without smoothing.
-
-    Returns:
-        uint8 (h, w, 3) with even sides.
-    """
-    if len(images) != len(captions) or not images:
-        raise WorldModelError(
-            f"as many captions as images are needed, got {len(captions)} and "
-            f"{len(images)}"
-        )
-    widths = [round(side * image.shape[1] / image.shape[0]) for image in images]
-    width = sum(widths) + _GAP * (len(images) - 1)
-    height = side + 2 * _CAPTION_HEIGHT
-    canvas = Image.new("RGB", (width + width % 2, height + height % 2), _BACKGROUND)
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=_FONT_SIZE)
-    left = 0
-    for image, caption, panel_width in zip(images, captions, widths, strict=True):
-        panel = Image.fromarray(image).resize(
-            (panel_width, side), Image.Resampling.NEAREST
-        )
-        canvas.paste(panel, (left, _CAPTION_HEIGHT))
-        draw.text((left + 3, 3), caption, fill=_TEXT, font=font)
-        left += panel_width + _GAP
-    draw.text((3, side + _CAPTION_HEIGHT + 3), footer, fill=_TEXT, font=font)
-    return np.asarray(canvas)
+_GIF_COLOURS = (128, 96, 64, 32, 16)
+_REFINEMENTS = 4  # of a palette, by k-means
+_SWATCH_BITS = 5  # of each channel that make colours different
 
 
 def write_mp4(frames: Sequence[np.ndarray], path: Path, fps: float = 5.0) -> None:
@@ -118,8 +78,8 @@ def write_gif(
 
 def _gif(frames: Sequence[np.ndarray], fps: float, colours: int) -> bytes:
     # One palette for the whole film: frames then share what does not move.
-    strip = Image.fromarray(np.concatenate(list(frames[:: max(1, len(frames) // 8)])))
-    palette = strip.quantize(colours)
+    some = _swatches(frames[:: max(1, len(frames) // 8)])
+    palette = some.quantize(colours, kmeans=_REFINEMENTS)
     images = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
         for frame in frames
@@ -135,6 +95,23 @@ def _gif(frames: Sequence[np.ndarray], fps: float, colours: int) -> bytes:
         optimize=False,
     )
     return content.getvalue()
+
+
+def _swatches(frames: Sequence[np.ndarray]) -> Image.Image:
+    """A picture with the colours of frames, rare ones more often than they occur.
+
+    Otherwise a small thing in a colour of its own gets none in the palette.
+    """
+    pixels = np.concatenate([frame.reshape(-1, 3) for frame in frames])
+    levels = (pixels >> (8 - _SWATCH_BITS)).astype(np.int32)
+    cells = (levels[:, 0] << 2 * _SWATCH_BITS) + (levels[:, 1] << _SWATCH_BITS)
+    cells += levels[:, 2]
+    counts = np.bincount(cells)
+    seen = np.flatnonzero(counts)
+    sums = [np.bincount(cells, pixels[:, channel])[seen] for channel in range(3)]
+    means = (np.stack(sums, axis=1) / counts[seen, None]).round().astype(np.uint8)
+    often = np.ceil(np.sqrt(counts[seen])).astype(int)
+    return Image.fromarray(np.repeat(means, often, axis=0)[None])
 
 
 def _check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
