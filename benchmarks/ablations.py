@@ -1,5 +1,6 @@
 """One part taken away at a time: what does success owe to which part?
 
+    python -m benchmarks.ablations train --reference runs/reference
     python -m benchmarks.ablations run --out runs/ablations
     python -m benchmarks.ablations report --out runs/ablations
 
@@ -9,9 +10,9 @@ of a row that is there already is left alone, so a killed run goes on where it s
 `report` writes `docs/results/ablations.json`, from which it remakes the table: solved,
 ever, Wilson's interval, and McNemar's test against the whole.
 
-Rows that need another training take their models from `--models FOLDER`, a folder for
-each (`benchmarks/ablation_models.sh` trains them); where one is missing the row is left
-out, and said so.
+Rows that need another training take their models from `--models FOLDER`. `train` makes
+them, from the play, encoder and projector that `make reference` leaves; it goes on where
+it was killed. A row whose model is missing is left out, and said so.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import evaluate, method_row
+from benchmarks.runs import evaluate, method_row, worldmodel_command
 from worldmodel.evaluation.results import Row
 from worldmodel.evaluation.statistics import mcnemar, wilson_interval
 from worldmodel.model import WorldModel
@@ -32,12 +33,19 @@ from worldmodel.resources import find_weights
 N = 200
 TASKS = ("reach", "push", "pick_place")
 RESULTS = Path("docs/results/ablations.json")
-SHIPPED = {
-    "proprio_goal": 1.0,
-    "object_position": 0.3,
-    "move_threshold": 0.4,
-    "success_radius": 0.1,
-    "running": 0.3,
+SHIPPED = {"proprio_goal": 1.0, "move_threshold": 0.4, "running": 0.3}
+# What each row that has a model of its own is trained with, and without practice.
+TRAININGS = {
+    "practice": (),
+    "task_weight": ("predictor.task_weight=0",),
+    "smoothing": ("smoothing.alike=0",),
+    "huber": ("predictor.huber=null",),
+    "second seed": (
+        "predictor.seed=1",
+        "distance.seed=1",
+        "policy_prior.seed=1",
+        "proprio_estimator.seed=1",
+    ),
 }
 
 
@@ -51,6 +59,7 @@ class Removal:
         without: parts taken out of the shipped checkpoint.
         trained: whether the row has a model of its own, under `--models`.
         base: the row that it is compared with.
+        gone: whether what it takes away is no longer there; its results stay.
     """
 
     name: str
@@ -58,6 +67,7 @@ class Removal:
     without: tuple[str, ...] = ()
     trained: bool = False
     base: str = "whole"
+    gone: bool = False
 
 
 def cost(**changed: float) -> tuple[str, ...]:
@@ -67,22 +77,20 @@ def cost(**changed: float) -> tuple[str, ...]:
 
 
 def rows() -> list[Removal]:
-    """All rows, those that decide most first."""
-    none = dict.fromkeys(
-        ("proprio_goal", "object_position", "move_threshold", "success_radius"), 0.0
-    )
+    """All rows; what was taken away for good comes first.
+
+    "whole" is the model with the cost that it had until these rows were made; the
+    model ships with the cost of "things and there" since.
+    """
+    alone = cost(proprio_goal=0.0, move_threshold=0.0)
+    latent = ("cost=latent", "cost.running=0.3", "min_improvement=0")
     return [
-        Removal("whole"),
-        Removal("temporal distance alone", cost(**none)),
-        Removal("object_position", cost(object_position=0.0)),
-        Removal("success_radius", cost(success_radius=0.0)),
-        Removal(
-            "things and success_radius", cost(object_position=0.0, success_radius=0.0)
-        ),
+        Removal("whole", gone=True),
+        Removal("things", gone=True),
+        Removal("there", gone=True),
+        Removal("things and there"),
+        Removal("temporal distance alone", alone),
         Removal("move_threshold", cost(move_threshold=0.0)),
-        Removal(
-            "things, there and move_threshold", cost(**(none | {"proprio_goal": 1.0}))
-        ),
         Removal("running", cost(running=0.0)),
         Removal("proposals", ("proposals=0",)),
         Removal("min_improvement", ("min_improvement=0",)),
@@ -91,13 +99,11 @@ def rows() -> list[Removal]:
             "proprio_correction", without=("proprio_estimator", "proprio_correction")
         ),
         Removal("proprio_goal", cost(proprio_goal=0.0)),
-        Removal(
-            "latent distance", ("cost=latent", "cost.running=0.3", "min_improvement=0")
-        ),
+        Removal("latent distance", latent),
         Removal("tiles", ("batch_invariant=true",)),
         Removal("practice", trained=True),
-        Removal("told", trained=True, base="practice"),
-        Removal("settling", trained=True, base="practice"),
+        Removal("task_weight", trained=True, base="practice"),
+        Removal("smoothing", trained=True, base="practice"),
         Removal("huber", trained=True, base="practice"),
         Removal("second seed", trained=True, base="practice"),
         Removal("second round of practice", trained=True),
@@ -108,17 +114,40 @@ def rows() -> list[Removal]:
 def main() -> None:
     """Evaluates what is missing, or reports."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("run", "report"))
+    parser.add_argument("what", choices=("train", "run", "report"))
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--models", type=Path, default=Path("runs/ablation_models"))
+    parser.add_argument("--reference", type=Path, default=Path("runs/reference"))
     parser.add_argument("--only", nargs="*", help="names of rows; all by default")
     options = parser.parse_args()
     if options.what == "report":
         report(options.out)
         return
+    if options.what == "train":
+        for name in TRAININGS:
+            if not options.only or name in options.only:
+                train(name, options.reference, options.models)
+        return
     for removal in rows():
-        if not options.only or removal.name in options.only:
+        if not removal.gone and (not options.only or removal.name in options.only):
             run(removal, options.out, options.models)
+
+
+def train(name: str, reference: Path, models: Path) -> None:
+    """Trains a row's model on the reference's play, on one core."""
+    worldmodel_command(
+        [
+            "train",
+            f"data={reference / 'play'}",
+            f"encoder={reference / 'pretrain/encoder'}",
+            f"projector_from={reference / 'first/projector'}",
+            "refine=false",
+            f"tokens={reference / 'tokens'}",
+            f"out={models / name.replace(' ', '_')}",
+            *TRAININGS[name],
+        ],
+        threads=1,
+    )
 
 
 def run(removal: Removal, out: Path, models: Path) -> None:

@@ -29,14 +29,25 @@ def evaluate(
     """
     if (out / "results.json").exists():
         return
-    command = [sys.executable, "-m", "worldmodel.commands.main", "evaluate"]
-    command += [f"task={task}", "split=validation", *options, f"out={out}"]
+    worldmodel_command(
+        ["evaluate", f"task={task}", "split=validation", *options, f"out={out}"],
+        threads,
+    )
+
+
+def worldmodel_command(words: Sequence[str], threads: int | None = None) -> None:
+    """Runs a command in a process of its own, quietly.
+
+    Raises:
+        RuntimeError: it failed; with the end of what it said.
+    """
+    command = [sys.executable, "-m", "worldmodel", *words]
     environment = dict(os.environ)
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{out} failed: {done.stderr[-_ERROR:]}")
+        raise RuntimeError(f"{' '.join(words)} failed: {done.stderr[-_ERROR:]}")
 
 
 def method_row(folder: Path) -> Row | None:

@@ -1,13 +1,12 @@
 """Trainings that are stopped, go on, and go on for longer."""
 
-import re
 import resource
 
 import pytest
 
 from benchmarks.kills_runs import COLLECT, PRETRAIN, STAGES, TRAIN
 from worldmodel.commands.main import main
-from worldmodel.commands.training import followed
+from worldmodel.commands.training_log import read_log
 
 SHORT = ["episodes=3", "workers=1"]
 TWO_STEPS = [f"{stage}.schedule.steps=2" for stage in STAGES]
@@ -45,8 +44,8 @@ def test_pretraining_goes_on_for_more_steps_however_often_it_was_stopped(
         for steps in runs:
             assert run("pretrain", *options, f"recipe.schedule.steps={steps}") == 0
         left.append(states(tmp_path / name))
-        log = (tmp_path / name / "log.txt").read_text()
-        assert re.findall(r"^\d+", log, re.MULTILINE) == ["2", "4"]
+        log = read_log(tmp_path / name / "pretrain.jsonl")
+        assert [row["step"] for row in log] == [2, 4]
     assert left[0] == left[1]
     assert "recipe.schedule.steps was 2, is 4" in capsys.readouterr().out
     other = ["recipe.pairs=3", "recipe.schedule.steps=2"]
@@ -83,17 +82,5 @@ def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, c
     assert shown.startswith(f"error: cannot write {tmp_path / 'state.safetensors'}: ")
     assert shown.count("\n") == 1
     assert run("pretrain", *options) == 0
-    assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
+    assert len(read_log(tmp_path / "pretrain.jsonl")) == 1
     assert not [file for file in tmp_path.rglob(".*") if file.name != ".lock"]
-
-
-def test_lines_of_steps_that_are_done_again_are_replaced(tmp_path):
-    log = tmp_path / "log.txt"
-    log.write_text("50 total=9.0\n100 total=8.0\n150 tot")
-    with followed("pretrain", 150, log) as on_step:
-        for step in range(90, 151):
-            on_step(step, {"total": float(step)})
-    assert log.read_text() == "50 total=9.0\n100 total=100.0000\n150 total=150.0000\n"
-    with followed("pretrain", 150, log):
-        pass
-    assert len(log.read_text().splitlines()) == 3

@@ -122,14 +122,13 @@ def test_where_nothing_has_to_be_moved_only_the_pose_counts():
         latent=0.0,
         temporal=5.0,
         proprio_goal=2.0,
-        object_position=3.0,
         move_threshold=0.4,
     )
     latents = torch.tensor([[[0.5, 3.0]], [[0.5, 3.0]]])
     moves = torch.tensor([False, True])
     found = kind.distance(latents, torch.zeros(1, A), learned, moves)
     pose, arriving = 2.0 * 3 / 4, 5.0 * 0.5 / 25
-    wanted = torch.tensor([3 * 0.5 + pose, 3 * 0.5 + arriving])
+    wanted = torch.tensor([pose, arriving])
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
     unknown = kind.distance(latents, torch.zeros(1, A), learned)
     torch.testing.assert_close(unknown, wanted[[1, 1]], atol=1e-3, rtol=0)
@@ -164,21 +163,11 @@ def test_a_later_first_moment_makes_the_pose_count():
     assert torch.equal(kind.along(future, goals, learned), arriving)
 
 
-def test_nothing_is_gained_by_moving_things_that_are_there():
-    learned = thing_and_pose()
-    kind = GoalCost(latent=0.0, temporal=5.0, object_position=3.0, success_radius=0.2)
-    latents = torch.tensor([[[0.0, 1.0]], [[0.2, 1.0]], [[0.3, 1.0]]])
-    found = kind.distance(latents, torch.zeros(1, A), learned)
-    wanted = torch.tensor([0.0, 0.0, 3 * 0.3 + 5 * 0.3 / 25])
-    torch.testing.assert_close(found, wanted)
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("proprio_goal", "has no learned distance"),
         ("temporal", "the model has no learned distance"),
-        ("object_position", "has no learned distance"),
     ],
 )
 def test_a_cost_of_what_was_not_learned_says_so(name, message):

@@ -19,7 +19,6 @@ _NEEDS = {
     "latent": (),
     "temporal": ("temporal",),
     "proprio_goal": ("temporal", "proprio"),
-    "object_position": ("temporal",),
 }
 _LACKS = {
     "temporal": "has no learned distance; take cost=latent",
@@ -35,18 +34,13 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
-        proprio_goal: weight of where the robot is, once things are where they belong:
-            in [0, proprio_goal], all of it while the temporal distance is large, and
-            near it the less the nearer the robot itself is to where the goal has it.
-        object_position: weight of how far things are from where the goal has them,
-            along the directions of the temporal distance's goal.
-        move_threshold: how far that is in the first moments of an episode
-            (`Beginning`), at most, where nothing has to be moved: there `proprio_goal`
-            counts from the start and the temporal distance does not, and elsewhere it
-            is the other way round. 0: both count always.
-        success_radius: how far things may be from where the goal has them and be there:
-            neither the temporal distance nor `object_position` counts then, so nothing
-            is to be gained by moving them on.
+        proprio_goal: weight of where the robot is, once objects are where they belong:
+            all of it while the temporal distance is large, and near it the less the
+            nearer the robot itself is to where the goal has it.
+        move_threshold: objects that one of an episode's first moments (`Beginning`)
+            shows no farther than this from where the goal has them need not be moved:
+            there `proprio_goal` alone counts, and elsewhere the temporal distance alone
+            [standard deviations of what the distance looks at]. 0: both count always.
         running: weight of the mean over the plan's steps; the rest, 1 - running, is on
             its last step.
     """
@@ -54,13 +48,11 @@ class GoalCost:
     latent: float = 1.0
     temporal: float = 0.0
     proprio_goal: float = 0.0
-    object_position: float = 0.0
     move_threshold: float = 0.0
-    success_radius: float = 0.0
     running: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in (*_NEEDS, "move_threshold", "success_radius"):
+        for name in (*_NEEDS, "move_threshold"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}"
@@ -96,18 +88,10 @@ class GoalCost:
         total = latents.new_zeros(latents.shape[:-2])
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
-        if learned.temporal is None or not (
-            self.temporal or self.proprio_goal or self.object_position
-        ):
+        if learned.temporal is None or not (self.temporal or self.proprio_goal):
             return total
         flat, ends = latents.flatten(-2), goals.flatten(-2)
-        gap = learned.temporal.gap(flat, ends)
-        there = gap <= self.success_radius
-        if self.object_position:
-            total = total + self.object_position * gap.masked_fill(there, 0.0)
-        if not (self.temporal or self.proprio_goal):
-            return total
-        steps = learned.temporal(flat, ends).masked_fill(there, 0.0)
+        steps = learned.temporal(flat, ends)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         if not self.move_threshold:
             return total + arriving + self._posing(flat, ends, learned, steps)
