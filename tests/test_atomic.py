@@ -13,8 +13,8 @@ from worldmodel.atomic import (
     surviving_folder,
     writing,
 )
+from worldmodel.data.mapped import new_mapped
 from worldmodel.errors import WriteError
-from worldmodel.mapped import new_mapped
 
 
 class Killed(BaseException):

@@ -11,9 +11,9 @@ import torch
 
 from worldmodel.atomic import new_file
 from worldmodel.data import FrameCache
+from worldmodel.data.mapped import new_mapped
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.lock import FileLock
-from worldmodel.mapped import new_mapped
 from worldmodel.training.loop import autocast
 from worldmodel.training.objectives.joint import single_clips
 
