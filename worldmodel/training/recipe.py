@@ -26,11 +26,13 @@ from torch import Tensor
 
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.learned import LearnedDistances, LearnedSpec
+from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
-from worldmodel.policy_prior import PolicyPriorSpec
+from worldmodel.policy_prior import PolicyPrior, PolicyPriorSpec
+from worldmodel.predictors import ActionPredictor
 from worldmodel.projectors.projector import Projector
 from worldmodel.training.distance import DistanceRecipe, train_distance
 from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
@@ -189,30 +191,12 @@ def train_world_model(
         actions = torch.cat((actions, _actions(more)))
     data = _smoothed(recipe, data, read.directions)
 
-    # 3  predictor
-    predictor = run.stage(
-        "predictor",
-        recipe.predictor.schedule,
-        lambda state, on_step: train_predictor(
-            recipe.predictor, data, actions, state, on_step, read.directions
-        ),
-    )
-    # 4  goal distance
-    distance = run.stage(
-        "distance",
-        recipe.distance.schedule,
-        lambda state, on_step: train_distance(
-            recipe.distance, data, state, on_step, read.directions
-        ),
-    )
-    # 5  policy prior
-    prior = run.stage(
-        "policy_prior",
-        recipe.policy_prior.schedule,
-        lambda state, on_step: train_policy_prior(
-            recipe.policy_prior, data, actions, distance, state, on_step
-        ),
-    )
+    # 3  predictor, 4  goal distance, 5  policy prior
+    look = read.directions
+    predictor = _train_predictor(recipe, data, actions, look, run)
+    distance = _train_distance(recipe, data, look, run)
+    prior = _train_policy_prior(recipe, data, actions, distance, run)
+
     model = WorldModel(spec, history)
     model.encoder, model.projector, model.predictor = encoder, projector, predictor
     model.distances = LearnedDistances(distance, read.proprio_distance)
@@ -248,6 +232,47 @@ def _train_proprio_estimator(
         )
 
     return run.stage("proprio_estimator", part.schedule, train)
+
+
+def _train_predictor(
+    recipe: Recipe,
+    data: LatentEpisodes,
+    actions: Tensor,
+    directions: Tensor | None,
+    run: Run,
+) -> ActionPredictor:
+    part = recipe.predictor
+
+    def train(state: Path, on_step: OnStep | None) -> ActionPredictor:
+        return train_predictor(part, data, actions, state, on_step, directions)
+
+    return run.stage("predictor", part.schedule, train)
+
+
+def _train_distance(
+    recipe: Recipe, data: LatentEpisodes, directions: Tensor | None, run: Run
+) -> TemporalDistance:
+    part = recipe.distance
+
+    def train(state: Path, on_step: OnStep | None) -> TemporalDistance:
+        return train_distance(part, data, state, on_step, directions)
+
+    return run.stage("distance", part.schedule, train)
+
+
+def _train_policy_prior(
+    recipe: Recipe,
+    data: LatentEpisodes,
+    actions: Tensor,
+    distance: TemporalDistance,
+    run: Run,
+) -> PolicyPrior:
+    part = recipe.policy_prior
+
+    def train(state: Path, on_step: OnStep | None) -> PolicyPrior:
+        return train_policy_prior(part, data, actions, distance, state, on_step)
+
+    return run.stage("policy_prior", part.schedule, train)
 
 
 def _tokens(
