@@ -11,14 +11,15 @@ of a row that is there already is left alone, so a killed run goes on where it s
 ever, Wilson's interval, and McNemar's test against the whole.
 
 Rows that need another training take their models from `--models FOLDER`. `train` makes
-them, from the play, encoder and projector that `make reference` leaves; it goes on where
-it was killed. A row whose model is missing is left out, and said so.
+Rows that need another training take their models from `--models FOLDER`. `train`
+makes it was killed. A row whose model is missing is left out, and said so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,9 +201,19 @@ def report(out: Path) -> None:
             if row is not None:
                 found[task] = outcomes(row)
         if found:
-            kept[removal.name] = {"options": list(removal.options), **found}
+            kept[removal.name] = {
+                "commit": head(),
+                "options": list(removal.options),
+                **found,
+            }
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     print(table(kept))
+
+
+def head() -> str:
+    """The commit that is evaluated."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def outcomes(row: Row) -> dict[str, Any]:
