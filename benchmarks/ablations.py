@@ -11,8 +11,8 @@ of a row that is there already is left alone, so a killed run goes on where it s
 ever, Wilson's interval, and McNemar's test against the whole.
 
 Rows that need another training take their models from `--models FOLDER`. `train` makes
-Rows that need another training take their models from `--models FOLDER`. `train`
-makes it was killed. A row whose model is missing is left out, and said so.
+them, from the play, encoder and projector that `make reference` leaves; killed, it goes
+on where it was. A row whose model is missing is left out, and said so.
 """
 
 from __future__ import annotations
