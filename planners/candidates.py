@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from planners.checks import require_work
 from planners.contract import Guess, Std, as_guess, seeds_for
 from planners.noise import normal
 from planners.search import Normal, Record
@@ -40,6 +41,7 @@ def begin(guess: Guess | Tensor, seeds: Tensor, std: Std, room: int) -> Beginnin
         ValueError: guess, seeds, std or room do not fit together.
     """
     guess = as_guess(guess)
+    require_work(room, guess.mean.shape[1])
     given = with_mean(guess.mean, guess.elites)
     if given.shape[1] > room:
         raise ValueError(

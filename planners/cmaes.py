@@ -13,12 +13,12 @@ from torch import Tensor
 
 from planners.budget import within
 from planners.candidates import begin
+from planners.checks import require_iterations, require_samples, require_types
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    require_at_least,
     require_budget,
     require_std,
 )
@@ -64,8 +64,9 @@ class CMAES:
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
-        require_at_least("samples", self.samples, 4)
-        require_at_least("iterations", self.iterations, 1)
+        require_types(self)
+        require_samples("samples", self.samples, 4)
+        require_iterations(self.iterations)
         require_std("std", self.std)
         require_budget(self.budget_ms)
 

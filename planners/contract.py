@@ -35,6 +35,11 @@ class Guess:
     elites: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mean, Tensor):
+            raise ValueError(
+                "guess.mean must be a torch tensor (B, H, A), got "
+                f"{type(self.mean).__name__}"
+            )
         if self.mean.ndim != 3 or not self.mean.is_floating_point():
             raise ValueError(
                 "guess.mean must be a floating point tensor (B, H, A), got "
@@ -141,7 +146,7 @@ def as_guess(guess: Guess | Tensor) -> Guess:
 
     Gradients do not flow through a plan.
     """
-    if isinstance(guess, Tensor):
+    if not isinstance(guess, Guess):
         guess = Guess(guess)
     std, elites = guess.std, guess.elites
     return Guess(
@@ -158,6 +163,10 @@ def seeds_for(guess: Guess, seeds: Tensor) -> Tensor:
         ValueError: the seeds are not int64 or not one per problem.
     """
     expected = guess.mean.shape[:1]
+    if not isinstance(seeds, Tensor):
+        raise ValueError(
+            f"seeds must be a torch.int64 tensor {tuple(expected)}, got {seeds!r}"
+        )
     if seeds.shape != expected or seeds.dtype != torch.int64:
         raise ValueError(
             f"seeds must be torch.int64 of shape {tuple(expected)} (one per problem "
@@ -187,6 +196,15 @@ def require_std(name: str, value: Std) -> None:
             raise ValueError(f"{name} must be finite, got {one}")
     if several and not len(value):
         raise ValueError(f"{name} must be a number or one for each action, got {value}")
+
+
+def require_planner(name: str, planner: object) -> None:
+    """Raises ValueError unless something plans."""
+    wanted = ("plan", "room", "kept")
+    if isinstance(planner, type) or not all(hasattr(planner, one) for one in wanted):
+        raise ValueError(
+            f"{name} must be a planner such as CEM(samples=64), got {planner!r}"
+        )
 
 
 def require_elites(elites: int, samples: int) -> None:

@@ -8,15 +8,14 @@ from torch import Tensor
 
 from planners.budget import within
 from planners.candidates import around, begin
+from planners.checks import require_iterations, require_samples, require_types
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    require_at_least,
     require_budget,
     require_fraction,
-    require_positive,
     require_std,
 )
 from planners.noise import correlate
@@ -56,9 +55,10 @@ class Gradient:
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
-        require_at_least("starts", self.starts, 1)
-        require_at_least("iterations", self.iterations, 1)
-        require_positive("rate", self.rate)
+        require_types(self)
+        require_samples("starts", self.starts, 1)
+        require_iterations(self.iterations)
+        require_std("rate", self.rate)
         require_std("std", self.std)
         require_fraction("correlation", self.correlation)
         require_budget(self.budget_ms)

@@ -8,12 +8,17 @@ from torch import Tensor
 
 from planners.budget import within
 from planners.candidates import around, begin, with_mean
+from planners.checks import (
+    require_finite_at_least,
+    require_iterations,
+    require_samples,
+    require_types,
+)
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    require_at_least,
     require_budget,
     require_elites,
     require_fraction,
@@ -66,15 +71,17 @@ class ICEM:
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
+        require_types(self)
+        require_samples("samples", self.samples, 2)
         require_elites(self.elites, self.samples)
-        require_at_least("iterations", self.iterations, 1)
+        require_iterations(self.iterations)
         require_std("std", self.std)
-        require_at_least("min_std", self.min_std, 0.0)
+        require_finite_at_least("min_std", self.min_std, 0.0)
         require_fraction("mean_momentum", self.mean_momentum)
         require_fraction("std_momentum", self.std_momentum)
-        require_at_least("decay", self.decay, 1.0)
+        require_finite_at_least("decay", self.decay, 1.0)
         require_kept(self.kept, self.elites, self.samples)
-        require_at_least("colour", self.colour, 0.0)
+        require_finite_at_least("colour", self.colour, 0.0)
         require_budget(self.budget_ms)
 
     @property

@@ -5,6 +5,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from planners.checks import (
+    MOST_HORIZON,
+    require_finite_at_least,
+    require_in,
+    require_types,
+    require_work,
+)
 from planners.contract import (
     CostFn,
     Guess,
@@ -12,6 +19,7 @@ from planners.contract import (
     Planner,
     ProposeFn,
     require_at_least,
+    require_planner,
     require_std,
 )
 from planners.noise import fold, normal
@@ -77,22 +85,25 @@ class MPC:
     penalties: Penalties = field(default_factory=Penalties)
 
     def __post_init__(self) -> None:
-        require_at_least("horizon", self.horizon, 1)
+        require_planner("planner", self.planner)
+        require_types(self)
+        require_in("horizon", self.horizon, 1, MOST_HORIZON)
         if not 1 <= self.execute <= self.horizon:
             raise ValueError(
                 f"execute must be in [1, horizon={self.horizon}], got {self.execute}"
             )
         if self.warm_std is not None:
             require_std("warm_std", self.warm_std)
-        require_at_least("min_improvement", self.min_improvement, 0.0)
+        require_finite_at_least("min_improvement", self.min_improvement, 0.0)
         require_at_least("proposals", self.proposals, 0)
-        require_at_least("proposal_std", self.proposal_std, 0.0)
+        require_finite_at_least("proposal_std", self.proposal_std, 0.0)
         require_at_least("hold", self.hold, 1)
         if self.horizon % self.hold or self.execute % self.hold:
             raise ValueError(
                 f"hold must divide horizon={self.horizon} and execute={self.execute}, "
                 f"got {self.hold}"
             )
+        require_work(self.planner.room, self.horizon // self.hold)
         self.require_room(0)
 
     def require_room(self, proposals: int) -> None:
@@ -126,7 +137,18 @@ class MPC:
             seeds: (B,) int64, one per problem; plans live on their device.
             action_size: dimensions A.
             dtype: of the actions.
+
+        Raises:
+            ValueError: seeds are no tensor (B,), or action_size is below 1.
         """
+        if not isinstance(seeds, Tensor) or seeds.ndim != 1 or not len(seeds):
+            raise ValueError(
+                "seeds must be a torch.int64 tensor (B,), one per problem, such as "
+                f"torch.tensor([0]), got {seeds!r}"
+            )
+        if isinstance(action_size, bool) or not isinstance(action_size, int):
+            raise ValueError(f"action_size must be a whole number, got {action_size!r}")
+        require_at_least("action_size", action_size, 1)
         shape = (len(seeds), self.horizon // self.hold, action_size)
         zeros = torch.zeros(shape, dtype=dtype, device=seeds.device)
         return MPCState(Guess(zeros), control_step=0, seeds=seeds)

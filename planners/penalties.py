@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planners.contract import CostFn, require_at_least
+from planners.checks import require_finite_at_least, require_types
+from planners.contract import CostFn
 from planners.ranking import checked
 
 
@@ -23,8 +24,9 @@ class Penalties:
     smoothness: float = 0.0
 
     def __post_init__(self) -> None:
-        require_at_least("effort", self.effort, 0.0)
-        require_at_least("smoothness", self.smoothness, 0.0)
+        require_types(self)
+        require_finite_at_least("effort", self.effort, 0.0)
+        require_finite_at_least("smoothness", self.smoothness, 0.0)
 
     def on(self, cost: CostFn, last: Tensor | None = None) -> CostFn:
         """Gives the cost with the penalties added; without any, the cost itself.

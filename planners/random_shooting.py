@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from planners.candidates import around, begin
+from planners.checks import require_samples, require_types
 from planners.contract import (
     CostFn,
     Guess,
     Plan,
     Std,
-    require_at_least,
     require_fraction,
     require_std,
 )
@@ -39,7 +39,8 @@ class RandomShooting:
     correlation: float = 0.0
 
     def __post_init__(self) -> None:
-        require_at_least("samples", self.samples, 1)
+        require_types(self)
+        require_samples("samples", self.samples, 1)
         require_std("std", self.std)
         require_fraction("correlation", self.correlation)
 

@@ -39,6 +39,11 @@ def score(cost: CostFn, actions: Tensor) -> Scored:
 
 def checked(values: Tensor, actions: Tensor) -> Tensor:
     """Gives the costs of candidates (B, N, H, A) back, or says what is wrong."""
+    if not isinstance(values, Tensor):
+        raise ValueError(
+            "the cost function must return a torch tensor (B, N) = "
+            f"{tuple(actions.shape[:2])}, got {type(values).__name__}"
+        )
     if values.shape != actions.shape[:2]:
         raise ValueError(
             f"the cost function must return (B, N) = {tuple(actions.shape[:2])} for "

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from planners.budget import wait_for
-from planners.contract import CostFn, Guess, Plan, Planner, require_budget
+from planners.checks import require_types
+from planners.contract import (
+    CostFn,
+    Guess,
+    Plan,
+    Planner,
+    require_budget,
+    require_planner,
+)
 from planners.noise import fold
 from planners.ranking import Scored, cheapest, score
 
@@ -39,6 +47,9 @@ class Refine:
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
+        require_planner("first", self.first)
+        require_planner("then", self.then)
+        require_types(self)
         require_budget(self.budget_ms)
         handed_on = 1 + self.first.kept
         if handed_on > self.then.room:

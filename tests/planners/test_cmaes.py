@@ -15,8 +15,8 @@ from planners.noise import normal
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 3}, "samples must be at least 4, got 3"),
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"samples": 3}, r"samples must be in \[4, 1000000\], got 3"),
+        ({"iterations": 0}, r"iterations must be in \[1, 100000\], got 0"),
         ({"std": -0.5}, "std must be positive, got -0.5"),
         ({"budget_ms": -1.0}, "budget_ms must be positive, got -1.0"),
     ],

@@ -9,8 +9,8 @@ from planners import Gradient, Guess
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"starts": 0}, "starts must be at least 1, got 0"),
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"starts": 0}, r"starts must be in \[1, 1000000\], got 0"),
+        ({"iterations": 0}, r"iterations must be in \[1, 100000\], got 0"),
         ({"rate": 0.0}, "rate must be positive, got 0.0"),
         ({"std": 0.0}, "std must be positive, got 0.0"),
         ({"correlation": 1.0}, r"correlation must be in \[0, 1\), got 1.0"),

@@ -10,9 +10,9 @@ from planners import CEM, ICEM, Guess
     ("settings", "message"),
     [
         ({"samples": 10, "elites": 30}, r"elites must be in \[2, samples=10\], got 30"),
-        ({"decay": 0.9}, "decay must be at least 1.0, got 0.9"),
+        ({"decay": 0.9}, "decay must be finite and at least 1.0, got 0.9"),
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
-        ({"colour": -1.0}, "colour must be at least 0.0, got -1.0"),
+        ({"colour": -1.0}, "colour must be finite and at least 0.0, got -1.0"),
         ({"budget_ms": 0.0}, "budget_ms must be positive, got 0.0"),
         ({"std_momentum": 1.0}, r"std_momentum must be in \[0, 1\), got 1.0"),
     ],

@@ -140,7 +140,7 @@ def test_invalid_plans_go_on_with_the_rest_of_the_last_valid_one():
     [
         ({"horizon": 4, "execute": 5}, r"execute must be in \[1, horizon=4\], got 5"),
         ({"horizon": 4, "execute": 0}, r"execute must be in \[1, horizon=4\], got 0"),
-        ({"horizon": 0}, "horizon must be at least 1, got 0"),
+        ({"horizon": 0}, r"horizon must be in \[1, 1000\], got 0"),
         ({"horizon": 4, "warm_std": 0.0}, "warm_std must be positive, got 0.0"),
         ({"horizon": 4, "warm_std": float("inf")}, "warm_std must be finite, got inf"),
     ],
@@ -198,7 +198,7 @@ def test_at_the_goal_a_reluctant_controller_stands_still():
 
 
 def test_reluctance_must_not_be_negative():
-    with pytest.raises(ValueError, match="min_improvement must be at least 0.*-1"):
+    with pytest.raises(ValueError, match="min_improvement must be finite and at least 0.*-1"):
         MPC(CEM(), 4, min_improvement=-1.0)
 
 
@@ -234,7 +234,7 @@ def test_a_search_begins_with_what_is_proposed_and_its_variations():
 
 @pytest.mark.parametrize("name", ["proposals", "proposal_std"])
 def test_proposals_must_not_be_negative(name):
-    with pytest.raises(ValueError, match=f"{name} must be at least 0.*-1"):
+    with pytest.raises(ValueError, match=f"{name} must be .*at least 0.*-1"):
         replace(MPC(CEM(), 4), **{name: -1})
 
 

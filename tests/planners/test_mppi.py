@@ -12,10 +12,10 @@ from planners import CEM, MPPI
     ("settings", "message"),
     [
         ({"samples": 10, "elites": 30}, r"elites must be in \[2, samples=10\], got 30"),
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"iterations": 0}, r"iterations must be in \[1, 100000\], got 0"),
         ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
         ({"std": -1.0}, "std must be positive, got -1.0"),
-        ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
+        ({"min_std": -0.1}, "min_std must be finite and at least 0.0, got -0.1"),
         ({"correlation": -0.1}, r"correlation must be in \[0, 1\), got -0.1"),
     ],
 )

@@ -9,7 +9,7 @@ from planners import RandomShooting
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"samples": 0}, r"samples must be in \[1, 1000000\], got 0"),
         ({"std": 0.0}, "std must be positive, got 0.0"),
         ({"correlation": 2.0}, r"correlation must be in \[0, 1\), got 2.0"),
     ],
