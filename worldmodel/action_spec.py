@@ -132,8 +132,9 @@ def _texts(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _number(values: Mapping[str, Any], field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WorldModelError(f"{field} must be numbers, got {values[field]!r}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) < 1e308:  # larger whole numbers are no floats
+        raise WorldModelError(f"{field} must be finite numbers, got {values[field]!r}")
     return float(value)
 
 

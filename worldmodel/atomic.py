@@ -71,6 +71,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def surviving_folder(path: Path) -> Path:
     """Gives the folder to read: the one in place, else the one it was to replace."""
+    if not path.name:  # "." and "/" stand where they are
+        return path
     old = _replaced(path)
     return old if old.is_dir() and not path.exists() else path
 

@@ -345,14 +345,12 @@ class WorldModel(nn.Module):
                 f"{path} holds a {config.get('kind')!r}, not a 'world_model'"
             )
         try:
-            spec = WorldModelSpec.from_json(config["spec"])
-            history, wanted = config["history"], config["encoder_hash"]
-        except (KeyError, TypeError, WorldModelError, ValueError) as error:
-            raise CheckpointError(
-                f"{path}: config.json is not understood: {error}"
-            ) from error
-        model = cls(spec, history)
-        checkpoint.load_into(model)
+            spec = WorldModelSpec.from_json(checkpoint.value("spec", dict))
+        except WorldModelError as error:
+            raise checkpoint.not_understood(error) from error
+        history = checkpoint.value("history", dict)
+        wanted = checkpoint.value("encoder_hash", str)
+        model = checkpoint.build(lambda: cls(spec, history))
         found = model.encoder.weights_hash
         if found != wanted:
             raise CheckpointError(

@@ -8,10 +8,9 @@ from typing import Any
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedSpec
-from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import VideoViTSpec
+from worldmodel.plain import of_plain
 from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec
 from worldmodel.projectors.projector import ProjectorSpec
@@ -111,31 +110,9 @@ class WorldModelSpec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WorldModelSpec:
-        """The spec from what `to_json` gave."""
-        distances = dict(values["distances"])
-        if distances["temporal"] is not None:
-            temporal = _with_projection(distances["temporal"])
-            distances["temporal"] = TemporalDistanceSpec(**temporal)
-        policy_prior, proprio_estimator = (
-            values["policy_prior"],
-            values["proprio_estimator"],
-        )
-        return cls(
-            encoder=VideoViTSpec(**values["encoder"]),
-            projector=ProjectorSpec(**values["projector"]),
-            predictor=ActionPredictorSpec(**values["predictor"]),
-            action_spec=ActionSpec.from_json(values["action_spec"]),
-            distances=LearnedSpec(**distances),
-            policy_prior=None
-            if policy_prior is None
-            else PolicyPriorSpec(**_with_projection(policy_prior)),
-            proprio_correction=values["proprio_correction"],
-            proprio_estimator=None
-            if proprio_estimator is None
-            else ProjectorSpec(**proprio_estimator),
-            cost=GoalCost(**values["cost"]),
-        )
+        """The spec from what `to_json` gave.
 
-
-def _with_projection(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "projection": GoalProjectionSpec(**values["projection"])}
+        Raises:
+            WorldModelError: a field is missing, unknown, or of another type or size.
+        """
+        return of_plain(cls, values, "spec")

@@ -224,8 +224,8 @@ def test_the_cost_can_be_differentiated():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"latent": -1.0}, "latent must be at least 0, got -1.0"),
-        ({"temporal": float("nan")}, "temporal must be at least 0, got nan"),
+        ({"latent": -1.0}, "latent must be finite and at least 0, got -1.0"),
+        ({"temporal": float("nan")}, "temporal must be finite and at least 0, got nan"),
         ({"latent": 0.0}, r"one of \[.*\] must be above 0, all are 0"),
         ({"running": 1.5}, r"running must be in \[0, 1\], got 1.5"),
     ],

@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_weights():
         ({"patch": 10}, "patch must be a multiple of 4, got 10"),
         ({"heads": 3}, "even integer of at least 6, got 128 / 3"),
         ({"tubelet": 0}, "tubelet must be at least 1, got 0"),
-        ({"points": -1}, "points must be at least 0, got -1"),
+        ({"points": -1}, r"points must be in \[0, 1024\], got -1"),
     ],
 )
 def test_a_spec_that_cannot_be_built_says_why(change, message):

@@ -13,11 +13,11 @@ from planners import CEM, Guess
     [
         ({"samples": 10, "elites": 30}, r"elites must be in \[2, samples=10\], got 30"),
         ({"elites": 1}, r"elites must be in \[2, samples=300\], got 1"),
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"iterations": 0}, r"iterations must be in \[1, 100000\], got 0"),
         ({"std": 0.0}, "std must be positive, got 0.0"),
         ({"std": float("nan")}, "std must be positive, got nan"),
         ({"std": float("inf")}, "std must be finite, got inf"),
-        ({"min_std": -0.1}, "min_std must be at least 0.0, got -0.1"),
+        ({"min_std": -0.1}, "min_std must be finite and at least 0.0, got -0.1"),
         ({"mean_momentum": 1.0}, r"mean_momentum must be in \[0, 1\), got 1.0"),
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
         ({"samples": 30, "kept": 30}, "below samples=30, got 30"),

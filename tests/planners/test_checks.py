@@ -10,6 +10,7 @@ import torch
 from planners import (
     CEM,
     CMAES,
+    ICEM,
     MPC,
     MPPI,
     Gradient,
@@ -17,7 +18,6 @@ from planners import (
     Penalties,
     RandomShooting,
     Refine,
-    ICEM,
 )
 from planners.checks import MOST_WORK, require_types
 

@@ -198,7 +198,7 @@ def test_at_the_goal_a_reluctant_controller_stands_still():
 
 
 def test_reluctance_must_not_be_negative():
-    with pytest.raises(ValueError, match="min_improvement must be finite and at least 0.*-1"):
+    with pytest.raises(ValueError, match="min_improvement must be .* at least 0.*-1"):
         MPC(CEM(), 4, min_improvement=-1.0)
 
 

@@ -27,7 +27,9 @@ def test_without_weights_it_is_the_cost_itself():
 
 @pytest.mark.parametrize("name", ["effort", "smoothness"])
 def test_weights_must_not_be_negative(name):
-    with pytest.raises(ValueError, match=f"{name} must be finite and at least 0.0, got -1"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be finite and at least 0.0, got -1"
+    ):
         Penalties(**{name: -1})
 
 

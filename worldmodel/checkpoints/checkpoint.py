@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from worldmodel.atomic import new_folder, surviving_folder
-from worldmodel.errors import CheckpointError
+from worldmodel.checkpoints.outline import check_fits, not_finite, outlined
+from worldmodel.errors import CheckpointError, WorldModelError
+from worldmodel.json_file import read_object, short
 from worldmodel.version import __version__
 
 FORMAT_VERSION = 2
@@ -23,6 +25,10 @@ CONFIG_FILE = "config.json"
 TENSORS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 ENVELOPE = ("format_version", "package_version", "weights_hash")  # kept by this module
+
+Kind = TypeVar("Kind")
+Module = TypeVar("Module", bound=nn.Module)
+_KINDS: dict[type, str] = {dict: "an object", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,45 @@ class Checkpoint:
     path: Path
     promised_hash: str
 
+    def value(self, key: str, kind: type[Kind]) -> Kind:
+        """Gives a value of the config.
+
+        Raises:
+            CheckpointError: It is missing, or of another type.
+        """
+        found = self.config.get(key)
+        if not isinstance(found, kind):
+            raise CheckpointError(
+                f"{self.path / CONFIG_FILE}: {key} must be {_KINDS[kind]}, got "
+                f"{short(found) if key in self.config else 'nothing'}"
+            )
+        return found
+
+    def not_understood(self, error: Exception) -> CheckpointError:
+        """Gives the error of a config that describes nothing that can be built."""
+        return CheckpointError(
+            f"{self.path / CONFIG_FILE} is not understood: {error}; take a checkpoint "
+            "of this version, or train again"
+        )
+
+    def build(self, make: Callable[[], Module]) -> Module:
+        """Gives the module that the config describes, with these tensors.
+
+        It is sketched first, without memory (`outline`): what the file does not fit is
+        refused before anything is allocated.
+
+        Raises:
+            CheckpointError: as `load_into` does.
+        """
+        try:
+            outline = outlined(make, len(self.tensors))
+            check_fits(outline, type(outline).__name__, self.tensors)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path / TENSORS_FILE}: {error}") from error
+        module = make()
+        self.load_into(module)
+        return module
+
     def load_into(self, module: nn.Module) -> None:
         """Copies the tensors into a module that has exactly these.
 
@@ -61,6 +106,13 @@ class Checkpoint:
                 f"{self.path / TENSORS_FILE} is not what {CONFIG_FILE} describes: "
                 f"expected weights {self.promised_hash[:12]}, got "
                 f"{self.weights_hash[:12]}; take both files from one checkpoint"
+            )
+        wrong = not_finite(module)
+        if wrong:
+            raise CheckpointError(
+                f"{self.path / TENSORS_FILE} holds {wrong[0]} among the values of "
+                f"{', '.join(wrong[1:])}: training diverged, or the file was changed; "
+                "take another checkpoint"
             )
 
 
@@ -111,6 +163,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def read_checkpoint(path: str | Path, format_version: int) -> Checkpoint:
     """As `load_checkpoint`, of the format that is asked for."""
+    if not str(path):
+        raise CheckpointError(
+            "no checkpoint folder given: got an empty path, name one, or take "
+            "find_weights('reference')"
+        )
     path = surviving_folder(Path(path))
     if not path.is_dir():
         raise CheckpointError(f"no checkpoint folder at {path}")
@@ -118,14 +175,15 @@ def read_checkpoint(path: str | Path, format_version: int) -> Checkpoint:
         if not (path / name).is_file():
             raise CheckpointError(f"{path} is no whole checkpoint: {name} is missing")
     config = _read_config(path / CONFIG_FILE, format_version)
+    text_of = {key: _text(config[key], key, path / CONFIG_FILE) for key in ENVELOPE[1:]}
     tensors = load_tensors(path / TENSORS_FILE)
     return Checkpoint(
         config={key: v for key, v in config.items() if key not in ENVELOPE},
         tensors=tensors,
         weights_hash=weights_hash(tensors),
-        package_version=config["package_version"],
+        package_version=text_of["package_version"],
         path=path,
-        promised_hash=config["weights_hash"],
+        promised_hash=text_of["weights_hash"],
     )
 
 
@@ -136,26 +194,7 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         CheckpointError: Names every missing, extra and misshapen tensor; the module
             is then unchanged.
     """
-    wanted = module.state_dict()
-    problems = [
-        f"missing: {name} {tuple(wanted[name].shape)}"
-        for name in sorted(set(wanted) - set(tensors))
-    ]
-    problems += [
-        f"extra: {name} {tuple(tensors[name].shape)}"
-        for name in sorted(set(tensors) - set(wanted))
-    ]
-    problems += [
-        f"misshapen: {name} must be {tuple(wanted[name].shape)}, "
-        f"got {tuple(tensors[name].shape)}"
-        for name in sorted(set(wanted) & set(tensors))
-        if wanted[name].shape != tensors[name].shape
-    ]
-    if problems:
-        listing = "\n  ".join(problems)
-        raise CheckpointError(
-            f"the tensors do not fit {type(module).__name__}:\n  {listing}"
-        )
+    check_fits(module, type(module).__name__, tensors)
     module.load_state_dict(dict(tensors), strict=True)
 
 
@@ -187,9 +226,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def _read_config(path: Path, format_version: int) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged or half-written: {error}") from error
+        config = read_object(path)
+    except WorldModelError as error:
+        why = str(error).removeprefix(f"{path} ")
+        raise CheckpointError(f"{path} is damaged or half-written: it {why}") from error
     missing = [key for key in ENVELOPE if key not in config]
     if missing:
         raise CheckpointError(f"{path} is no checkpoint config, it lacks {missing}")
@@ -203,6 +243,12 @@ def _read_config(path: Path, format_version: int) -> dict[str, Any]:
             + (f"; convert it: {convert}" if older else "")
         )
     return config
+
+
+def _text(value: object, name: str, path: Path) -> str:
+    if not isinstance(value, str):
+        raise CheckpointError(f"{path}: {name} must be a text, got {short(value)}")
+    return value
 
 
 def _json_text(values: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from worldmodel.checkpoints.checkpoint import (
     weights_hash,
 )
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
-from worldmodel.errors import CheckpointError
+from worldmodel.errors import CheckpointError, WorldModelError
+from worldmodel.plain import of_plain
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 
 
@@ -39,12 +40,11 @@ def load_encoder(path: str | Path) -> tuple[FrozenEncoder, dict[str, Any]]:
     """
     checkpoint = _load(path, "encoder")
     try:
-        spec = VideoViTSpec(**checkpoint.config["spec"])
-        history = checkpoint.config["history"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(path, error) from error
-    encoder = VideoViT(spec)
-    checkpoint.load_into(encoder)
+        spec = of_plain(VideoViTSpec, checkpoint.value("spec", dict), "spec")
+    except WorldModelError as error:
+        raise checkpoint.not_understood(error) from error
+    history = checkpoint.value("history", dict)
+    encoder = checkpoint.build(lambda: VideoViT(spec))
     return FrozenEncoder(encoder), history
 
 
@@ -68,18 +68,16 @@ def load_projector(path: str | Path, encoder: FrozenEncoder) -> Projector:
     """
     checkpoint = _load(path, "projector")
     try:
-        spec = ProjectorSpec(**checkpoint.config["spec"])
-        trained_on = checkpoint.config["encoder_hash"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(path, error) from error
+        spec = of_plain(ProjectorSpec, checkpoint.value("spec", dict), "spec")
+    except WorldModelError as error:
+        raise checkpoint.not_understood(error) from error
+    trained_on = checkpoint.value("encoder_hash", str)
     if trained_on != encoder.weights_hash:
         raise CheckpointError(
             f"{path} was trained with encoder {trained_on[:12]}, this one is "
             f"{encoder.weights_hash[:12]}; take both from one pretraining"
         )
-    projector = Projector(spec)
-    checkpoint.load_into(projector)
-    return projector
+    return checkpoint.build(lambda: Projector(spec))
 
 
 def _load(path: str | Path, kind: str) -> Checkpoint:
@@ -89,7 +87,3 @@ def _load(path: str | Path, kind: str) -> Checkpoint:
         article = "an" if kind[0] in "aeiou" else "a"
         raise CheckpointError(f"{path} holds a {found!r}, not {article} {kind!r}")
     return checkpoint
-
-
-def _not_understood(path: str | Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: config.json is not understood: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,9 +54,9 @@ class GoalCost:
 
     def __post_init__(self) -> None:
         for name in (*_NEEDS, "move_threshold"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(
-                    f"{name} must be at least 0, got {getattr(self, name)}"
+                    f"{name} must be finite and at least 0, got {getattr(self, name)}"
                 )
         if not any(getattr(self, name) for name in _NEEDS):
             raise ValueError(f"one of {[*_NEEDS]} must be above 0, all are 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,8 @@ from worldmodel.encoders.patches import (
 )
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
+
+MOST_PLACES = 1024  # feature points or words: what each adds is not in the weights
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,14 @@ class VideoViTSpec:
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
         for name in ("points", "num_colors", "num_slots"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) <= MOST_PLACES:
                 raise ValueError(
-                    f"{name} must be at least 0, got {getattr(self, name)}"
+                    f"{name} must be in [0, {MOST_PLACES}], got {getattr(self, name)}"
+                )
+        for name in ("mlp_ratio", "theta"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be positive and finite, got {getattr(self, name)}"
                 )
         if self.num_slots and not self.num_colors:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -37,6 +38,15 @@ class ActionPredictorSpec:
     head_width: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("width", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if not 0.0 < self.mlp_ratio < math.inf:
+            raise ValueError(
+                f"mlp_ratio must be positive and finite, got {self.mlp_ratio}"
+            )
         if self.head_width is None and self.width % self.heads:
             raise ValueError(
                 f"width must be a multiple of heads={self.heads}, got {self.width}"
