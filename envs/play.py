@@ -16,6 +16,7 @@ from envs.simulation import Quantities, Simulation, random_start
 Controller = Callable[[Quantities], np.ndarray]
 
 _SEGMENT_STEPS = (6, 20)
+MOST_WEIGHT = 1e9  # of a behaviour
 _MOVES = 4  # action dimensions that move; the last one is the latch
 
 
@@ -40,8 +41,10 @@ class PlayMix:
     def __post_init__(self) -> None:
         weights = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, weight in weights.items():
-            if not weight >= 0:
-                raise ValueError(f"mix.{name} must be at least 0, got {weight}")
+            if not 0 <= weight <= MOST_WEIGHT:
+                raise ValueError(
+                    f"{name} must be in [0, {MOST_WEIGHT:g}], got {weight}"
+                )
         if not sum(weights.values()) > 0:
             raise ValueError(f"one weight of the mix must be above 0, got {weights}")
 

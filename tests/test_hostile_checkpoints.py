@@ -7,9 +7,9 @@ import resource
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from worldmodel.checkpoints.checkpoint import weights_hash
 
 from tests.commands.tiny import save_tiny_model
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.outline import outlined
 from worldmodel.errors import CheckpointError
 from worldmodel.model import WorldModel

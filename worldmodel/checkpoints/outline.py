@@ -41,11 +41,12 @@ def outlined(make: Callable[[], Module], tensors: int) -> Module:
     try:
         with torch.device("meta"):
             return make()
-    except (RuntimeError, ValueError, OverflowError) as error:  # torch's own
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # torch's
         if isinstance(error, CheckpointError):
             raise
+        why = str(error).splitlines()[0]
         raise CheckpointError(
-            f"does not fit config.json, whose sizes no module can have: {error}"
+            f"does not fit config.json, whose sizes no module can have: {why}"
         ) from error
     finally:
         hook.remove()

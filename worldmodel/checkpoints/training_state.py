@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 
 from worldmodel.atomic import new_file
 from worldmodel.checkpoints.checkpoint import load_strict
-from worldmodel.errors import CheckpointError
+from worldmodel.errors import CheckpointError, WorldModelError
+from worldmodel.json_file import parse_object
 
 FORMAT_VERSION = 1
 Generator = torch.Generator | np.random.Generator
@@ -130,10 +131,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path} is damaged or half-written: {error}") from error
     if text is None:
         raise CheckpointError(f"{path} is no training state")
-    facts = json.loads(text)
-    if facts["format_version"] != FORMAT_VERSION:
+    try:
+        facts = parse_object(text)
+    except WorldModelError as error:
+        raise CheckpointError(f"the header of {path} {error}") from error
+    if facts.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} has format version {facts['format_version']}, "
+            f"{path} has format version {facts.get('format_version')}, "
             f"this package reads {FORMAT_VERSION}"
         )
     return tensors, facts

@@ -18,6 +18,14 @@ from envs.scene import scene_hash
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.limits import (
+    MOST_EPISODES,
+    MOST_SEED,
+    MOST_STEPS,
+    MOST_WORKERS,
+    folder_option,
+    require_whole,
+)
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.workers import spread
@@ -36,12 +44,16 @@ COMMIT_EVERY = 20  # episodes
 
 def run(config: DictConfig) -> int:
     """Collects until the dataset has `config.episodes` episodes."""
+    require_whole(config, "episodes", 1, MOST_EPISODES)
+    require_whole(config, "steps", 1, MOST_STEPS)
+    require_whole(config, "seed", 0, MOST_SEED)
+    require_whole(config, "workers", 1, MOST_WORKERS)
     mix = instantiate(config.mix)
     recorder = (mix, config.seed, config.steps, config.height, config.width)
     size = PlayRecorder(*recorder).state_size
     collection = {"seed": config.seed, "steps": config.steps, "mix": vars(mix)}
     spec = scene_spec(config.height, config.width, size, collection)
-    root = Path(config.out)
+    root = folder_option(config, "out")
     with DatasetWriter(root, spec) as writer:
         missing = writer.missing(config.episodes)
         done = config.episodes - len(missing)

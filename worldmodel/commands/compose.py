@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 import typing
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from worldmodel.errors import OptionError
 from worldmodel.resources import configs_folder
 
+LARGEST = 2**63 - 1
+MAY_BE_INFINITE = ("temperature",)  # of MPPI: then every candidate counts alike
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
 # Names of files and folders: texts, whatever they look like (`out=2024`).
 PATHS = ("data", "encoder", "projector", "goals", "goal", "out", "problems", "tokens")
@@ -51,7 +54,7 @@ def compose_config(command: str, options: Sequence[str]) -> DictConfig:
         missing = sorted(OmegaConf.missing_keys(config))
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
-        raise OptionError(_first_line(error)) from error
+        raise OptionError(first_line(error)) from error
     if missing:
         wanted = " ".join(f"{key}=…" for key in missing)
         raise OptionError(f"worldmodel {command} also needs: {wanted}")
@@ -117,17 +120,24 @@ def _compose(command: str, lines: Sequence[str]) -> DictConfig:
         with initialize_config_dir(folder, version_base=HYDRA_VERSION):
             return compose(command, overrides=list(lines))
     except HydraException as error:
-        raise OptionError(_first_line(error)) from error
+        raise OptionError(first_line(error)) from error
 
 
 def _admit(base: DictConfig, override: Override) -> str:
     """Checks an option against the config that it changes; gives it as Hydra wants."""
     path, _, key = override.key_or_group.rpartition(".")
+    if any(part.startswith("_") for part in override.key_or_group.split(".")):
+        known = _names(base)
+        raise OptionError(_unknown(override.key_or_group, known))
+    _check_values(override.key_or_group, override.value())
     parent = OmegaConf.select(base, path) if path else base
     if not isinstance(parent, DictConfig):
         raise OptionError(_unknown(override.key_or_group, _names(base)))
     if not path and key in PATHS and isinstance(override.value(), int | float):
         return f"{key}='{_line(override).partition('=')[2]}'"
+    node = OmegaConf.select(parent, key) if key in parent else None
+    if isinstance(override.value(), dict) and isinstance(node, DictConfig):
+        _check_keys(override.key_or_group, override.value(), node)
     if key in parent.keys():  # noqa: SIM118, `in parent` misses values still to be given
         _check_kind(override, parent)
         return _line(override)
@@ -140,17 +150,77 @@ def _admit(base: DictConfig, override: Override) -> str:
 
 def _check_kind(override: Override, parent: DictConfig) -> None:
     """Refuses a text for a number, a number for a switch, and the like."""
-    key = override.key_or_group.rpartition(".")[2]
-    value = override.value()
-    if value is None or OmegaConf.is_missing(parent, key) or parent[key] is None:
+    name, value = override.key_or_group, override.value()
+    key = name.rpartition(".")[2]
+    missing = OmegaConf.is_missing(parent, key)
+    default = None if missing else parent[key]
+    if value is None and (missing or (default is not None and not _is_field(parent))):
+        wanted = "given" if missing else _like(default)
+        raise OptionError(f"{name} must be {wanted}, got null")
+    if value is None or default is None:
         return
     if isinstance(value, list) and _takes_lists(parent, key):
         return
-    if _kind(parent[key]) != _kind(value):
+    if _kind(default) != _kind(value):
+        raise OptionError(f"{name} must be {_like(default)}, got {shown(value)}")
+    if _is_whole(default) and not _is_field(parent) and not _is_whole(value):
         raise OptionError(
-            f"{override.key_or_group} must be {_kind(parent[key])} "
-            f"like {shown(parent[key])}, got {shown(value)}"
+            f"{name} must be a whole number like {shown(default)}, got {shown(value)}"
         )
+
+
+def _check_values(name: str, value: object) -> None:
+    """Refuses what no option can be: numbers without end, objects by their class."""
+    if isinstance(value, dict):
+        if not value:
+            raise OptionError(
+                f"{name} must name what shall differ, e.g. {name}.key=value, got {{}}"
+            )
+        for key, inner in value.items():
+            if str(key).startswith("_"):
+                raise OptionError(f"{name}.{key} is no option; choose {name} by name")
+            _check_values(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_values(name, inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        if math.isnan(value) or name.rpartition(".")[2] not in MAY_BE_INFINITE:
+            raise OptionError(f"{name} must be a finite number, got {value}")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise OptionError(
+            f"{name} must be in [{-LARGEST}, {LARGEST}], got {_cut(str(value))}"
+        )
+
+
+def _check_keys(name: str, values: dict[object, object], node: DictConfig) -> None:
+    """Refuses a mapping with keys that its place does not know."""
+    known = [*_names(node), *_target_fields(node)]
+    for key, value in values.items():
+        if str(key) not in known:
+            raise OptionError(_unknown(f"{name}.{key}", known, name))
+        inner = node.get(str(key))
+        if isinstance(value, dict) and isinstance(inner, DictConfig):
+            _check_keys(f"{name}.{key}", value, inner)
+
+
+def _like(default: object) -> str:
+    """Gives what a value must be, by the one that it replaces."""
+    if isinstance(default, DictConfig):
+        return f"a mapping of {', '.join(_names(default))}"
+    return f"{_kind(default)} like {shown(default)}"
+
+
+def _is_field(node: DictConfig) -> bool:
+    """Whether a class of ours takes these values, which knows their types."""
+    return "_target_" in node
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _takes_lists(node: DictConfig, key: str) -> bool:
@@ -169,7 +239,7 @@ def _kind(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "a text"
-    return "a list or mapping"
+    return "a list" if isinstance(value, list | ListConfig) else "a mapping"
 
 
 def _target_fields(node: DictConfig) -> list[str]:
@@ -193,5 +263,6 @@ def _line(override: Override) -> str:
     return str(override.input_line)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Gives the first line of what an error says."""
     return str(error).strip().splitlines()[0]

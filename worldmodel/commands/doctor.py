@@ -20,11 +20,13 @@ from envs.graphics import (
     candidates,
     probe,
 )
+from worldmodel.commands.limits import require_whole
 from worldmodel.hardware import hardware, matmul_rate, software
 from worldmodel.resources import shipped_weights
 
 EXAMPLE = "worldmodel doctor measure=false"
 CODEC = "libx264"
+MOST_FRAMES = 10_000  # to time
 SIDE = 96  # [pixels]
 
 
@@ -47,6 +49,7 @@ class Finding:
 
 def run(config: DictConfig) -> int:
     """Prints the findings; gives 1 where something has to be installed."""
+    require_whole(config, "frames", 1, MOST_FRAMES)
     findings = [
         *graphics(config.frames if config.measure else 1),
         processor(),

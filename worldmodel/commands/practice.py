@@ -17,6 +17,12 @@ from envs.simulation import Simulation
 from worldmodel.commands.collect import scene_spec, show_dataset
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.limits import (
+    MOST_EPISODES,
+    MOST_WORKERS,
+    folder_option,
+    require_whole,
+)
 from worldmodel.commands.progress import bar
 from worldmodel.commands.training import open_frames
 from worldmodel.commands.workers import spread
@@ -37,11 +43,13 @@ EXAMPLE = (
 
 def run(config: DictConfig) -> int:
     """Practises until the dataset has `config.episodes` episodes."""
+    require_whole(config, "episodes", 1, MOST_EPISODES)
+    require_whole(config, "workers", 1, MOST_WORKERS)
     rules = instantiate(config.rules)
     control, goals = load_control(config), open_frames(config.goals)
     _check_size(control, goals)
     spec = _spec(config, control, goals)
-    root, size = Path(config.out), rules.group
+    root, size = folder_option(config, "out"), rules.group
     with DatasetWriter(root, spec) as writer:
         missing = writer.missing(config.episodes)
         groups = sorted({index // size for index in missing})

@@ -12,14 +12,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from worldmodel.atomic import new_file, remove_leftovers
 from worldmodel.errors import OptionError
+from worldmodel.json_file import read_object
 from worldmodel.lock import FileLock
 from worldmodel.version import __version__
 
 RUNS = Path("runs")
+_PLACES = ("out", "cache")  # options that change nothing in what a run makes
 CONFIG_FILE = "config.yaml"
 SOURCES_FILE = "sources.json"
 LOCK_FILE = ".lock"
@@ -64,7 +68,7 @@ def open_run_folder(
     """
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
-    values = {str(key): v for key, v in values.items() if key != "out"}
+    values = {str(key): v for key, v in values.items() if key not in _PLACES}
     values = {"command": command, **values}
     path = Path(config.out).expanduser() if config.out else _new_path(command)
     _check_place(path)
@@ -98,7 +102,7 @@ def check_sources(folder: Path, sources: Mapping[str, str | list[str] | None]) -
         with new_file(file) as staging:
             staging.write_text(json.dumps(dict(sources), indent=1), encoding="utf-8")
         return
-    before = json.loads(file.read_text(encoding="utf-8"))
+    before = read_object(file)
     changed = [name for name, found in sources.items() if before.get(name) != found]
     if changed:
         raise OptionError(
@@ -119,6 +123,25 @@ def _new_path(command: str) -> Path:
             continue
         return path
     raise AssertionError("there are always more numbers")
+
+
+def _saved_config(file: Path) -> dict[Any, Any]:
+    """Gives what a run's config says.
+
+    Raises:
+        OptionError: It is no YAML of ours.
+    """
+    try:
+        saved = OmegaConf.to_container(OmegaConf.load(file))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
+        why = str(error).splitlines()[0]
+    except RecursionError:
+        why = "it is nested too deep"
+    else:
+        if isinstance(saved, dict):
+            return saved
+        why = "it holds no mapping"
+    raise OptionError(f"{file} is damaged ({why}): delete it, or choose another out=")
 
 
 def _check_place(path: Path) -> None:
@@ -144,7 +167,7 @@ def _lock(path: Path) -> FileLock:
 
 def _check_same(path: Path, wanted: dict[str, Any]) -> list[str]:
     """Gives the numbers of steps that have grown; nothing else may differ."""
-    saved = OmegaConf.to_container(OmegaConf.load(path / CONFIG_FILE))
+    saved = _saved_config(path / CONFIG_FILE)
     there, now = dict(_leaves(saved)), dict(_leaves(wanted))
     changed = [k for k in {**there, **now} if there.get(k, _NONE) != now.get(k, _NONE)]
     grown = [k for k in changed if k.endswith(_STEPS) and _is_more(there, now, k)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from worldmodel.atomic import writing
+from worldmodel.commands.compose import first_line
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
@@ -17,6 +18,7 @@ from worldmodel.errors import OptionError
 
 OnStep = Callable[[int, dict[str, float]], None]
 
+DEVICES = ("cpu", "cuda", "mps")  # kinds that compute
 _LOG_EVERY = 50  # steps
 
 
@@ -28,11 +30,16 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] not in DEVICES:
+        raise OptionError(
+            f"device must be auto, {', '.join(DEVICES)}, or one of several as in "
+            f"cuda:1, got {name!r}"
+        )
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise OptionError(
-            f"device={name} does not work here, try device=auto: {error}"
+            f"device={name} does not work here, try device=auto: {first_line(error)}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from worldmodel.evaluation.problems import (
     collect_problems,
     task_problems,
 )
+from worldmodel.json_file import read_object
 from worldmodel.lock import FileLock
 
 PROBLEMS_VERSION = 1
@@ -125,11 +126,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
                 f"no finished problem set in {folder}: {name} is missing; {_ADVICE}"
             )
     try:
-        manifest = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise WorldModelError(f"{path} is not JSON ({error}); {_ADVICE}") from error
+        manifest = read_object(path)
+    except WorldModelError as error:
+        raise WorldModelError(f"{error}; {_ADVICE}") from error
     wanted = ("environment", "fingerprint", "n", "seeds", "split", "task", "version")
-    if not isinstance(manifest, dict) or tuple(sorted(manifest)) != wanted:
+    if tuple(sorted(manifest)) != wanted:
         raise WorldModelError(f"{path} must have the fields {wanted}; {_ADVICE}")
     if manifest["version"] != PROBLEMS_VERSION:
         raise WorldModelError(

@@ -15,6 +15,7 @@ from worldmodel.evaluation.protocol import Protocol
 from worldmodel.evaluation.records import from_json, to_json
 from worldmodel.evaluation.timing import Timing
 from worldmodel.hardware import Hardware
+from worldmodel.json_file import read_object
 
 RESULTS_VERSION = 1
 KINDS = ("method", "floor", "ceiling")
@@ -136,12 +137,10 @@ def load_results(path: Path) -> Results:
             f"no results at {path}; `worldmodel evaluate` writes them when it is done"
         )
     try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise WorldModelError(
-            f"{path} is cut off or no JSON ({error}); evaluate again"
-        ) from error
-    version = content.get("version") if isinstance(content, dict) else None
+        content = read_object(path)
+    except WorldModelError as error:
+        raise WorldModelError(f"{error}; evaluate again") from error
+    version = content.get("version")
     if version != RESULTS_VERSION:
         raise WorldModelError(
             f"{path} must have version {RESULTS_VERSION}, got {version!r}"
