@@ -21,10 +21,19 @@ ALLOWED = {
     | {"worldmodel", "planners", "envs", "mujoco", "gymnasium", "imageio"},
     "worldmodel.commands": CORE_LIBRARIES
     | {"worldmodel", "worldmodel.evaluation", "planners", "envs"}
-    | {"mujoco", "gymnasium", "imageio", "hydra", "omegaconf", "tqdm", "matplotlib"},
+    | {
+        "mujoco",
+        "gymnasium",
+        "imageio",
+        "hydra",
+        "omegaconf",
+        "yaml",
+        "tqdm",
+        "matplotlib",
+    },
 }
 MODULE_OF_DISTRIBUTION = {"hydra-core": "hydra", "pillow": "PIL"}
-BROUGHT_ALONG = {"omegaconf": "hydra", "OpenGL": "mujoco"}
+BROUGHT_ALONG = {"omegaconf": "hydra", "yaml": "hydra", "OpenGL": "mujoco"}
 
 
 def modules():

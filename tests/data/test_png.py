@@ -38,5 +38,7 @@ def test_we_read_the_pngs_of_another_program() -> None:
 
 
 def test_a_frame_of_another_size_is_an_error() -> None:
-    with pytest.raises(DatasetError, match="must be 11 x 9 pixels, got a PNG of 8 x 6"):
+    with pytest.raises(
+        DatasetError, match="must be RGB of 11 x 9 pixels, got RGB of 8 x 6"
+    ):
         decode_frames(encode_frames(_frames(1, 6, 8)), 9, 11)

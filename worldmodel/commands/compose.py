@@ -25,7 +25,17 @@ LARGEST = 2**63 - 1
 MAY_BE_INFINITE = ("temperature",)  # of MPPI: then every candidate counts alike
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
 # Names of files and folders: texts, whatever they look like (`out=2024`).
-PATHS = ("data", "encoder", "projector", "goals", "goal", "out", "problems", "tokens")
+PATHS = (
+    "cache",
+    "data",
+    "encoder",
+    "projector",
+    "goals",
+    "goal",
+    "out",
+    "problems",
+    "tokens",
+)
 
 
 def compose_config(command: str, options: Sequence[str]) -> DictConfig:
@@ -253,7 +263,7 @@ def _names(node: DictConfig) -> list[str]:
 
 
 def _unknown(option: str, known: Iterable[str], path: str = "") -> str:
-    names = sorted(f"{path}.{name}" if path else name for name in known)
+    names = sorted({f"{path}.{name}" if path else name for name in known})
     close = difflib.get_close_matches(option, names, n=1)
     hint = f", did you mean {close[0]}?" if close else ""
     return f"unknown option '{option}'{hint or ','} known are: {', '.join(names)}"

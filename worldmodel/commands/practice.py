@@ -46,7 +46,7 @@ def run(config: DictConfig) -> int:
     require_whole(config, "episodes", 1, MOST_EPISODES)
     require_whole(config, "workers", 1, MOST_WORKERS)
     rules = instantiate(config.rules)
-    control, goals = load_control(config), open_frames(config.goals)
+    control, goals = load_control(config), open_frames(config.goals, config.cache)
     _check_size(control, goals)
     spec = _spec(config, control, goals)
     root, size = folder_option(config, "out"), rules.group
@@ -95,7 +95,7 @@ def _practice(key: str) -> Practice:
     torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
     control = load_control(config)
     rules: PracticeRules = instantiate(config.rules)
-    goals = open_frames(config.goals)
+    goals = open_frames(config.goals, config.cache)
     return Practice(control.model, control.mpc, goals, rules, control.cuda_graphs)
 
 

@@ -45,7 +45,7 @@ def run(config: DictConfig) -> int:
     config = with_earlier_steps(config)
     recipe: PretrainRecipe = instantiate(config.recipe)
     device = choose_device(config.device)
-    frames = open_frames(config.data)
+    frames = open_frames(config.data, config.cache)
     with open_run_folder("pretrain", config) as run_folder:
         return _pretrain(config, recipe, frames, device, run_folder.path)
 

@@ -80,7 +80,7 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
     begin = given_projector(config, encoder, recipe.projector)
-    frames = open_frames(config.data)
+    frames = open_frames(config.data, config.cache)
     practised = open_practice(config, frames)
     _check_spec(recipe, encoder, frames)
     recipe.tabletop.require_encoder(encoder, recipe.distance.spec.projection)

@@ -39,7 +39,7 @@ def recipe_of(config: DictConfig) -> Recipe:
 
 def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
     """What models practised."""
-    practised = [open_frames(str(path)) for path in config.practice]
+    practised = [open_frames(str(path), config.cache) for path in config.practice]
     for path, practice in zip(config.practice, practised, strict=True):
         for name in ("height", "width", "proprio_names", "action_spec"):
             wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
 from worldmodel.data import FrameCache, LeRobotDataset
+from worldmodel.data.cache import FRAMES
+from worldmodel.data.cache_place import cache_folder
 from worldmodel.errors import OptionError
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -43,16 +46,25 @@ def choose_device(name: str) -> torch.device:
         ) from error
 
 
-def open_frames(path: str) -> FrameCache:
-    """The decoded cache of a dataset, made first where it is missing."""
+def open_frames(path: str, cache: str | None = None) -> FrameCache:
+    """The decoded cache of a dataset, made first where it is missing.
+
+    Args:
+        path: The dataset's folder.
+        cache: Folder for caches, or None; see `cache_folder`.
+    """
     dataset = LeRobotDataset.open(path)
+    folder = cache_folder(dataset, None if cache is None else Path(cache))
+    if cache is None and not folder.is_relative_to(dataset.path):
+        note = f"{path} cannot be written: its decoded frames are in {folder}"
+        print(f"{note}; cache= names another folder", file=sys.stderr)
     with bar(len(dataset), "decode", "episode") as progress:
 
         def advance(done: int, total: int) -> None:
             del total
             progress.update(done - progress.n)
 
-        return FrameCache.open(dataset, progress=advance)
+        return FrameCache.open(dataset, folder / FRAMES, progress=advance)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from worldmodel.lock import FileLock
 
 _FORMAT_VERSION = 1
 _HEADER = "cache.json"
+FRAMES = "frames"
 _ARRAYS = {"frames": "u1", "actions": "f4", "proprio": "f4", "sim_state": "f8"}
 
 
@@ -73,10 +74,12 @@ class FrameCache:
             progress: Called with (episodes done, episodes in all).
 
         Raises:
-            DatasetError: The dataset is damaged, or the disk too full.
+            DatasetError: The dataset or the cache is damaged, or the disk too full.
+            OSError: The cache's folder cannot be written.
         """
-        folder = path or dataset.path / layout.CACHE / "frames"
+        folder = path or dataset.path / layout.CACHE / FRAMES
         fingerprint = dataset.fingerprint()
+        dataset.episode(dataset.indices[0])  # so that sizes are what info.json says
         with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
             remove_leftovers_of(folder)
             found = surviving_folder(folder)
@@ -150,9 +153,13 @@ def _row_shapes(spec: DatasetSpec) -> list[tuple[int, ...]]:
 
 def _load(folder: Path, dataset: LeRobotDataset, fingerprint: str) -> FrameCache:
     def array(name: str, mapped: bool) -> np.ndarray:
-        return np.load(folder / f"{name}.npy", mmap_mode="r" if mapped else None)
+        file = folder / f"{name}.npy"
+        try:
+            return np.load(file, mmap_mode="r" if mapped else None)
+        except (ValueError, EOFError) as error:
+            raise _damaged(folder, f"{file.name}: {error}") from error
 
-    return FrameCache(
+    cache = FrameCache(
         path=folder,
         spec=dataset.spec,
         fingerprint=fingerprint,
@@ -162,6 +169,34 @@ def _load(folder: Path, dataset: LeRobotDataset, fingerprint: str) -> FrameCache
         sim_state=array("sim_state", mapped=True),
         episodes=array("episodes", mapped=False),
         offsets=array("offsets", mapped=False),
+    )
+    _check_arrays(cache, dataset)
+    return cache
+
+
+def _check_arrays(cache: FrameCache, dataset: LeRobotDataset) -> None:
+    """Raises unless a cache's arrays are those of the dataset's episodes."""
+    lengths = [record.length for record in dataset.records]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if not np.array_equal(cache.offsets, offsets):
+        raise _damaged(cache.path, "offsets.npy are not those of the episodes")
+    if not np.array_equal(cache.episodes, np.array(dataset.indices)):
+        raise _damaged(cache.path, "episodes.npy are not those of the dataset")
+    shapes = zip(_ARRAYS.items(), _row_shapes(dataset.spec), strict=True)
+    for (name, kind), shape in shapes:
+        found: np.ndarray = getattr(cache, name)
+        wanted = (int(offsets[-1]), *shape)
+        if found.shape != wanted or found.dtype != np.dtype(kind):
+            raise _damaged(
+                cache.path,
+                f"{name}.npy must be {np.dtype(kind)} {wanted}, got {found.dtype} "
+                f"{found.shape}",
+            )
+
+
+def _damaged(folder: Path, why: str) -> DatasetError:
+    return DatasetError(
+        f"the cache {folder} is damaged ({why}): delete it, the next run makes it anew"
     )
 
 
@@ -192,9 +227,18 @@ def _check_space(dataset: LeRobotDataset, folder: Path) -> None:
     needed, free = row * dataset.frames, shutil.disk_usage(folder.parent).free
     if needed > free:
         raise DatasetError(
-            f"the decoded frames of {dataset.path} need {needed / 1e9:.1f} GB at "
-            f"{folder}, {free / 1e9:.1f} GB are free: make room or name another folder"
+            f"the decoded frames of {dataset.path} need {_size(needed)} at "
+            f"{folder}, {_size(free)} are free: make room, or name a folder on "
+            "another disk with cache="
         )
+
+
+def _size(count: int) -> str:
+    """Gives a number of bytes in a unit that shows it."""
+    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= each:
+            return f"{count / each:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def episode_rows(cache: FrameCache, episode: int) -> slice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ import pyarrow.parquet as pq
 
 from worldmodel.atomic import new_file
 from worldmodel.data import layout
+from worldmodel.data.checks import check_statistics
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.spec import DatasetSpec
 from worldmodel.data.statistics import Statistics
 from worldmodel.data.table import write_parquet
+from worldmodel.errors import WorldModelError
+from worldmodel.json_file import read_object, short
+from worldmodel.plain import whole
 
+_TASK_COLUMNS = ("task", "tasks", "__index_level_0__")  # as pandas may call an index
 REMEDY = "restore it from a copy, or delete the dataset and collect it anew"
 
 
@@ -49,19 +55,65 @@ def read_info(root: Path) -> tuple[DatasetSpec, dict[str, Any]]:
     if not path.is_file():
         raise DatasetError(_missing(root))
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path} is not valid JSON ({error}): {REMEDY}") from error
+        info = read_object(path)
+    except WorldModelError as error:
+        raise DatasetError(f"{error}: {REMEDY}") from error
     try:
         spec = DatasetSpec.from_info(info)
-        counts = [int(info[name]) for name in ("total_episodes", "total_frames")]
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        for name in ("total_episodes", "total_frames", "total_tasks"):
+            whole(info.get(name), name, 0)
+    except WorldModelError as error:
+        raise DatasetError(f"{path}: {error}: {REMEDY}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(f"{path} is damaged ({error!r}): {REMEDY}") from error
-    if min(counts) < 0:
-        raise DatasetError(f"{path} is damaged (negative counts): {REMEDY}")
     return spec, info
+
+
+def warn_of_statistics(root: Path, frames: int) -> None:
+    """Warns where `meta/stats.json` is not what it should be.
+
+    Nothing here reads it, statistics come from the episodes' records; but others do.
+    """
+    path = root / layout.STATS
+    try:
+        check_statistics(read_object(path), frames)
+    except (WorldModelError, OSError) as error:
+        why = str(error).removeprefix(f"{path} ")
+        warnings.warn(
+            f"{path} is damaged ({why}): statistics are computed from the episodes' "
+            "records instead",
+            stacklevel=3,
+        )
+
+
+def read_tasks(root: Path, count: int) -> dict[str, int]:
+    """Gives each task's index from `meta/tasks.parquet`.
+
+    Args:
+        root: The dataset's folder.
+        count: Tasks that info.json counts.
+
+    Raises:
+        DatasetError: It is missing, damaged, or lists fewer tasks.
+    """
+    path = root / layout.TASKS
+    if not count and not path.is_file():
+        return {}
+    table = read_table(path, None)
+    columns = [name for name in _TASK_COLUMNS if name in table.column_names]
+    if not columns or "task_index" not in table.column_names:
+        raise DatasetError(
+            f"{path} must have the columns task_index and task, it has "
+            f"{table.column_names}: {REMEDY}"
+        )
+    texts, places = table[columns[0]].to_pylist(), table["task_index"].to_pylist()
+    is_whole = all(isinstance(place, int) for place in places)
+    if not is_whole or len(places) < count or not set(range(count)) <= set(places):
+        raise DatasetError(
+            f"{path} must list the tasks 0 to {count - 1} that {layout.INFO} counts, "
+            f"got {short(places)}: {REMEDY}"
+        )
+    return {str(text): place for text, place in zip(texts, places, strict=True)}
 
 
 def write_statistics(root: Path, stats: Statistics) -> None:
@@ -105,8 +157,11 @@ def read_records(root: Path, episodes: int, columns: Sequence[str]) -> list[dict
     folder = root / layout.EPISODES
     for path in sorted(folder.glob("chunk-*/file-*.parquet")):
         table = read_table(path, columns)
+        if table["episode_index"].null_count:
+            raise DatasetError(f"{path}: episode_index must not be null: {REMEDY}")
         rows += [row for row in table.to_pylist() if row["episode_index"] < episodes]
-    if [row["episode_index"] for row in rows] != list(range(episodes)):
+    found = [row["episode_index"] for row in rows]
+    if len(found) != episodes or found != list(range(len(found))):
         raise DatasetError(
             f"{folder} must list the episodes 0 to {episodes - 1} that {layout.INFO} "
             f"counts, it has {len(rows)} of them: {REMEDY}"
@@ -114,17 +169,20 @@ def read_records(root: Path, episodes: int, columns: Sequence[str]) -> list[dict
     return rows
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Gives columns of a Parquet file.
+def read_table(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    """Gives columns of a Parquet file, or all.
 
     Raises:
         DatasetError: The file is damaged or lacks a column.
     """
     try:
-        table = pq.read_table(path, columns=list(columns))
+        wanted = None if columns is None else list(columns)
+        table = pq.read_table(path, columns=wanted)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing: {REMEDY}") from error
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path} is damaged ({error}): {REMEDY}") from error
-    missing = [name for name in columns if name not in table.column_names]
+    missing = [name for name in columns or () if name not in table.column_names]
     if missing:
         raise DatasetError(f"{path} lacks the columns {missing}: {REMEDY}")
     return table

@@ -43,10 +43,12 @@ def decode_frames(pngs: Sequence[bytes], height: int, width: int) -> np.ndarray:
     Files as `encode_frames` writes them are read together, others one by one.
 
     Raises:
-        DatasetError: A file is not a PNG of that size.
+        DatasetError: A file is not a whole RGB PNG of that size.
     """
-    lines = np.empty((len(pngs), height, 1 + width * 3), np.uint8)
     head = _head(height, width)
+    if not pngs[0].startswith(head):  # before room is made for a size that it may lack
+        return np.stack([_decode_any(png, height, width) for png in pngs])
+    lines = np.empty((len(pngs), height, 1 + width * 3), np.uint8)
     for png, image in zip(pngs, lines, strict=True):
         pixels = _inflate(png, head, image.nbytes)
         if pixels is None:
@@ -68,18 +70,25 @@ def _inflate(png: bytes, head: bytes, size: int) -> np.ndarray | None:
     (length,) = struct.unpack(">I", png[start : start + 4])
     if len(png) != start + length + 2 * _CHUNK_FRAME_BYTES:
         return None
-    pixels = zlib.decompress(memoryview(png)[start + 8 : start + 8 + length])
+    packed = memoryview(png)[start + 8 : start + 8 + length]
+    try:
+        pixels = zlib.decompressobj().decompress(packed, size + 1)
+    except zlib.error:
+        return None
     return np.frombuffer(pixels, np.uint8) if len(pixels) == size else None
 
 
 def _decode_any(png: bytes, height: int, width: int) -> np.ndarray:
-    with Image.open(io.BytesIO(png)) as image:
-        if image.size != (width, height):
-            raise DatasetError(
-                f"frames must be {width} x {height} pixels, got a PNG of "
-                f"{image.size[0]} x {image.size[1]}"
-            )
-        return np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            if image.size != (width, height) or image.mode != "RGB":
+                raise DatasetError(
+                    f"frames must be RGB of {width} x {height} pixels, got "
+                    f"{image.mode} of {image.size[0]} x {image.size[1]}"
+                )
+            return np.asarray(image)
+    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise DatasetError(f"a frame is no whole PNG: {error}") from error
 
 
 def _head(height: int, width: int) -> bytes:

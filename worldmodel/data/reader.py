@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worldmodel.data import layout, table
+from worldmodel.data.checks import check_records, check_rows, check_schema
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.metadata import REMEDY, read_info, read_records
+from worldmodel.data.metadata import (
+    REMEDY,
+    read_info,
+    read_records,
+    read_tasks,
+    warn_of_statistics,
+)
 from worldmodel.data.shard import (
     RECORD_COLUMNS,
     record_of,
@@ -59,13 +67,14 @@ class LeRobotDataset:
         spec: DatasetSpec,
         episodes: dict[int, tuple[EpisodeRecord, _Place]],
         committed: int,
+        tasks: dict[str, int],
     ) -> None:
         """For `open`; of the episodes by index, `committed` are in data files."""
         self.path, self.spec = path, spec
         self.records = tuple(record for record, _ in episodes.values())
         self._places = {index: place for index, (_, place) in episodes.items()}
         self._by_index = {record.index: record for record in self.records}
-        self._committed = committed
+        self._committed, self._tasks = committed, tasks
 
     @classmethod
     def open(cls, path: str | Path) -> LeRobotDataset:
@@ -78,17 +87,28 @@ class LeRobotDataset:
         root = Path(path)
         spec, info = read_info(root)
         committed = info["total_episodes"]
+        rows = read_records(root, committed, RECORD_COLUMNS)
+        with named(root, ""):
+            check_records(rows, info["total_frames"])
+        tasks = read_tasks(root, info["total_tasks"])
+        if committed:
+            warn_of_statistics(root, info["total_frames"])
         episodes: dict[int, tuple[EpisodeRecord, _Place]] = {}
-        groups: dict[Path, int] = {}
-        for row in read_records(root, committed, RECORD_COLUMNS):
+        groups: dict[Path, list[EpisodeRecord]] = {}
+        for row in rows:
             file = layout.data_file(root, shard_number(row))
-            groups[file] = groups.get(file, -1) + 1
-            episodes[row["episode_index"]] = (
-                record_of(row),
-                _Place(file, groups[file]),
-            )
-        for file, last in groups.items():
-            _check_data_file(file, last + 1)
+            with named(root, ""):
+                record = record_of(row)
+            if record.task not in tasks:
+                raise DatasetError(
+                    f"{root}: episode {record.index} has the task {record.task!r}, "
+                    f"which {layout.TASKS} does not list: {REMEDY}"
+                )
+            known = groups.setdefault(file, [])
+            episodes[record.index] = (record, _Place(file, len(known)))
+            known.append(record)
+        for file, records in groups.items():
+            _check_data_file(file, records, spec)
         for index, file in layout.staged_files(root).items():
             header = read_staged_header(file)
             if header is not None and index not in episodes:
@@ -98,7 +118,7 @@ class LeRobotDataset:
                 f"{root} has no finished episode yet: run `worldmodel collect "
                 f"out={root}` again with the same options, it continues"
             )
-        return cls(root, spec, episodes, committed)
+        return cls(root, spec, episodes, committed, tasks)
 
     def __len__(self) -> int:
         """Number of episodes."""
@@ -136,6 +156,9 @@ class LeRobotDataset:
         record, place = self.record(index), self._places[index]
         try:
             columns = pq.ParquetFile(place.file).read_row_group(place.row_group)
+            with named(place.file, f"episode {index}: "):
+                task = self._tasks.get(record.task)
+                check_rows(columns, record, self.spec, task)
             found = table.digest(columns)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise DatasetError(
@@ -147,14 +170,15 @@ class LeRobotDataset:
             raise DatasetError(
                 f"episode {index} in {place.file} is not what was recorded: {REMEDY}"
             )
-        return Episode(
-            frames=table.frames(columns, self.spec),
-            actions=table.vectors(columns, ACTION_KEY, self.spec),
-            proprio=table.vectors(columns, PROPRIO_KEY, self.spec),
-            sim_state=table.vectors(columns, SIM_STATE_KEY, self.spec),
-            task=record.task,
-            notes=record.notes,
-        )
+        with named(place.file, f"episode {index}: "):
+            return Episode(
+                frames=table.frames(columns, self.spec),
+                actions=table.vectors(columns, ACTION_KEY, self.spec),
+                proprio=table.vectors(columns, PROPRIO_KEY, self.spec),
+                sim_state=table.vectors(columns, SIM_STATE_KEY, self.spec),
+                task=record.task,
+                notes=record.notes,
+            )
 
     def statistics(self, indices: Iterable[int] | None = None) -> Statistics:
         """Gives mean, std, min, max and count by feature key, without reading frames.
@@ -199,14 +223,38 @@ class LeRobotDataset:
         return {key: header[1][key] for key in RECORDED_KEYS}
 
 
-def _check_data_file(path: Path, episodes: int) -> None:
+@contextmanager
+def named(path: Path, what: str) -> Iterator[None]:
+    """Adds the file, what in it, and the remedy to an error about content."""
     try:
-        found = pq.read_metadata(path).num_row_groups
+        yield
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {what}{error}: {REMEDY}") from error
+
+
+def _check_data_file(
+    path: Path, records: list[EpisodeRecord], spec: DatasetSpec
+) -> None:
+    """Checks columns, number and lengths of the episodes in a file; reads no frames."""
+    try:
+        metadata = pq.read_metadata(path)
     except FileNotFoundError as error:
         raise DatasetError(f"{path} is missing: {REMEDY}") from error
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(
             f"{path} is half-written or damaged ({error}): {REMEDY}"
         ) from error
-    if found < episodes:
-        raise DatasetError(f"{path} holds {found} of its {episodes} episodes: {REMEDY}")
+    with named(path, ""):
+        check_schema(metadata.schema.to_arrow_schema(), spec)
+    found = metadata.num_row_groups
+    if found < len(records):
+        raise DatasetError(
+            f"{path} holds {found} of its {len(records)} episodes: {REMEDY}"
+        )
+    for place, record in enumerate(records):
+        count = metadata.row_group(place).num_rows
+        if count != record.length:
+            raise DatasetError(
+                f"{path}: episode {record.index} must have length={record.length} "
+                f"rows, got {count}: {REMEDY}"
+            )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from worldmodel.atomic import new_file
 from worldmodel.data import layout
+from worldmodel.data.errors import DatasetError
 from worldmodel.data.spec import IMAGE_KEY, KEYS, DatasetSpec
 from worldmodel.data.staging import EpisodeRecord
 from worldmodel.data.statistics import ARRAYS, FeatureStatistics, Statistics
@@ -118,13 +119,18 @@ def shard_number(row: dict[str, Any]) -> int:
 
 def record_of(row: dict[str, Any]) -> EpisodeRecord:
     """Gives what a row of the episodes' records says."""
-    return EpisodeRecord(
-        index=row["episode_index"],
-        length=row["length"],
-        task=row["tasks"][0],
-        notes=json.loads(row[_NOTES]),
-        digest=row[_DIGEST],
-    )
+    try:
+        return EpisodeRecord(
+            index=row["episode_index"],
+            length=row["length"],
+            task=str(row["tasks"][0]),
+            notes=dict(json.loads(row[_NOTES])),
+            digest=str(row[_DIGEST]),
+        )
+    except (IndexError, RecursionError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"episode {row['episode_index']} has a damaged record ({error})"
+        ) from error
 
 
 def statistics_columns(keys: Iterable[str]) -> list[str]:

@@ -11,7 +11,9 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
 from worldmodel.errors import WorldModelError
+from worldmodel.json_file import short
 
+MOST = 1_000_000  # of a side of a frame, or of a vector
 CODEBASE_VERSION = "v3.0"  # of the LeRobot dataset format
 FORMAT_VERSION = 1  # of our own block in info.json
 IMAGE_KEY = "observation.images.left"
@@ -144,6 +146,7 @@ class DatasetSpec:
         """
         _check_versions(info)
         features, block = info["features"], info["worldmodel"]
+        _check_features(features)
         for key in (IMAGE_KEY, PROPRIO_KEY, ACTION_KEY, SIM_STATE_KEY):
             if key not in features:
                 raise DatasetError(
@@ -158,6 +161,7 @@ class DatasetSpec:
             action_spec = ActionSpec.from_json(block["action_spec"])
         except WorldModelError as error:
             raise DatasetError(str(error)) from error
+        _check_rate(info.get("fps"), action_spec)
         height, width, _ = features[IMAGE_KEY]["shape"]
         return cls(
             height=height,
@@ -167,6 +171,40 @@ class DatasetSpec:
             action_spec=action_spec,
             collection=block["collection"],
             robot_type=info["robot_type"],
+        )
+
+
+def _check_rate(fps: object, action_spec: ActionSpec) -> None:
+    """Raises unless frames and actions have one rate, in whole frames per second."""
+    if isinstance(fps, bool) or not isinstance(fps, int) or fps < 1:
+        raise DatasetError(f"fps must be a whole number of at least 1, got {fps!r}")
+    if fps != action_spec.rate_hz:
+        raise DatasetError(
+            f"fps={fps} must be the rate of its actions, "
+            f"worldmodel.action_spec.rate_hz={action_spec.rate_hz:g}"
+        )
+
+
+def _check_features(features: object) -> None:
+    """Raises unless features have shapes of whole numbers, and vectors have names."""
+    if not isinstance(features, Mapping):
+        raise DatasetError(f"features must be an object, got {short(features)}")
+    ranks = {IMAGE_KEY: 3, PROPRIO_KEY: 1, ACTION_KEY: 1, SIM_STATE_KEY: 1}
+    for key in (key for key in ranks if key in features):
+        feature = features[key]
+        shape = feature.get("shape") if isinstance(feature, Mapping) else None
+        is_shape = isinstance(shape, list) and len(shape) == ranks[key]
+        if not is_shape or not all(type(n) is int and 1 <= n <= MOST for n in shape):
+            raise DatasetError(
+                f"features.{key}.shape must be {ranks[key]} whole numbers in "
+                f"[1, {MOST}], got {short(shape)}"
+            )
+    names = features.get(PROPRIO_KEY, {}).get("names")
+    size = features.get(PROPRIO_KEY, {}).get("shape", [0])[0]
+    is_list = isinstance(names, list) and all(isinstance(n, str) for n in names)
+    if PROPRIO_KEY in features and (not is_list or len(names) != size):
+        raise DatasetError(
+            f"features.{PROPRIO_KEY}.names must be {size} texts, got {short(names)}"
         )
 
 
@@ -180,6 +218,10 @@ def _check_versions(info: Mapping[str, Any]) -> None:
         raise DatasetError(
             "the dataset has no 'worldmodel' block, which holds the meaning of its "
             "actions: it was not made by `worldmodel collect`"
+        )
+    if not isinstance(info["worldmodel"], Mapping):
+        raise DatasetError(
+            f"worldmodel must be an object, got {short(info['worldmodel'])}"
         )
     version = info["worldmodel"].get("format_version")
     if version != FORMAT_VERSION:

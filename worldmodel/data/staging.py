@@ -104,8 +104,14 @@ def read_staged_header(path: Path) -> tuple[EpisodeRecord, Statistics] | None:
         return None
     if _HEADER not in metadata:
         return None
-    header = json.loads(metadata[_HEADER])
-    stats = header.pop("stats")
-    return EpisodeRecord(**header), {
-        key: FeatureStatistics.from_json(values) for key, values in stats.items()
-    }
+    try:
+        header = json.loads(metadata[_HEADER])
+        stats = header.pop("stats")
+        return EpisodeRecord(**header), {
+            key: FeatureStatistics.from_json(values) for key, values in stats.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is no finished episode of ours ({error!r}): delete it, and "
+            "collect again"
+        ) from error

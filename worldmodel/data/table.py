@@ -25,6 +25,12 @@ from worldmodel.data.statistics import Statistics
 _IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
+def column_types(spec: DatasetSpec) -> dict[str, pa.DataType]:
+    """Gives the types of a data file's columns."""
+    schema = data_schema(spec)
+    return {field.name: field.type for field in schema}
+
+
 def data_schema(spec: DatasetSpec) -> pa.Schema:
     """Gives the columns of a data file, with Hugging Face's hints on their types."""
     columns, hints = [], {}
