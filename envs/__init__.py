@@ -9,7 +9,7 @@ from envs.tasks import TASKS
 for _name in TASKS:
     gym.register(
         id=f"worldmodel/{_name}-v0",
-        entry_point="envs.tabletop:TabletopEnv",
+        entry_point="envs.making:make_tabletop",
         kwargs={"task": _name},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib
 import json
@@ -10,6 +11,7 @@ import platform
 import signal
 import subprocess
 import sys
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ PROBE_PROGRAM = Path(__file__).with_name("render_probe.py")
 WATCHDOG_S = 30.0  # [s], a hanging driver is given up after this
 SETTING = "MUJOCO_GL"  # MuJoCo's own variable
 PROVEN = "WORLDMODEL_GL_PROVEN"  # tells child processes what was tried already
+_NO_LIBRARY = "'NoneType' object has no attribute 'gl"  # as PyOpenGL says it
 SOFTWARE_DRIVERS = ("llvmpipe", "softpipe", "swrast", "software")
 INSTALL_HINT = (
     "install a GL library that renders without a screen, "
@@ -149,7 +152,25 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
     select_backend()
     import mujoco  # not before: with a bad MUJOCO_GL the import itself fails
 
-    return mujoco.Renderer(model, height, width)
+    renderer = mujoco.Renderer(model, height, width)
+    _close_at_exit(renderer)
+    return renderer
+
+
+_OPEN: weakref.WeakSet[mujoco.Renderer] = weakref.WeakSet()
+
+
+def _close_at_exit(renderer: mujoco.Renderer) -> None:
+    """Frees its GL context before the interpreter ends, which OSMesa cannot survive."""
+    if not _OPEN:
+        atexit.unregister(_close_open)
+        atexit.register(_close_open)
+    _OPEN.add(renderer)
+
+
+def _close_open() -> None:
+    for renderer in list(_OPEN):
+        renderer.close()
 
 
 def _use(backend: str) -> None:
@@ -173,4 +194,6 @@ def _last_line(errors: str, returncode: int) -> str:
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     if returncode < 0 or not lines:
         return f"the process ended with status {returncode}"
+    if _NO_LIBRARY in lines[-1]:
+        return "its GL library is not installed"
     return lines[-1]

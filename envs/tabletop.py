@@ -22,6 +22,7 @@ from envs.tasks import find_task
 from envs.variation import SceneOptions, apply_scene_options
 
 _RESET_OPTIONS = ("state", "goal", "scene")
+_NO_GOAL = "no episode yet: call reset first"
 
 
 class TabletopEnv(gym.Env):
@@ -106,11 +107,19 @@ class TabletopEnv(gym.Env):
         """Advances by one control step (0.2 s).
 
         Raises:
-            ValueError: the action has another shape or is not finite.
+            ValueError: the action has another shape or is not finite, or the env was
+                not reset yet.
         """
+        if self._goal_quantities is None:
+            raise ValueError(_NO_GOAL)
         action = np.asarray(action)
-        if action.shape != self.action_space.shape or not np.isfinite(action).all():
-            raise ValueError(f"action must be 5 finite numbers, got {action!r}")
+        is_number = action.dtype.kind in "iuf"
+        if action.shape != self.action_space.shape or not (
+            is_number and np.isfinite(action).all()
+        ):
+            raise ValueError(
+                f"action must be {len(ACTION_NAMES)} finite numbers, got {action!r}"
+            )
         self.simulation.step(action)
         info = self.info()
         truncated = self.simulation.steps >= self.budget
@@ -144,7 +153,7 @@ class TabletopEnv(gym.Env):
         """The image uint8 (height, width, 3) of a goal (the present one if None)."""
         goal = self._goal if goal is None else goal
         if goal is None:
-            raise ValueError("no goal yet: call reset first, or pass one")
+            raise ValueError(f"{_NO_GOAL}, or pass one")
         now = self.get_state()
         self.set_state(goal)
         image = self._camera.render(self.simulation.data)
@@ -157,7 +166,8 @@ class TabletopEnv(gym.Env):
 
     def info(self) -> dict[str, Any]:
         """Success, distances and named physical quantities of the present."""
-        assert self._goal_quantities is not None
+        if self._goal_quantities is None:
+            raise ValueError(_NO_GOAL)
         now = self.simulation.quantities()
         distances = self.task.distances(now, self._goal_quantities)
         return {

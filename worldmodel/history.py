@@ -67,6 +67,12 @@ class Context:
     start: Beginning | None = None
 
     def __post_init__(self) -> None:
+        for name in ("latents", "actions"):
+            if not isinstance(getattr(self, name), Tensor):
+                raise ValueError(
+                    f"{name} must be a torch tensor, got "
+                    f"{type(getattr(self, name)).__name__}"
+                )
         if self.latents.dim() != 4 or self.latents.shape[1] < 1:
             raise ValueError(
                 f"latents must be (B, T >= 1, P, D), got {tuple(self.latents.shape)}"

@@ -17,10 +17,21 @@ from worldmodel.costs.learned import LearnedDistances
 from worldmodel.costs.rollout_cost import RolloutCost
 from worldmodel.costs.tiling import TiledCost
 from worldmodel.encoders import FrozenEncoder, VideoViT
+from worldmodel.encoders.patches import check_frames
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.history import Context
 from worldmodel.inference.batch_invariant import each_alone
 from worldmodel.inference.copies import CachedRollout, InferenceCopies
+from worldmodel.inputs import (
+    require_action,
+    require_candidates,
+    require_finite,
+    require_goal,
+    require_latents,
+    require_past,
+    require_proprio,
+    require_tensor,
+)
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import PolicyPrior, PriorProposals
 from worldmodel.predictors import ActionPredictor
@@ -126,6 +137,7 @@ class WorldModel(nn.Module):
         Returns:
             (B, 1, D), what `encode` gives for the last frame.
         """
+        check_frames(clip, self.height, self.width)
         clip = clip[:, -self.tubelet :]
         missing = self.tubelet - clip.shape[1]
         if missing:
@@ -157,8 +169,11 @@ class WorldModel(nn.Module):
                 correction; None leaves them as the picture tells them.
 
         Raises:
-            ValueError: a shape that the model does not take.
+            ValueError: a shape that the model does not take, a number that is none,
+                or proprio with fewer dimensions than the correction takes.
         """
+        dims = self.spec.proprio_dim, self.spec.proprio_correction
+        require_past(latents, actions, proprio, *dims)
         self._check_context(Context(latents, actions))
         if proprio is not None:
             each = zip(latents.unbind(1), proprio.unbind(1), strict=True)
@@ -183,15 +198,22 @@ class WorldModel(nn.Module):
             proprio: (B, S) measured now, which corrects the latents; or None.
 
         Raises:
-            ValueError: proprio has fewer dimensions than the correction takes, or a
-                past comes without the action since.
+            ValueError: a shape that the model does not take, a number that is none,
+                or a past comes without the action since.
         """
+        require_latents(latents, self.spec.predictor.latent_dim)
+        batch, size = len(latents), self.spec.predictor.action_size
+        if proprio is not None:
+            dims = self.spec.proprio_dim, self.spec.proprio_correction
+            require_proprio(proprio, batch, *dims)
         seen = latents if proprio is None else self.corrected(latents, proprio)
         if past is None:
-            size = self.spec.predictor.action_size
             return Context(seen[:, None], latents.new_zeros((len(latents), 0, size)))
         if action is None:
             raise ValueError("a past needs the action (B, A) taken since, got None")
+        require_action(action, batch, size)
+        if len(past.latents) != batch:
+            raise ValueError(f"latents must be (B={len(past.latents)}, …), got {batch}")
         return past.then(action, seen).newest(self.context_frames)
 
     def begun(self, past: Context, rows: Tensor) -> Context:
@@ -203,12 +225,6 @@ class WorldModel(nn.Module):
         """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""
         if self.proprio_correction is None:
             return latents
-        if proprio.shape[-1] < self.spec.proprio_correction:
-            raise ValueError(
-                f"proprio must have at least the {self.spec.proprio_correction} "
-                f"dimensions that "
-                f"the model was trained with, got {proprio.shape[-1]}"
-            )
         if self._apart(latents):
             return each_alone(self.proprio_correction, latents, proprio[:, None])
         return self.proprio_correction(latents, proprio[:, None])
@@ -223,12 +239,9 @@ class WorldModel(nn.Module):
         Returns:
             (B, N, H, 1, D), the latent after each action.
         """
-        wanted = (context.latents.shape[0], self.spec.predictor.action_size)
-        if actions.dim() != 4 or (actions.shape[0], actions.shape[-1]) != wanted:
-            raise ValueError(
-                f"actions must be (B={wanted[0]}, N, H, A={wanted[1]}), got "
-                f"{tuple(actions.shape)}"
-            )
+        batch = context.latents.shape[0]
+        require_candidates(actions, batch, self.spec.predictor.action_size)
+        require_finite("actions", actions)
         return self.rollout(context)(actions)
 
     def rollout(self, context: Context) -> CachedRollout:
@@ -247,11 +260,9 @@ class WorldModel(nn.Module):
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
     ) -> RolloutCost | TiledCost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
-        wanted = (context.latents.shape[0], *context.latents.shape[2:])
-        if goal.shape != wanted:
-            raise ValueError(
-                f"goal must be (B, P, D)={wanted}, got {tuple(goal.shape)}"
-            )
+        self._check_context(context)
+        require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
+        require_past(context.latents, context.actions, None, 0, 0)
         weights = self.spec.cost if kind is None else kind
         learned, fast = self.distances, self.inference_copies().distances
 
@@ -271,6 +282,7 @@ class WorldModel(nn.Module):
         packed = self.inference_copies()
         if packed.policy_prior is None:
             return None
+        require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
         return PriorProposals(
             packed.policy_prior, packed.predictor, context, goal, self.batch_invariant
         )
@@ -286,12 +298,15 @@ class WorldModel(nn.Module):
         Returns:
             (B, T - 1) mean squared error of the one-step prediction.
         """
+        check_frames(frames, self.height, self.width)
         wanted = (frames.shape[0], frames.shape[1] - 1, self.spec.predictor.action_size)
+        require_tensor("actions", actions, "(B, T - 1, A)")
         if frames.shape[1] < 2 or actions.shape != wanted:
             raise ValueError(
                 f"actions must be (B, T - 1 >= 1, A)={wanted}, got "
                 f"{tuple(actions.shape)}"
             )
+        require_finite("actions", actions)
         latents = self.encode(frames)[:, :, 0]
         expected = self.predictor(latents[:, :-1], actions)
         return (expected - latents[:, 1:]).square().mean(-1)

@@ -32,6 +32,7 @@ class WorldModelSpec:
         proprio_estimator: its tokens to the proprio that the proprio correction takes,
             for pictures that come without; or None, where latents tell what they tell.
         cost: the goal cost that planning uses unless told otherwise.
+        proprio_dim: of the proprio that it was trained with; 0 where not known.
     """
 
     encoder: VideoViTSpec
@@ -43,12 +44,18 @@ class WorldModelSpec:
     proprio_correction: int = 0
     proprio_estimator: ProjectorSpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
+    proprio_dim: int = 0
 
     def __post_init__(self) -> None:
         self._check_latents()
         if self.proprio_correction < 0:
             raise ValueError(
                 f"proprio_correction must be at least 0, got {self.proprio_correction}"
+            )
+        if 0 < self.proprio_dim < self.proprio_correction or self.proprio_dim < 0:
+            raise ValueError(
+                "proprio_dim must be 0 or at least "
+                f"proprio_correction={self.proprio_correction}, got {self.proprio_dim}"
             )
         if (
             self.proprio_estimator is not None
@@ -106,6 +113,7 @@ class WorldModelSpec:
             if self.proprio_estimator is None
             else asdict(self.proprio_estimator),
             "cost": asdict(self.cost),
+            "proprio_dim": self.proprio_dim,
         }
 
     @classmethod

@@ -34,7 +34,9 @@ def save_tiny_model(
 
 
 def tiny_spec(
-    action_spec: ActionSpec | None = None, policy_prior: bool = False
+    action_spec: ActionSpec | None = None,
+    policy_prior: bool = False,
+    proprio_dim: int = 0,
 ) -> WorldModelSpec:
     """Gives the architecture."""
     return WorldModelSpec(
@@ -46,4 +48,5 @@ def tiny_spec(
         if policy_prior
         else None,
         proprio_correction=3 if policy_prior else 0,
+        proprio_dim=proprio_dim,
     )

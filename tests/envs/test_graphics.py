@@ -136,3 +136,60 @@ def test_selection_works_after_mujoco_was_imported():
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert done.stdout.strip() == "(8, 8, 3)", done.stderr
+
+
+def run(script, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WORLDMODEL_GL")}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=clean | environment,
+    )
+
+
+def test_making_an_env_with_a_backend_that_is_not_there_says_what_to_install():
+    done = run(
+        "import gymnasium, envs; gymnasium.make('worldmodel/Push-v0')",
+        MUJOCO_GL="osmesa",
+        LD_LIBRARY_PATH="",
+        PYOPENGL_PLATFORM="osmesa",
+    )
+    if not done.returncode:
+        pytest.skip("OSMesa is installed")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("envs.graphics.NoGraphicsError: no GL backend renders (osm")
+    assert "unset MUJOCO_GL=osmesa, or install" in last
+    assert "NoneType" not in last
+
+
+@pytest.mark.parametrize(
+    ("errors", "problem"),
+    [
+        (
+            "AttributeError: 'NoneType' object has no attribute 'glGetError'",
+            "not insta",
+        ),
+        ("ImportError: other", "ImportError: other"),
+    ],
+)
+def test_a_missing_library_is_called_so(errors, problem):
+    assert problem in graphics._last_line(errors, 1)
+
+
+CLOSES = """
+import mujoco
+from envs.graphics import make_renderer
+close = mujoco.Renderer.close
+mujoco.Renderer.close = lambda self: (print("closed"), close(self))
+model = mujoco.MjModel.from_xml_string("<mujoco/>")
+renderers = [make_renderer(model, 16, 16) for _ in range(2)]
+print("end")
+"""
+
+
+def test_renderers_are_closed_before_the_interpreter_ends():
+    done = run(CLOSES)
+    lines = done.stdout.split()
+    assert lines[:3] == ["end", "closed", "closed"]
+    assert done.stderr == ""

@@ -253,5 +253,5 @@ def test_what_cannot_be_made_says_why(env):
         TabletopEnv("Reach", height=8)
     with pytest.raises(ValueError, match="None or rgb_array: 'human'"):
         TabletopEnv("Reach", render_mode="human")
-    with pytest.raises(ValueError, match="no goal yet: call reset first"):
+    with pytest.raises(ValueError, match="no episode yet: call reset first"):
         TabletopEnv("Reach").render_goal()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from worldmodel.inputs import require_sequences
+
 Rollout = Callable[[Tensor], Tensor]
 """Actions (B, N, H, A) in [-1, 1] -> imagined latents (B, N, H, P, D)."""
 
@@ -32,6 +34,7 @@ class RolloutCost:
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Cost of each candidate; differentiable in the actions."""
+        require_sequences(actions, None)
         usual = CPU_CHUNK if actions.device.type == "cpu" else CHUNK
         candidates = max(1, (self.chunk or usual) // actions.shape[0])
         parts = [

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldmodel.inputs import require_sequences
+
 TILE = 64  # candidates
 SMALL_TILES = (8, 32)  # for as many candidates or fewer
 
@@ -30,6 +32,7 @@ class TiledCost:
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Cost (B, N) of each candidate (B, N, H, A)."""
+        require_sequences(actions, len(self.problems))
         rows = [
             tiled(cost, some)
             for cost, some in zip(self.problems, actions.split(1), strict=True)

@@ -173,6 +173,7 @@ class WorldModelPolicy:
         """Tells the actions (B, A) that were taken, where not those decided."""
         if self._memory is None or self._memory.action is None:
             raise WorldModelError("act must be called before took")
+        check_numbers("actions", actions, len(self._memory.action))
         taken = torch.from_numpy(actions).to(self._memory.action)
         self._memory = replace(self._memory, action=taken)
 
@@ -181,6 +182,7 @@ class WorldModelPolicy:
         if self._memory is None:
             raise WorldModelError("start must be called before act")
         check_images("frame", pixels, self.model.height, self.model.width)
+        check_numbers("proprio", proprio, len(pixels))
         memory = self._see(self._memory, pixels, proprio)
         if memory.queue.shape[1]:
             decision = Decision.of_actions(memory.queue[:, 0].cpu().numpy())
@@ -242,6 +244,20 @@ def _decide(
     """Gives what `MPC.decide` gives, toward a goal: of its tensors nothing is kept."""
     cost, propose = model.goal_cost(past, goal), model.proposals(past, goal)
     return mpc.decide(cost, begin, seeds, last, propose)
+
+
+def check_numbers(name: str, rows: np.ndarray, batch: int) -> None:
+    """Raises unless an array is finite floating point (B, size)."""
+    is_rows = rows.dtype.kind == "f" and rows.ndim == 2 and len(rows) == batch
+    if not is_rows:
+        raise WorldModelError(
+            f"{name} must be floating point (B={batch}, size), got {rows.dtype} "
+            f"{rows.shape}"
+        )
+    finite = np.isfinite(rows)
+    if not finite.all():
+        place = tuple(int(n) for n in np.argwhere(~finite)[0])
+        raise WorldModelError(f"{name} must be finite, got {rows[place]} at {place}")
 
 
 def check_images(name: str, images: np.ndarray, height: int, width: int) -> None:

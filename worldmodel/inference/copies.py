@@ -13,6 +13,7 @@ from worldmodel.costs.learned import LearnedDistances
 from worldmodel.history import Context
 from worldmodel.inference.gradient import asks_for_gradient
 from worldmodel.inference.predictor import Past, PredictorCopy
+from worldmodel.inputs import require_candidates
 from worldmodel.policy_prior import PolicyPrior
 from worldmodel.predictors import ActionPredictor
 
@@ -33,9 +34,11 @@ class CachedRollout:
 
     def __call__(self, actions: Tensor) -> Tensor:
         """Actions (B, N, H, A) in [-1, 1] -> latents (B, N, H, P, D), P = 1."""
+        taken = self.context.actions
+        require_candidates(actions, len(taken), taken.shape[-1])
         past = self.context.latents[:, :, 0]  # (B, T, D)
         if asks_for_gradient(actions):
-            future = self.predictor.rollout(past, self.context.actions, actions)
+            future = self.predictor.rollout(past, taken, actions)
         else:
             with torch.no_grad():
                 future = self.packed.rollout(past[:, -1], self.history, actions)

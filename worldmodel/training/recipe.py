@@ -117,6 +117,7 @@ class Recipe:
             if corrected
             else None,
             cost=self.cost,
+            proprio_dim=len(frames.spec.proprio_names),
         )
 
 
