@@ -46,8 +46,8 @@ def test_a_bad_spec_is_refused(changes, message):
     [
         ("names", "dx", "names must be a list"),
         ("units", ["m", 1], "units must hold texts, got 1"),
-        ("scales", [0.05, "1"], "scales must be numbers"),
-        ("rate_hz", True, "rate_hz must be numbers, got True"),
+        ("scales", [0.05, "1"], "scales must be finite numbers"),
+        ("rate_hz", True, "rate_hz must be finite numbers, got True"),
         ("block", 1.5, "block must be a whole number, got 1.5"),
         ("speed", 1, r"unknown: \['speed'\]"),
     ],

@@ -5,16 +5,16 @@ import stat
 import numpy as np
 import pytest
 
-from worldmodel import atomic
-from worldmodel.atomic import (
+from worldmodel.data.mapped import new_mapped
+from worldmodel.errors import WriteError
+from worldmodel.files import atomic
+from worldmodel.files.atomic import (
     new_file,
     new_folder,
     remove_leftovers,
     surviving_folder,
     writing,
 )
-from worldmodel.data.mapped import new_mapped
-from worldmodel.errors import WriteError
 
 
 class Killed(BaseException):

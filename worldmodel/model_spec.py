@@ -10,7 +10,7 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.learned import LearnedSpec
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.plain import of_plain
+from worldmodel.files.plain import of_plain
 from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec
 from worldmodel.projectors.projector import ProjectorSpec

@@ -198,7 +198,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("planner=cme", "unknown planner 'cme', known are: cem"),
         ("planner.elites=9", "elites must be in [2, samples=4], got 9"),
         ("execute=3", "execute must be in [1, horizon=2], got 3"),
-        ("horizon=2.5", "horizon must be int, got 2.5"),
+        ("horizon=2.5", "horizon must be a whole number like 6, got 2.5"),
         ("model=nowhere", "no checkpoint 'nowhere'"),
         ("cost=temporal", "the model has no learned distance"),
         ("split=exam", "split must be one of train, validation, test, got exam"),
@@ -207,7 +207,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("film=some", "film must be a count"),
         ("ceilings=3", "ceilings must be in [0, 2], got 3"),
         ("shaped_ceiling.execute=9", "execute must be in [1, horizon=6], got 9"),
-        ("device=abacus", "device=abacus does not work here"),
+        ("device=abacus", "device must be auto, cpu, cuda"),
         ("cuda_graphs=true", "cuda_graphs=true needs a GPU, the device is cpu"),
     ],
 )

@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from worldmodel.atomic import new_folder, surviving_folder
 from worldmodel.checkpoints.outline import check_fits, not_finite, outlined
 from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.json_file import read_object, short
+from worldmodel.files.atomic import new_folder, surviving_folder
+from worldmodel.files.json_file import read_object, short
 from worldmodel.version import __version__
 
 FORMAT_VERSION = 2

@@ -15,7 +15,7 @@ from worldmodel.checkpoints.checkpoint import (
 )
 from worldmodel.encoders import FrozenEncoder, VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.plain import of_plain
+from worldmodel.files.plain import of_plain
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 
 

@@ -15,10 +15,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from worldmodel.atomic import new_file
 from worldmodel.checkpoints.checkpoint import load_strict
 from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.json_file import parse_object
+from worldmodel.files.atomic import new_file
+from worldmodel.files.json_file import parse_object
 
 FORMAT_VERSION = 1
 Generator = torch.Generator | np.random.Generator

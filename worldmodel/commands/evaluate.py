@@ -15,7 +15,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from envs.tabletop import TabletopEnv
-from worldmodel.atomic import new_file
 from worldmodel.commands.bench import Bench, Job, Place
 from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
 from worldmodel.commands.control import Control, chosen_tasks, load_control
@@ -32,6 +31,7 @@ from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.results import Method, Row, save_results
 from worldmodel.evaluation.tables import report
 from worldmodel.evaluation.timing import Timing, time_policy
+from worldmodel.files.atomic import new_file
 from worldmodel.hardware import hardware
 
 EXAMPLE = "worldmodel evaluate task=push split=validation n=50 planner.samples=256"

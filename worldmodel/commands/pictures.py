@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import OptionError
+from worldmodel.files.atomic import new_file
 
 
 def read_picture(path: Path, height: int, width: int) -> np.ndarray:

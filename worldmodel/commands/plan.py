@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 
 from envs.tabletop import TabletopEnv
 from envs.tasks import find_task
-from worldmodel.atomic import new_file
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import write_film
 from worldmodel.commands.pictures import read_picture, write_picture
@@ -33,6 +32,7 @@ from worldmodel.evaluation.problems import Problem, collect_problems, make_probl
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems
+from worldmodel.files.atomic import new_file
 
 EXAMPLE = "worldmodel plan task=push goal=picture.png"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.results import Results, Row, load_results
 from worldmodel.evaluation.tables import report
+from worldmodel.files.atomic import new_file
 
 EXAMPLE = "worldmodel report results=[runs/a/results.json,runs/b] out=table.md"
 RESULTS_FILE = "results.json"

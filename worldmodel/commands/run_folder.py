@@ -16,10 +16,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from worldmodel.atomic import new_file, remove_leftovers
 from worldmodel.errors import OptionError
-from worldmodel.json_file import read_object
-from worldmodel.lock import FileLock
+from worldmodel.files.atomic import new_file, remove_leftovers
+from worldmodel.files.json_file import read_object
+from worldmodel.files.lock import FileLock
 from worldmodel.version import __version__
 
 RUNS = Path("runs")

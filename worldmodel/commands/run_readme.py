@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from worldmodel.atomic import new_file
 from worldmodel.commands.invocation import command_line
+from worldmodel.files.atomic import new_file
 from worldmodel.version import __version__
 
 README_FILE = "README.md"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from worldmodel.atomic import writing
 from worldmodel.commands.compose import first_line
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
@@ -18,6 +17,7 @@ from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.data.cache import FRAMES
 from worldmodel.data.cache_place import cache_folder
 from worldmodel.errors import OptionError
+from worldmodel.files.atomic import writing
 
 OnStep = Callable[[int, dict[str, float]], None]
 

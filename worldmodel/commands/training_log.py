@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from worldmodel.atomic import new_file
+from worldmodel.files.atomic import new_file
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from worldmodel.atomic import new_folder, remove_leftovers_of, surviving_folder
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.mapped import new_mapped
 from worldmodel.data.reader import LeRobotDataset
 from worldmodel.data.spec import DatasetSpec
-from worldmodel.lock import FileLock
+from worldmodel.files.atomic import new_folder, remove_leftovers_of, surviving_folder
+from worldmodel.files.lock import FileLock
 
 _FORMAT_VERSION = 1
 _HEADER = "cache.json"

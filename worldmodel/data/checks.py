@@ -12,7 +12,7 @@ from worldmodel.data.errors import DatasetError
 from worldmodel.data.spec import IMAGE_KEY, RECORDED_KEYS, DatasetSpec
 from worldmodel.data.staging import EpisodeRecord
 from worldmodel.data.table import column_types, rows
-from worldmodel.json_file import short
+from worldmodel.files.json_file import short
 
 _CLOSE = 0.01  # of a control step, what a timestamp may be off
 _WHOLE = (

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from worldmodel.atomic import new_file
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.reader import LeRobotDataset
+from worldmodel.files.atomic import new_file
 
 _CAPTION_HEIGHT = 16
 _GAP = 2

@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worldmodel.atomic import new_file
 from worldmodel.data import layout
 from worldmodel.data.checks import check_statistics
 from worldmodel.data.errors import DatasetError
@@ -19,8 +18,9 @@ from worldmodel.data.spec import DatasetSpec
 from worldmodel.data.statistics import Statistics
 from worldmodel.data.table import write_parquet
 from worldmodel.errors import WorldModelError
-from worldmodel.json_file import read_object, short
-from worldmodel.plain import whole
+from worldmodel.files.atomic import new_file
+from worldmodel.files.json_file import read_object, short
+from worldmodel.files.plain import whole
 
 _TASK_COLUMNS = ("task", "tasks", "__index_level_0__")  # as pandas may call an index
 REMEDY = "restore it from a copy, or delete the dataset and collect it anew"

@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worldmodel.atomic import new_file
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.spec import IMAGE_KEY, KEYS, DatasetSpec
 from worldmodel.data.staging import EpisodeRecord
 from worldmodel.data.statistics import ARRAYS, FeatureStatistics, Statistics
 from worldmodel.data.table import data_schema, image_bytes, write_parquet
+from worldmodel.files.atomic import new_file
 
 _DIGEST = "worldmodel/digest"
 _NOTES = "worldmodel/notes"

@@ -11,7 +11,7 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
 from worldmodel.errors import WorldModelError
-from worldmodel.json_file import short
+from worldmodel.files.json_file import short
 
 MOST = 1_000_000  # of a side of a frame, or of a vector
 CODEBASE_VERSION = "v3.0"  # of the LeRobot dataset format

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worldmodel.atomic import new_file
 from worldmodel.data import layout
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
@@ -27,6 +26,7 @@ from worldmodel.data.table import (
     episode_table,
     write_parquet,
 )
+from worldmodel.files.atomic import new_file
 
 _HEADER = b"worldmodel"
 

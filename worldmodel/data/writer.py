@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from worldmodel.atomic import remove_leftovers
 from worldmodel.data import layout, statistics
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
@@ -38,7 +37,8 @@ from worldmodel.data.shard import (
 from worldmodel.data.spec import KEYS, SPEC_KEYS, DatasetSpec
 from worldmodel.data.staging import read_staged_header, read_staged_table, stage_episode
 from worldmodel.data.table import place, rows
-from worldmodel.lock import FileLock
+from worldmodel.files.atomic import remove_leftovers
+from worldmodel.files.lock import FileLock
 
 _SHARD_BYTES = layout.SHARD_MB * 2**20
 _OWN_ENTRIES = {"meta", "data", layout.STAGING, layout.LOCK, layout.CACHE}

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
+from worldmodel.files.atomic import new_file
 
 Encode = Callable[[Tensor], Tensor]
 """Latents (B, T, P, D) of frames uint8 (B, T, height, width, 3)."""

@@ -7,13 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.protocol import Protocol
 from worldmodel.evaluation.records import from_json, to_json
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.timing import Timing
+from worldmodel.files.atomic import new_file
 
 
 @dataclass(frozen=True)

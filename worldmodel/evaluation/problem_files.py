@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from envs.tabletop import TabletopEnv
-from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.problems import (
@@ -19,8 +18,9 @@ from worldmodel.evaluation.problems import (
     collect_problems,
     task_problems,
 )
-from worldmodel.json_file import read_object
-from worldmodel.lock import FileLock
+from worldmodel.files.atomic import new_file
+from worldmodel.files.json_file import read_object
+from worldmodel.files.lock import FileLock
 
 PROBLEMS_VERSION = 1
 ARRAYS = "problems.npz"

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.protocol import Protocol
 from worldmodel.evaluation.records import from_json, to_json
 from worldmodel.evaluation.timing import Timing
+from worldmodel.files.atomic import new_file
+from worldmodel.files.json_file import read_object
 from worldmodel.hardware import Hardware
-from worldmodel.json_file import read_object
 
 RESULTS_VERSION = 1
 KINDS = ("method", "floor", "ceiling")

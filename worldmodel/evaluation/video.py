@@ -11,8 +11,8 @@ import av
 import numpy as np
 from PIL import Image
 
-from worldmodel.atomic import new_file
 from worldmodel.errors import WorldModelError
+from worldmodel.files.atomic import new_file
 
 # Tried in turn until a GIF is small enough.
 _GIF_COLOURS = (128, 96, 64, 32, 16)

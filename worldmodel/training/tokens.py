@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from worldmodel.atomic import new_file
 from worldmodel.data import FrameCache
 from worldmodel.data.mapped import new_mapped
 from worldmodel.encoders import FrozenEncoder
-from worldmodel.lock import FileLock
+from worldmodel.files.atomic import new_file
+from worldmodel.files.lock import FileLock
 from worldmodel.training.loop import autocast
 from worldmodel.training.objectives.joint import single_clips
 

@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar
 
 from worldmodel.errors import WorldModelError
-from worldmodel.json_file import short
+from worldmodel.files.json_file import short
 
 Kind = TypeVar("Kind")
 MOST = 2**31  # no size, count or seed of ours is larger
