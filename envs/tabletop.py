@@ -117,8 +117,9 @@ class TabletopEnv(gym.Env):
         if action.shape != self.action_space.shape or not (
             is_number and np.isfinite(action).all()
         ):
+            shown = f"{action.tolist()!r:.60} of shape {action.shape}"
             raise ValueError(
-                f"action must be {len(ACTION_NAMES)} finite numbers, got {action!r}"
+                f"action must be {len(ACTION_NAMES)} finite numbers, got {shown}"
             )
         self.simulation.step(action)
         info = self.info()

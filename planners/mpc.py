@@ -141,7 +141,8 @@ class MPC:
         Raises:
             ValueError: seeds are no tensor (B,), or action_size is below 1.
         """
-        if not isinstance(seeds, Tensor) or seeds.ndim != 1 or not len(seeds):
+        is_tensor = isinstance(seeds, Tensor) and seeds.dtype == torch.int64
+        if not is_tensor or seeds.ndim != 1 or not len(seeds):
             raise ValueError(
                 "seeds must be a torch.int64 tensor (B,), one per problem, such as "
                 f"torch.tensor([0]), got {seeds!r}"

@@ -153,7 +153,7 @@ def test_a_controller_of_another_width_is_told_so(model):
 @pytest.mark.parametrize("value", [None, 3, np.zeros((1, 1, SIDE, SIDE, 3), np.uint8)])
 def test_frames_must_be_a_tensor(model, value):
     for call in (model.encode, model.encode_newest):
-        with pytest.raises((TypeError, ValueError), match="frames must be uint8"):
+        with pytest.raises(ValueError, match="frames must be uint8"):
             call(value)
 
 

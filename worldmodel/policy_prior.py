@@ -12,6 +12,7 @@ from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.history import Context
 from worldmodel.inference.affine import pack
 from worldmodel.inference.predictor import PredictorCopy
+from worldmodel.inputs import require_candidates
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class PriorProposals:
             noise: (B, N, H, A), added to the action of each candidate and step; what
                 follows is chosen where it leads.
         """
+        taken = self.context.actions
+        require_candidates(noise, len(taken), taken.shape[-1])
         if not self.batch_invariant or noise.device.type != "cpu":
             return self._follow(self.context, self.goal, noise)
         rows = [

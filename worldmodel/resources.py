@@ -35,7 +35,7 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WorldModelError: Neither exists; the message lists the shipped names.
     """
-    if Path(name).is_dir():
+    if str(name) and Path(name).is_dir():
         return Path(name)
     if str(name) in shipped_weights():
         return weights_folder() / name

@@ -166,7 +166,9 @@ def test_an_episode_is_truncated_at_the_budget_and_never_terminated(env):
 def test_a_bad_action_is_refused_and_changes_nothing(env, bad):
     env.reset(seed=0)
     state = env.get_state()
-    with pytest.raises(ValueError, match="action must be 5 finite numbers, got array"):
+    with pytest.raises(
+        ValueError, match="action must be 5 finite numbers, got .* of shape"
+    ):
         env.step(bad)
     assert np.array_equal(env.get_state(), state)
 

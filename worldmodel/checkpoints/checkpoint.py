@@ -163,9 +163,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def read_checkpoint(path: str | Path, format_version: int) -> Checkpoint:
     """As `load_checkpoint`, of the format that is asked for."""
-    if not str(path):
+    if not isinstance(path, str | Path) or not str(path):
         raise CheckpointError(
-            "no checkpoint folder given: got an empty path, name one, or take "
+            f"a checkpoint is the path of a folder, got {path!r}; name one, or take "
             "find_weights('reference')"
         )
     path = surviving_folder(Path(path))

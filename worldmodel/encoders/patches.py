@@ -22,7 +22,7 @@ def check_frames(frames: Tensor, height: int, width: int) -> None:
     """
     expected = f"frames must be uint8 (B, T, {height}, {width}, 3)"
     if not isinstance(frames, Tensor):
-        raise TypeError(f"{expected}, got {type(frames).__name__}")
+        raise ValueError(f"{expected}, got {type(frames).__name__}")
     got = f"{str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}"
     if frames.dim() != 5 or tuple(frames.shape[2:]) != (height, width, CHANNELS):
         raise ValueError(f"{expected}, got {got}")
@@ -31,7 +31,7 @@ def check_frames(frames: Tensor, height: int, width: int) -> None:
     if frames.dtype == torch.uint8:
         return
     if not frames.is_floating_point():
-        raise TypeError(f"{expected} or floating point in [0, 255], got {got}")
+        raise ValueError(f"{expected} or floating point in [0, 255], got {got}")
     _check_float_pixels(frames, expected)
 
 
