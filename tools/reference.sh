@@ -25,14 +25,14 @@ say "stage 2 of 7: encoder"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
 say "stage 3 of 7: a first model: projector, and in fewer steps what plans"
 learn "$folder/first" projector_from="$folder/pretrain/projector" \
-  reader.schedule.steps=2000 predictor.schedule.steps=3000 \
+  proprio_estimator.schedule.steps=2000 predictor.schedule.steps=3000 \
   distance.schedule.steps=4000 policy_prior.schedule.steps=3000
 say "stage 4 of 7: practice of that model"
 "$worldmodel" practice model="$folder/first/model" goals="$folder/play" \
   out="$folder/practice" episodes=600
 say "stage 5 of 7: a second model, from play and practice"
 learn_again "$folder/second" practice="[$folder/practice]" \
-  reader.schedule.steps=2000 predictor.schedule.steps=4000 \
+  proprio_estimator.schedule.steps=2000 predictor.schedule.steps=4000 \
   distance.schedule.steps=4000 policy_prior.schedule.steps=3000
 say "stage 6 of 7: practice of that model"
 "$worldmodel" practice model="$folder/second/model" goals="$folder/play" \

@@ -23,7 +23,7 @@ _NEEDS = {
 }
 _LACKS = {
     "temporal": "has no learned distance; take cost=latent",
-    "proprio": "does not tells proprio; train it with tabletop.goal_proprio above 0",
+    "proprio": "does not tell proprio; train it with tabletop.goal_proprio above 0",
 }
 _TINY = 1e-8  # keeps the root's gradient finite
 

@@ -16,7 +16,7 @@ class ProprioCorrection(nn.Module):
     A latent tells proprio linearly, to within what can be seen. A robot measures its
     own joints far better. So the latent is moved, no further than needed, to where it
     tells just what was measured, along directions that leave alone what it tells of
-    other things. A goal picture comes without proprio; there a reader may say it.
+    other things. A goal picture comes without proprio; there the proprio estimator says it.
 
     Args:
         latent_dim: width D of a latent.
@@ -40,7 +40,7 @@ class ProprioCorrection(nn.Module):
     def of(
         cls, tell: nn.Linear, mean: Tensor, std: Tensor, others: Tensor | None = None
     ) -> Self:
-        """An proprio correction from a read-out.
+        """A correction from a read-out.
 
         Args:
             tell: latents (D) -> standardised proprio (S).

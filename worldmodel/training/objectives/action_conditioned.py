@@ -27,7 +27,7 @@ class ObjectiveWeights:
         forced: prediction of the next latent from true ones (teacher forcing).
         rolled: prediction of all later latents from the first ones.
         inverse: linear prediction of the motion commanded between two latents.
-        proprio: linear prediction of what the robot feels.
+        proprio: linear prediction of proprio.
         blobs: linear prediction of where each colour blob is.
         object_positions: linear prediction of where things are, in the hand's
             coordinates.
@@ -55,10 +55,10 @@ class Experience:
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
         blobs: (B, T, K, 4) row, column and amount of each visual word, standardised,
-            and the trust in its place; K may be 0. See `training.words.blob_targets`.
+            and the trust in its place; K may be 0. See `training.blobs.blob_targets`.
         object_positions: (B, T, J, 4) where each thing is, in the hand's coordinates,
             and the trust in that; J may be 0. See
-            `training.places.object_position_targets`.
+            `training.object_positions.object_position_targets`.
         episodes: (B,) int64 number of each window's episode.
     """
 
