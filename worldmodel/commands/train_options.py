@@ -65,7 +65,8 @@ def given_projector(
     if path is None:
         if not config.refine:
             raise OptionError(
-                "refine=false takes the projector as it is, but projector_from is null; "
+                "refine=false takes the projector as it is, but projector_from is "
+                "null; "
                 "give projector_from=... (a run of `worldmodel train` leaves one), or "
                 "refine=true"
             )

@@ -16,7 +16,8 @@ class ProprioCorrection(nn.Module):
     A latent tells proprio linearly, to within what can be seen. A robot measures its
     own joints far better. So the latent is moved, no further than needed, to where it
     tells just what was measured, along directions that leave alone what it tells of
-    other things. A goal picture comes without proprio; there the proprio estimator says it.
+    other things. A goal picture comes without proprio; there the proprio estimator
+    says it.
 
     Args:
         latent_dim: width D of a latent.
