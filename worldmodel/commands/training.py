@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from worldmodel.atomic import writing
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
@@ -66,8 +65,7 @@ def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
             progress.update(done - progress.n)
             if done % _LOG_EVERY and done != steps:
                 return
-            with writing(log):
-                lines.write(done, terms)
+            lines.write(done, terms)
             progress.set_postfix_str(f"loss {terms['total']:.3f}")
 
         yield on_step
