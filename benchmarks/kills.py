@@ -39,6 +39,7 @@ KINDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WEIGHTS = (3, 1, 1)
 MOST = 12  # kills of one run, which is then left to end
 PATIENCE = 20.0  # until what was killed must be gone [s]
+STUCK = 999  # status of what did not end in that time
 FAULTS = ("lost", "different", "orphans", "leftovers", "tracebacks", "exits")
 # Imported once, before forking, so that kills hit work and not imports. Nothing of it
 # may start threads or open a GL context.
@@ -129,9 +130,9 @@ def to_the_end(
         lost = [key for key, n in before.items() if now[key] < n]
         lost += [name for name, at in written.items() if again.get(name, at) != at]
         counts["lost"] += len(lost)
-        if ended.status not in (0, -kind, 130 if kind == signal.SIGINT else 0):
-            counts["exits"] += 1
-        if lost or ended.orphans or "Traceback" in ended.said:
+        is_odd = ended.status not in (0, 130 if kind == signal.SIGINT else -kind)
+        counts["exits"] += is_odd
+        if lost or is_odd or ended.orphans or "Traceback" in ended.said:
             notes.append(f"{kind.name} after {moment}: {lost} {ended}")
         if ended.status == 0 or counts["exits"]:
             break
@@ -164,7 +165,7 @@ def start(run: Run, folder: Path, moment: float | None, kind: signal.Signals) ->
         if status is None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            status = 1  # it did not end: an unexpected exit
+            status = STUCK
     seconds = time.monotonic() - begun
     return Ended(status, seconds, _orphans(pid), log.read_text())
 

@@ -38,7 +38,7 @@ TRAIN = (
     *("proprio_estimator.hidden=8", "policy_prior.hidden=16"),
 )
 PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
-PLAN += ("device=cpu", "reluctance=0", "proposals=1")
+PLAN += ("device=cpu", "min_improvement=0", "proposals=1")
 PRACTICE = ("rules.steps=6", "rules.group=2", "rules.shortest=2", "rules.longest=3")
 PRACTICE += ("workers=2", "episodes=6")
 EVALUATE = ("task=reach", "split=validation", "n=6", "group=2", "timing=0")
@@ -115,11 +115,13 @@ def contents(run: Run, folder: Path) -> dict[str, str]:
     found = {}
     for file in folder.rglob("*"):
         name = str(file.relative_to(folder))
-        if not file.is_file() or name.startswith(".cache"):
-            continue  # who reads a dataset makes the cache
+        if not file.is_file() or name.startswith((".cache", "tensorboard")):
+            continue  # made by who reads a dataset; named after the time
         content = file.read_bytes()
-        if name == "config.yaml":
-            content = b""  # it must be there; the config names its folder
+        if name in ("config.yaml", "losses.png"):
+            content = b""  # they must be there, and name the folder or the time
+        elif name.endswith(".jsonl"):
+            content = b"".join(_without_times(row) for row in content.splitlines())
         elif run.name == "evaluate" and name.endswith(".json"):
             content = _without_times(content)
         elif name.endswith("README.md"):
@@ -148,6 +150,6 @@ def _step(file: Path) -> int:
 
 def _without_times(content: bytes) -> bytes:
     values = json.loads(content)
-    for key in ("created", "hardware"):
+    for key in ("created", "hardware", "time"):
         values.pop(key, None)
     return json.dumps(values, sort_keys=True).encode()

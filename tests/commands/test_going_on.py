@@ -6,7 +6,9 @@ import pytest
 
 from benchmarks.kills_runs import COLLECT, PRETRAIN, STAGES, TRAIN
 from worldmodel.commands.main import main
+from worldmodel.commands.training import followed
 from worldmodel.commands.training_log import read_log
+from worldmodel.errors import WriteError
 
 SHORT = ["episodes=3", "workers=1"]
 TWO_STEPS = [f"{stage}.schedule.steps=2" for stage in STAGES]
@@ -84,3 +86,36 @@ def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, c
     assert run("pretrain", *options) == 0
     assert len(read_log(tmp_path / "pretrain.jsonl")) == 1
     assert not [file for file in tmp_path.rglob(".*") if file.name != ".lock"]
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    log = tmp_path / "stage.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_much() -> None:
+        with followed("stage", 900, log) as on_step:
+            on_step(50, {"total": 1.0})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+            for step in range(100, 901, 50):
+                on_step(step, {"total": 1.0})
+
+    try:
+        with pytest.raises(WriteError, match=f"cannot write {log}: File too large"):
+            write_much()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read_log(log)[0]["step"] == 50
+
+
+def test_lines_of_steps_that_are_done_again_are_replaced(tmp_path):
+    log = tmp_path / "stage.jsonl"
+    row = '{"step": %d, "time": 1.0, "total": 9.0}\n'
+    log.write_text(row % 50 + row % 100 + '{"step": 15')
+    with followed("stage", 150, log) as on_step:
+        for step in range(90, 151):
+            on_step(step, {"total": float(step)})
+    found = [(row["step"], row["total"]) for row in read_log(log)]
+    assert found == [(50, 9.0), (100, 100.0), (150, 150.0)]
+    with followed("stage", 150, log):
+        pass
+    assert len(log.read_text().splitlines()) == 3

@@ -17,7 +17,6 @@ from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.data.cache import FRAMES
 from worldmodel.data.cache_place import cache_folder
 from worldmodel.errors import OptionError
-from worldmodel.files.atomic import writing
 
 OnStep = Callable[[int, dict[str, float]], None]
 
@@ -85,8 +84,7 @@ def followed(label: str, steps: int, log: Path) -> Iterator[OnStep]:
             progress.update(done - progress.n)
             if done % _LOG_EVERY and done != steps:
                 return
-            with writing(log):
-                lines.write(done, terms)
+            lines.write(done, terms)
             progress.set_postfix_str(f"loss {terms['total']:.3f}")
 
         yield on_step

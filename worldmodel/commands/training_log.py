@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from worldmodel.files.atomic import new_file
+from worldmodel.files.atomic import new_file, writing
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -33,7 +33,7 @@ class TrainingLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
+        self._is_begun = False
         self._events: SummaryWriter | None = None
 
     def __enter__(self) -> TrainingLog:
@@ -45,29 +45,27 @@ class TrainingLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
         if self._events is not None:
             self._events.close()
 
     def write(self, step: int, terms: dict[str, float]) -> None:
         """Adds one step, with the terms of its loss."""
         row = {"step": step, "time": round(time.time(), 3), **terms}
-        file = self._file or self._begin(step)
-        file.write(json.dumps(row) + "\n")
-        file.flush()
+        if not self._is_begun:
+            self._begin(step)
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
         self._show(row)
 
-    def _begin(self, step: int) -> TextIO:
+    def _begin(self, step: int) -> None:
         before = [row for row in read_log(self._path) if row["step"] < step]
         with new_file(self._path) as staging:
             lines = "".join(json.dumps(row) + "\n" for row in before)
             staging.write_text(lines, encoding="utf-8")
-        self._file = self._path.open("a", encoding="utf-8")
+        self._is_begun = True
         self._events = _open_events(self._path)
         for row in before:
             self._show(row)
-        return self._file
 
     def _show(self, row: Row) -> None:
         if self._events is None:
