@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.hostile_calls import calls
 from benchmarks.hostile_cases import Case
-from benchmarks.hostile_checkpoints import checkpoints
+from benchmarks.hostile_checkpoints import checkpoints, make_encoder
 from benchmarks.hostile_commands import commands
 from benchmarks.hostile_datasets import datasets, make_dataset
 from envs.graphics import NoGraphicsError, select_backend
@@ -74,6 +74,7 @@ def main() -> int:
         __import__(f"worldmodel.commands.{name}")
     stock = out / "stock"
     make_dataset(stock / "play")
+    make_encoder(stock / "encoder")
     cases = [*commands(stock), *datasets(stock), *checkpoints(stock), *calls()]
     names = [case.id for case in cases]
     assert len(set(names)) == len(names), "two cases have one name"

@@ -1,5 +1,8 @@
 """Calls of the API with hostile arguments."""
 
+# Wrong arguments are what is tried here.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import functools

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.hostile_cases import WORKS, Case
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
+from worldmodel.checkpoints.parts import save_encoder
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
@@ -48,7 +49,15 @@ def checkpoints(stock: Path) -> Iterator[Case]:
     )
     for name, change_tensor in _TENSORS.items():
         change = functools.partial(_set_tensor, change_tensor)
-        yield case(f"tensors {name}", change, TENSORS_FILE)
+        shown = "encoder" if name == "another encoder" else TENSORS_FILE
+        yield case(f"tensors {name}", change, shown)
+
+
+def make_encoder(folder: Path) -> None:
+    """Saves the shipped model's encoder alone."""
+    if not folder.is_dir():
+        encoder = WorldModel.from_pretrained(find_weights("reference")).encoder.encoder
+        save_encoder(folder, encoder, {}, "# Encoder\n")
 
 
 def _load_changed(change: Change, folder: Path) -> int:

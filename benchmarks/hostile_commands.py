@@ -12,6 +12,7 @@ from PIL import Image
 from benchmarks.hostile_cases import WORKS, Case
 from worldmodel.commands.main import main
 
+PLACES = ("data", "goals", "encoder", "model", "practice", "results", "goal", "out")
 HUGE = ("1000000000000", str(10**30), "1e30")
 # Values that no count can be; those that a certain option takes are left out there.
 COUNTS = ("-1", "1.5", "null", "nan", "inf", "many", "true", "[1]", "{}", *HUGE)
@@ -20,14 +21,14 @@ WEIGHTS = ("-1", "nan", "inf", "-inf", "much", "null", "true", "[1,2]", "{}")
 BASES = {
     "collect": ("out=play", "episodes=1", "steps=2", "workers=1"),
     "practice": ("goals={play}", "out=made", "episodes=1", "workers=1"),
-    "pretrain": ("data={play}", "out=run"),
-    "train": ("data={play}", "encoder={play}", "out=run"),
+    "pretrain": ("data={play}", "out=run", "recipe.schedule.steps=1", "recipe.pairs=2"),
+    "train": ("data={play}", "encoder={encoder}", "out=run", "tabletop.num_blobs=17"),
     "evaluate": ("out=run", "task=push", "n=1"),
     "plan": ("out=run", "task=push"),
     "demo": ("out=run", "n=1", "tasks=[reach]"),
     "doctor": ("measure=false",),
     "report": ("results=none.json",),
-    "convert": ("model={play}", "out=new"),
+    "convert": ("model={encoder}", "out=new"),
 }
 SWEEPS = {
     "collect": {
@@ -134,23 +135,38 @@ def commands(stock: Path) -> Iterator[Case]:
     """Gives the cases; `stock` holds a good dataset."""
     for name, words in WORDS.items():
         yield Case(f"commands/{name}", _command(words))
+    for command in ("collect", "pretrain"):
+        words = [word.format(play=stock / "play") for word in BASES[command]]
+        yield Case(
+            f"commands/control: {command}", _command([command, *words]), (), WORKS
+        )
+    places = {"play": stock / "play", "encoder": stock / "encoder"}
     for command, options in SWEEPS.items():
         for option, values in options.items():
             for value in dict.fromkeys(values):
                 if _is_good(command, option, value):
                     continue
-                base = [word.format(play=stock / "play") for word in BASES[command]]
+                base = [word.format(**places) for word in BASES[command]]
                 kept = [word for word in base if not word.startswith(f"{option}=")]
                 yield Case(
                     f"commands/{command} {option}={value}",
                     _command([command, *kept, f"{option}={value}"]),
-                    (option.rpartition(".")[2].strip("_"),),
+                    (_named(option, value),),
                 )
     yield from _files(stock)
 
 
+def _named(option: str, value: str) -> str:
+    """What a message must hold: the option, or what it names where nothing is there."""
+    if option in PLACES and value not in ("null", "3", "[a]", "{a:1}"):
+        return value.strip("[]")
+    return option.rpartition(".")[2].strip("_")
+
+
 def _is_good(command: str, option: str, value: str) -> bool:
     """Whether that is a value that the option takes."""
+    if (command, option, value) == ("collect", "seed", "1000000000000"):
+        return True
     text = option in ("data", "goals", "encoder", "out", "model", "goal", "results")
     return text and value == "3" and command not in ("report", "plan")
 

@@ -22,7 +22,7 @@ from worldmodel.data import DatasetSpec, DatasetWriter, Episode
 
 DATA = "data/chunk-000/file-000.parquet"
 RECORDS = "meta/episodes/chunk-000/file-000.parquet"
-SIDE, STEPS, EPISODES, STATE = 32, 6, 22, 4
+SIDE, STEPS, EPISODES, STATE = 96, 6, 22, 4
 IMAGES = "observation.images.left"
 WRONG_COUNTS: tuple[Any, ...] = ("12", 11.5, 10**12, -1, None, True, 2**31, [], 1e999)
 Change = Callable[[Path], None]
@@ -74,7 +74,8 @@ def datasets(stock: Path) -> Iterator[Case]:
             change = functools.partial(_set_column, RECORDS, key, new)
             yield case(f"records {key} {name}", change, "episode")
     for name in ("meta/info.json", "meta/tasks.parquet", DATA, RECORDS):
-        yield case(f"without {name}", functools.partial(_unlink, name), name)
+        shown = "meta/episodes" if name == RECORDS else name
+        yield case(f"without {name}", functools.partial(_unlink, name), shown)
         cut = functools.partial(_cut, name)
         yield case(f"half of {name}", cut, name)
         yield case(f"garbage in {name}", functools.partial(_write, name, b"x" * 99))
@@ -188,7 +189,7 @@ _INFO: dict[str, tuple[Any, ...]] = {
     "total_tasks": (*WRONG_COUNTS, 9),
     "features": (None, [], {}, 3),
     "features/action/shape": (96.5, [96.5], [], None, [0], [-1], [10**12], [4]),
-    f"features/{IMAGES}/shape": ([10**6, 10**6, 3], [0, 1, 3], 5, [32.5, 32, 3]),
+    f"features/{IMAGES}/shape": ([10**6, 10**6, 3], [0, 1, 3], 5, [96.5, 96, 3]),
     f"features/{IMAGES}/dtype": ("video", None, 3),
     "features/observation.state/names": (None, [], ["x"], 3),
     "features/sim_state/shape": ([10**6], [5], [10**12]),

@@ -1,5 +1,8 @@
 """What users hand to a world model, an env and a policy: refused with what is wrong."""
 
+# Wrong arguments are what is tried here.
+# pyright: reportArgumentType=false
+
 import re
 
 import numpy as np

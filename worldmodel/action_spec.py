@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worldmodel.errors import SpecMismatchError, WorldModelError
+from worldmodel.files.json_file import short
 
 FIELDS = ("names", "units", "scales", "frames", "rate_hz", "block")
 
@@ -133,9 +134,11 @@ def _texts(values: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 def _number(values: Mapping[str, Any], field: str, value: object) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not abs(value) < 1e308:  # larger whole numbers are no floats
-        raise WorldModelError(f"{field} must be finite numbers, got {values[field]!r}")
-    return float(value)
+    # Larger whole numbers are no floats.
+    if isinstance(value, int | float) and is_number and abs(value) < 1e308:
+        return float(value)
+    shown = short(values[field])
+    raise WorldModelError(f"{field} must be finite numbers, got {shown}")
 
 
 def _whole(values: Mapping[str, Any], field: str) -> int:

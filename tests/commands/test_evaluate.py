@@ -121,7 +121,7 @@ def test_kept_groups_of_another_model_are_refused(words, tmp_path, monkeypatch, 
         assert "000000.json was run with another model or on other problems" in shown
     path.write_text(original[:-9])
     assert main(words) == 2
-    assert "000000.json is cut off or no JSON" in capsys.readouterr().err
+    assert "000000.json is no valid JSON" in capsys.readouterr().err
     path.write_text(original)
     assert main(words) == 0
 

@@ -1,5 +1,8 @@
 """Dataset folders that somebody changed: refused, with the file and the episode."""
 
+# Wrong arguments are what is tried here.
+# pyright: reportArgumentType=false
+
 import json
 import re
 import shutil
@@ -186,7 +189,11 @@ def test_rows_that_are_not_the_episode_are_refused_with_its_number(
         ("length", first_is(-4), "episode 0: length must be a whole number"),
         ("length", first_is(None), "episode 0: length must be a whole number"),
         ("dataset_from_index", first_is(3), "got dataset_from_index=3"),
-        ("data/file_index", first_is(77), "file-077.parquet is missing"),
+        (
+            "data/file_index",
+            first_is(77),
+            "file-077.parquet, which holds episode 0, is missing",
+        ),
         ("episode_index", first_is(None), "episode_index must not be null"),
         ("episode_index", first_is(4), "must list the episodes 0 to 44"),
         ("tasks", first_is([]), "episode 0 has a damaged record"),

@@ -1,5 +1,8 @@
 """Settings of the wrong type, without end, or with more work than can be waited for."""
 
+# Wrong arguments are what is tried here.
+# pyright: reportArgumentType=false
+
 import re
 from dataclasses import fields
 

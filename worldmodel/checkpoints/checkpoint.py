@@ -14,7 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from worldmodel.checkpoints.outline import check_fits, not_finite, outlined
+from worldmodel.checkpoints.outline import (
+    TooLargeError,
+    check_fits,
+    not_finite,
+    outlined,
+)
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.files.atomic import new_folder, surviving_folder
 from worldmodel.files.json_file import read_object, short
@@ -84,6 +89,11 @@ class Checkpoint:
         try:
             outline = outlined(make, len(self.tensors))
             check_fits(outline, type(outline).__name__, self.tensors)
+        except TooLargeError as error:
+            raise CheckpointError(
+                f"{self.path / TENSORS_FILE} holds {len(self.tensors)} tensors, but "
+                f"{CONFIG_FILE} describes {error}; take both files from one checkpoint"
+            ) from error
         except CheckpointError as error:
             raise CheckpointError(f"{self.path / TENSORS_FILE}: {error}") from error
         module = make()

@@ -10,46 +10,66 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from worldmodel.errors import CheckpointError
+from worldmodel.errors import CheckpointError, WorldModelError
 
 Module = TypeVar("Module", bound=nn.Module)
-_SHOWN = 8  # lines of a list of tensors that do not fit
+MOST_TENSORS = 20_000  # that are trained together
+MOST_PARAMETERS = 1_000_000_000
+_SHOWN = 4  # tensors that a message lists
 
 
-def outlined(make: Callable[[], Module], tensors: int) -> Module:
+class TooLargeError(WorldModelError):
+    """A module would be larger than it may be."""
+
+
+def outlined(make: Callable[[], Module], most: int) -> Module:
     """Gives a module as `make` makes it, with shapes and without memory.
 
     Args:
         make: Makes the module; it is made on torch's "meta" device.
-        tensors: Tensors that there are to be loaded.
+        most: Parameter tensors that it may have.
 
     Raises:
-        CheckpointError: The module has more parameters than there are tensors.
+        TooLargeError: The module has more, or tensors of sizes that none can have.
     """
     own, count = threading.get_ident(), 0
 
     def see(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
         count += parameter is not None and threading.get_ident() == own
-        if count > tensors:
-            raise CheckpointError(
-                f"holds {tensors} tensors, config.json describes a module of more: "
-                "take both files from one checkpoint"
-            )
+        if count > most:
+            raise TooLargeError(f"a module of more than {most} tensors")
 
     hook = register_module_parameter_registration_hook(see)
     try:
         with torch.device("meta"):
             return make()
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:  # torch's
-        if isinstance(error, CheckpointError):
+        if isinstance(error, TooLargeError):
             raise
         why = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"does not fit config.json, whose sizes no module can have: {why}"
-        ) from error
+        raise TooLargeError(f"a module of sizes that none can have: {why}") from error
     finally:
         hook.remove()
+
+
+def require_trainable(make: Callable[[], nn.Module]) -> None:
+    """Checks that a module, which nobody has made yet, is not absurdly large.
+
+    Raises:
+        TooLargeError: It would have more tensors or parameters than `MOST_TENSORS` and
+            `MOST_PARAMETERS`.
+    """
+    advice = "; take smaller sizes, or a smaller depth"
+    try:
+        count = sum(p.numel() for p in outlined(make, MOST_TENSORS).parameters())
+    except TooLargeError as error:
+        raise TooLargeError(f"the options describe {error}{advice}") from error
+    if count > MOST_PARAMETERS:
+        raise TooLargeError(
+            f"the options describe a module of {count:,} parameters, at most "
+            f"{MOST_PARAMETERS:,} are trained{advice}"
+        )
 
 
 def check_fits(module: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> None:
@@ -84,8 +104,7 @@ def check_fits(module: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> N
     if len(problems) > _SHOWN:
         problems[_SHOWN:] = [f"and {len(problems) - _SHOWN} more"]
     if problems:
-        listing = "\n  ".join(problems)
-        raise CheckpointError(f"the tensors do not fit {name}:\n  {listing}")
+        raise CheckpointError(f"the tensors do not fit {name}: {'; '.join(problems)}")
 
 
 def not_finite(module: nn.Module) -> list[str]:

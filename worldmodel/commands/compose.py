@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import math
 import re
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,24 +18,15 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from worldmodel.commands.values import check_value
 from worldmodel.errors import OptionError
+from worldmodel.files.json_file import short
 from worldmodel.resources import configs_folder
 
-LARGEST = 2**63 - 1
-MAY_BE_INFINITE = ("temperature",)  # of MPPI: then every candidate counts alike
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
 # Names of files and folders: texts, whatever they look like (`out=2024`).
-PATHS = (
-    "cache",
-    "data",
-    "encoder",
-    "projector",
-    "goals",
-    "goal",
-    "out",
-    "problems",
-    "tokens",
-)
+PATHS = ("cache", "data", "encoder", "projector", "goals", "goal", "out", "problems")
+PATHS += ("tokens",)
 
 
 def compose_config(command: str, options: Sequence[str]) -> DictConfig:
@@ -139,15 +130,16 @@ def _admit(base: DictConfig, override: Override) -> str:
     if any(part.startswith("_") for part in override.key_or_group.split(".")):
         known = _names(base)
         raise OptionError(_unknown(override.key_or_group, known))
-    _check_values(override.key_or_group, override.value())
+    check_value(override.key_or_group, override.value())
     parent = OmegaConf.select(base, path) if path else base
     if not isinstance(parent, DictConfig):
         raise OptionError(_unknown(override.key_or_group, _names(base)))
     if not path and key in PATHS and isinstance(override.value(), int | float):
         return f"{key}='{_line(override).partition('=')[2]}'"
     node = OmegaConf.select(parent, key) if key in parent else None
-    if isinstance(override.value(), dict) and isinstance(node, DictConfig):
-        _check_keys(override.key_or_group, override.value(), node)
+    value = override.value()
+    if isinstance(value, dict) and isinstance(node, DictConfig):
+        _check_keys(override.key_or_group, value, node)
     if key in parent.keys():  # noqa: SIM118, `in parent` misses values still to be given
         _check_kind(override, parent)
         return _line(override)
@@ -172,37 +164,15 @@ def _check_kind(override: Override, parent: DictConfig) -> None:
     if isinstance(value, list) and _takes_lists(parent, key):
         return
     if _kind(default) != _kind(value):
-        raise OptionError(f"{name} must be {_like(default)}, got {shown(value)}")
+        got = short(shown(value))
+        raise OptionError(f"{name} must be {_like(default)}, got {got}")
     if _is_whole(default) and not _is_field(parent) and not _is_whole(value):
         raise OptionError(
             f"{name} must be a whole number like {shown(default)}, got {shown(value)}"
         )
 
 
-def _check_values(name: str, value: object) -> None:
-    """Refuses what no option can be: numbers without end, objects by their class."""
-    if isinstance(value, dict):
-        if not value:
-            raise OptionError(
-                f"{name} must name what shall differ, e.g. {name}.key=value, got {{}}"
-            )
-        for key, inner in value.items():
-            if str(key).startswith("_"):
-                raise OptionError(f"{name}.{key} is no option; choose {name} by name")
-            _check_values(f"{name}.{key}", inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_values(name, inner)
-    elif isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value) or name.rpartition(".")[2] not in MAY_BE_INFINITE:
-            raise OptionError(f"{name} must be a finite number, got {value}")
-    elif isinstance(value, int) and abs(value) > LARGEST:
-        raise OptionError(
-            f"{name} must be in [{-LARGEST}, {LARGEST}], got {_cut(str(value))}"
-        )
-
-
-def _check_keys(name: str, values: dict[object, object], node: DictConfig) -> None:
+def _check_keys(name: str, values: Mapping[Any, Any], node: DictConfig) -> None:
     """Refuses a mapping with keys that its place does not know."""
     known = [*_names(node), *_target_fields(node)]
     for key, value in values.items():
@@ -227,10 +197,6 @@ def _is_field(node: DictConfig) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _takes_lists(node: DictConfig, key: str) -> bool:

@@ -6,7 +6,6 @@ The old folder stays as it is; what lies beside its tensors (a card, frames) is 
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -18,6 +17,7 @@ from worldmodel.checkpoints.checkpoint import (
     save_checkpoint,
 )
 from worldmodel.checkpoints.convert import convert_config, convert_tensors
+from worldmodel.commands.limits import folder_option
 from worldmodel.errors import CheckpointError, OptionError
 
 EXAMPLE = "worldmodel convert model=runs/old/model out=runs/new/model"
@@ -26,7 +26,7 @@ OLD_FORMAT = 1
 
 def run(config: DictConfig) -> int:
     """Reads the old folder and writes the new one."""
-    source, target = Path(config.model), Path(config.out)
+    source, target = folder_option(config, "model"), folder_option(config, "out")
     if target.exists():
         raise OptionError(f"{target} exists; choose another out=")
     old = read_checkpoint(source, OLD_FORMAT)

@@ -19,6 +19,7 @@ from worldmodel.commands.bench import Bench, Job, Place
 from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
 from worldmodel.commands.control import Control, chosen_tasks, load_control
 from worldmodel.commands.filming import FilmCutter, film_places
+from worldmodel.commands.limits import require_whole
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
@@ -35,6 +36,7 @@ from worldmodel.files.atomic import new_file
 from worldmodel.hardware import hardware
 
 EXAMPLE = "worldmodel evaluate task=push split=validation n=50 planner.samples=256"
+MOST_PROBLEMS = 1_000_000
 STANDARD = "standard"  # names of the protocols
 CEILING = "ceiling"
 FLOOR = Method("random actions", "floor", {})
@@ -91,11 +93,7 @@ def _check(config: DictConfig) -> None:
             f"split must be one of {', '.join(SPLIT_SEEDS)}, got {config.split}"
         )
     for name, least in (("n", 1), ("group", 1), ("timing", 0), ("ceilings", 0)):
-        value = config[name]
-        if not isinstance(value, int) or value < least:
-            raise OptionError(
-                f"{name} must be a whole number from {least}, got {value}"
-            )
+        require_whole(config, name, least, MOST_PROBLEMS)
     film_places(config.film, config.n)
     check_ceilings(config)
 

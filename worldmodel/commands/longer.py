@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.commands.run_folder import CONFIG_FILE
+from worldmodel.commands.run_folder import CONFIG_FILE, saved_config
 
 _SCHEDULE = "schedule"
 
@@ -28,7 +28,7 @@ def with_earlier_steps(config: DictConfig) -> DictConfig:
     file = Path(config.out).expanduser() / CONFIG_FILE
     if not file.is_file():
         return config
-    saved, known = OmegaConf.load(file), config.copy()
+    saved, known = OmegaConf.create(saved_config(file)), config.copy()
     OmegaConf.set_readonly(known, False)
     for name in _schedules(OmegaConf.to_container(config, resolve=True)):
         before, now = OmegaConf.select(saved, name), OmegaConf.select(known, name)

@@ -125,7 +125,7 @@ def _new_path(command: str) -> Path:
     raise AssertionError("there are always more numbers")
 
 
-def _saved_config(file: Path) -> dict[Any, Any]:
+def saved_config(file: Path) -> dict[Any, Any]:
     """Gives what a run's config says.
 
     Raises:
@@ -167,7 +167,7 @@ def _lock(path: Path) -> FileLock:
 
 def _check_same(path: Path, wanted: dict[str, Any]) -> list[str]:
     """Gives the numbers of steps that have grown; nothing else may differ."""
-    saved = _saved_config(path / CONFIG_FILE)
+    saved = saved_config(path / CONFIG_FILE)
     there, now = dict(_leaves(saved)), dict(_leaves(wanted))
     changed = [k for k in {**there, **now} if there.get(k, _NONE) != now.get(k, _NONE)]
     grown = [k for k in changed if k.endswith(_STEPS) and _is_more(there, now, k)]

@@ -14,8 +14,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.checkpoints.parts import load_encoder, save_projector
 from worldmodel.commands.control import BANK_FILE
+from worldmodel.commands.limits import require_whole
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import check_sources, open_run_folder
@@ -56,6 +58,8 @@ Of the encoder's tokens to one latent, trained by `worldmodel train`; the model 
 it plans with it. `worldmodel train projector_from=... refine=false` takes it as it is.
 """
 
+MOST_BANK = 100_000  # frames
+MOST_WEIGHT = 1_000
 # Stages that learn from what another stage made, and begin anew when that goes on.
 _LATER = {
     "projector": ("predictor", "distance", "policy_prior"),
@@ -76,6 +80,8 @@ def run(config: DictConfig) -> int:
 
 
 def _train(config: DictConfig, held: ExitStack) -> int:
+    require_whole(config, "bank", 0, MOST_BANK)
+    require_whole(config, "practice_weight", 1, MOST_WEIGHT)
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
@@ -123,7 +129,8 @@ def _train(config: DictConfig, held: ExitStack) -> int:
 def _check_spec(recipe: Recipe, encoder: FrozenEncoder, frames: FrameCache) -> None:
     """Refuses sizes that do not fit before anything is trained."""
     try:
-        recipe.spec(encoder, frames)
+        spec = recipe.spec(encoder, frames)
+        require_trainable(lambda: WorldModel(spec))
     except ValueError as error:
         raise OptionError(str(error)) from error
 

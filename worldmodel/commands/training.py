@@ -32,7 +32,8 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.partition(":")[0] not in DEVICES:
+    kind, colon, _ = name.partition(":")
+    if kind not in DEVICES or (colon and kind != "cuda"):
         raise OptionError(
             f"device must be auto, {', '.join(DEVICES)}, or one of several as in "
             f"cuda:1, got {name!r}"

@@ -158,8 +158,8 @@ def check_statistics(values: Mapping[str, Any], frames: int) -> None:
                     f"{short(feature.get(name))}"
                 )
         count = feature.get("count")
-        is_count = isinstance(count, list) and len(count) == 1
-        if not is_count or not isinstance(count[0], int) or count[0] < frames:
+        known = count[0] if isinstance(count, list) and len(count) == 1 else None
+        if not isinstance(known, int) or known < frames:
             raise DatasetError(
                 f"{key}.count must be [{frames}] or more, got {short(count)}"
             )

@@ -84,6 +84,8 @@ class LeRobotDataset:
             DatasetError: It is missing, half-written, damaged, without any finished
                 episode, or of a kind that cannot be read here.
         """
+        if not str(path):
+            raise DatasetError("a dataset is the path of a folder, got ''")
         root = Path(path)
         spec, info = read_info(root)
         committed = info["total_episodes"]
@@ -239,7 +241,10 @@ def _check_data_file(
     try:
         metadata = pq.read_metadata(path)
     except FileNotFoundError as error:
-        raise DatasetError(f"{path} is missing: {REMEDY}") from error
+        first = records[0].index
+        raise DatasetError(
+            f"{path}, which holds episode {first}, is missing: {REMEDY}"
+        ) from error
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(
             f"{path} is half-written or damaged ({error}): {REMEDY}"

@@ -162,6 +162,11 @@ class DatasetSpec:
         except WorldModelError as error:
             raise DatasetError(str(error)) from error
         _check_rate(info.get("fps"), action_spec)
+        if features[ACTION_KEY]["shape"] != [action_spec.size]:
+            raise DatasetError(
+                f"features.{ACTION_KEY}.shape must be [{action_spec.size}], one for "
+                f"each name of the action spec, got {features[ACTION_KEY]['shape']}"
+            )
         height, width, _ = features[IMAGE_KEY]["shape"]
         return cls(
             height=height,
@@ -193,16 +198,18 @@ def _check_features(features: object) -> None:
     for key in (key for key in ranks if key in features):
         feature = features[key]
         shape = feature.get("shape") if isinstance(feature, Mapping) else None
-        is_shape = isinstance(shape, list) and len(shape) == ranks[key]
-        if not is_shape or not all(type(n) is int and 1 <= n <= MOST for n in shape):
+        sides = shape if isinstance(shape, list) else []
+        is_shape = all(type(side) is int and 1 <= side <= MOST for side in sides)
+        if len(sides) != ranks[key] or not is_shape:
             raise DatasetError(
                 f"features.{key}.shape must be {ranks[key]} whole numbers in "
                 f"[1, {MOST}], got {short(shape)}"
             )
     names = features.get(PROPRIO_KEY, {}).get("names")
     size = features.get(PROPRIO_KEY, {}).get("shape", [0])[0]
-    is_list = isinstance(names, list) and all(isinstance(n, str) for n in names)
-    if PROPRIO_KEY in features and (not is_list or len(names) != size):
+    texts = names if isinstance(names, list) else []
+    is_texts = all(isinstance(name, str) for name in texts)
+    if PROPRIO_KEY in features and (not is_texts or len(texts) != size):
         raise DatasetError(
             f"features.{PROPRIO_KEY}.names must be {size} texts, got {short(names)}"
         )

@@ -14,6 +14,7 @@ from worldmodel.evaluation.records import from_json, to_json
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.timing import Timing
 from worldmodel.files.atomic import new_file
+from worldmodel.files.json_file import read_object
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,10 @@ class KeptGroups:
 
     def _read(self, path: Path, start: int) -> Group:
         try:
-            content = json.loads(path.read_text())
-        except ValueError as error:
+            content = read_object(path)
+        except WorldModelError as error:
             raise WorldModelError(
-                f"{path} is cut off or no JSON ({error}); delete it, and its problems "
-                "run again"
+                f"{error}; delete it, and its problems run again"
             ) from error
         group = from_json(Group, content, str(path))
         if group.conditions != self.conditions:

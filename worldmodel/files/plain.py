@@ -74,11 +74,11 @@ def whole(value: object, name: str, low: int, high: int = MOST) -> int:
         WorldModelError: It is something else.
     """
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not low <= value <= high:
-        raise WorldModelError(
-            f"{name} must be a whole number in [{low}, {high}], got {short(value)}"
-        )
-    return value
+    if isinstance(value, int) and is_whole and low <= value <= high:
+        return value
+    raise WorldModelError(
+        f"{name} must be a whole number in [{low}, {high}], got {short(value)}"
+    )
 
 
 def text(value: object, name: str) -> str:

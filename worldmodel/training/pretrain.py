@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import VideoViT
 from worldmodel.training.blobs import (
@@ -23,6 +24,8 @@ from worldmodel.training.objectives.action_conditioned import Experience
 from worldmodel.training.objectives.joint import JointPretraining, JointSpec
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
+
+MOST_WINDOWS = 100_000  # of a step
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class PretrainRecipe:
 
     def __post_init__(self) -> None:
         for name in ("pairs", "clips"):
-            if getattr(self, name) < 1:
+            if not 1 <= getattr(self, name) <= MOST_WINDOWS:
                 raise ValueError(
-                    f"{name} must be at least 1, got {getattr(self, name)}"
+                    f"{name} must be in [1, {MOST_WINDOWS}], got {getattr(self, name)}"
                 )
         if self.window < 2:
             raise ValueError(f"window must be at least 2 frames, got {self.window}")
+        if not 0.0 <= self.momentum <= 1.0:
+            raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
 
 
 def pretrain(
@@ -78,6 +83,7 @@ def pretrain(
     Returns:
         Encoder and projector, trained, among what they were trained with.
     """
+    require_trainable(lambda: JointPretraining(recipe.model))
     torch.manual_seed(recipe.seed)
     model = JointPretraining(recipe.model).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
