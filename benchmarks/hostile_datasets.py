@@ -22,7 +22,7 @@ from worldmodel.data import DatasetSpec, DatasetWriter, Episode
 
 DATA = "data/chunk-000/file-000.parquet"
 RECORDS = "meta/episodes/chunk-000/file-000.parquet"
-SIDE, STEPS, EPISODES, STATE = 96, 6, 22, 4
+SIDE, STEPS, EPISODES, STATE = 96, 9, 22, 4
 IMAGES = "observation.images.left"
 WRONG_COUNTS: tuple[Any, ...] = ("12", 11.5, 10**12, -1, None, True, 2**31, [], 1e999)
 Change = Callable[[Path], None]
@@ -88,7 +88,8 @@ def datasets(stock: Path) -> Iterator[Case]:
 
 
 def _read_changed(play: Path, change: Change, folder: Path) -> int:
-    root = shutil.copytree(play, folder / "play")
+    leave = shutil.ignore_patterns(".cache")  # of another case, which hides changes
+    root = shutil.copytree(play, folder / "play", ignore=leave)
     change(root)
     open_frames(str(root))
     return 0
