@@ -41,7 +41,7 @@ OUTCOMES = ("clear", "vague", "traceback", "hang", "memory", "accepted")
 PRELOADED = ("collect", "practice", "pretrain", "train", "evaluate", "plan", "report")
 PRELOADED += ("demo", "doctor", "convert")
 _STATUS_REFUSED = 2
-_LINE = 400  # characters of a line that is still read
+_LINE = 1000  # characters of a line that is still read: it may list eight tensors
 
 
 @dataclass(frozen=True)

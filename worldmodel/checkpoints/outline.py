@@ -15,7 +15,7 @@ from worldmodel.errors import CheckpointError, WorldModelError
 Module = TypeVar("Module", bound=nn.Module)
 MOST_TENSORS = 20_000  # that are trained together
 MOST_PARAMETERS = 1_000_000_000
-_SHOWN = 2  # tensors that a message lists; the others are counted
+_SHOWN = 8  # tensors that a message lists; the others are counted
 
 
 class TooLargeError(WorldModelError):
