@@ -202,7 +202,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("model=nowhere", "no checkpoint 'nowhere'"),
         ("cost=temporal", "the model has no learned distance"),
         ("split=exam", "split must be one of train, validation, test, got exam"),
-        ("n=0", "n must be a whole number from 1, got 0"),
+        ("n=0", "n must be a whole number in [1, 1000000], got 0"),
         ("film=[7]", "film must be a count in [0, n=2] or a list of places in [0, 2)"),
         ("film=some", "film must be a count"),
         ("ceilings=3", "ceilings must be in [0, 2], got 3"),

@@ -175,7 +175,7 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     history = WorldModel.from_pretrained(folder / "wiser" / "model").history
     assert history["practice"] == [LeRobotDataset.open(out).fingerprint()]
     assert run("train", *train, f"practice=[{out}]", "practice_weight=0") == 2
-    assert "practice_weight must be at least 1" in capsys.readouterr().err
+    assert "practice_weight must be a whole number in" in capsys.readouterr().err
 
 
 def test_training_goes_on_from_the_pretrained_projector(folder, capsys):

@@ -65,7 +65,7 @@ def test_single_clips_end_at_their_frame_and_some_stand_still():
     ("change", "message"),
     [
         ({"window": 1}, "window must be at least 2 frames, got 1"),
-        ({"clips": 0}, "clips must be at least 1, got 0"),
+        ({"clips": 0}, r"clips must be in \[1, 100000\], got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):

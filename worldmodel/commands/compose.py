@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from worldmodel.commands.values import check_value
 from worldmodel.errors import OptionError
-from worldmodel.files.json_file import short
 from worldmodel.resources import configs_folder
 
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
@@ -164,7 +163,7 @@ def _check_kind(override: Override, parent: DictConfig) -> None:
     if isinstance(value, list) and _takes_lists(parent, key):
         return
     if _kind(default) != _kind(value):
-        got = short(shown(value))
+        got = f"{shown(value):.60}"
         raise OptionError(f"{name} must be {_like(default)}, got {got}")
     if _is_whole(default) and not _is_field(parent) and not _is_whole(value):
         raise OptionError(
