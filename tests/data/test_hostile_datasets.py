@@ -243,8 +243,10 @@ def test_tasks_are_looked_up_by_their_index(copy: Path) -> None:
     table = pq.read_table(copy / TASKS)
     reverse = table.take(list(range(len(table)))[::-1])
     reverse = reverse.rename_columns(["task_index", "__index_level_0__"])
+    wanted = [LeRobotDataset.open(copy).episode(0).frames.tobytes()]
     pq.write_table(reverse, copy / TASKS)
     read_all(copy)
+    assert [LeRobotDataset.open(copy).episode(0).frames.tobytes()] == wanted
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from worldmodel.costs.learned import LearnedDistances
 from worldmodel.history import Context
+from worldmodel.inference.gradient import asks_for_gradient
 
 FutureCost = Callable[[Tensor], Tensor]
 """Imagined latents (B, N, H, P, D) -> costs (B, N)."""
@@ -163,9 +164,9 @@ class GoalCost:
         moves = self.moves(past.beginning.latents, goals, learned)
 
         def cost(futures: Tensor) -> Tensor:
-            differentiated = futures.requires_grad and torch.is_grad_enabled()
-            which = learned if differentiated or fast is None else fast
-            return self.along(futures, goals, which, moves)
+            if fast is None or asks_for_gradient(futures):
+                return self.along(futures, goals, learned, moves)
+            return self.along(futures, goals, fast, moves)
 
         return cost
 

@@ -100,11 +100,12 @@ class Recipe:
     def spec(self, encoder: FrozenEncoder, frames: FrameCache) -> WorldModelSpec:
         """Architecture of the model that comes out."""
         projector, tabletop = self.projector.spec, self.tabletop
-        projection, size = (
-            self.distance.spec.projection,
-            self.predictor.spec.action_size,
-        )
+        projection = self.distance.spec.projection
+        size = self.predictor.spec.action_size
         corrected = tabletop.proprio if tabletop.proprio_correction else 0
+        estimator = None
+        if corrected:
+            estimator = self.proprio_estimator.spec(projector, corrected)
         return WorldModelSpec(
             encoder=encoder.spec,
             projector=projector,
@@ -113,9 +114,7 @@ class Recipe:
             distances=LearnedSpec(self.distance.spec, tabletop.goal_proprio),
             policy_prior=PolicyPriorSpec(projection, size, self.policy_prior.hidden),
             proprio_correction=corrected,
-            proprio_estimator=self.proprio_estimator.spec(projector, corrected)
-            if corrected
-            else None,
+            proprio_estimator=estimator,
             cost=self.cost,
             proprio_dim=len(frames.spec.proprio_names),
         )

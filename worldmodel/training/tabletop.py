@@ -56,11 +56,9 @@ class Read:
 
     def corrected(self, data: LatentEpisodes, frames: FrameCache) -> LatentEpisodes:
         """Latents of a dataset, corrected by its proprio."""
-        return (
-            data
-            if self.proprio_correction is None
-            else proprio_corrected(data, self.proprio_correction, frames)
-        )
+        if self.proprio_correction is None:
+            return data
+        return proprio_corrected(data, self.proprio_correction, frames)
 
 
 @dataclass(frozen=True)
@@ -109,23 +107,20 @@ class TabletopRecipe:
         if not (self.proprio and self.num_blobs):
             raise ValueError(
                 "distance.spec.projection.state_dim needs proprio and num_blobs above "
-                "0, got "
-                f"{self.proprio} and {self.num_blobs}; or set it to 0"
+                f"0, got {self.proprio} and {self.num_blobs}; or set it to 0"
             )
         most = self.proprio + 2 * self.num_blobs
         if not self.proprio < projection.state_dim <= most:
             raise ValueError(
                 f"distance.spec.projection.state_dim must be 0 or in "
-                f"[{self.proprio + 1}, {most}]: "
-                f"all of proprio={self.proprio}, and some directions that say where "
-                f"things are; got {projection.state_dim}"
+                f"[{self.proprio + 1}, {most}]: all of proprio={self.proprio}, and "
+                f"some directions that say where things are; got {projection.state_dim}"
             )
         told = projection.state_dim - self.proprio
         if not 1 <= projection.goal_dim <= told:
             raise ValueError(
                 f"distance.spec.projection.goal_dim must be in [1, {told}], the "
-                f"directions that "
-                f"say where things are, got {projection.goal_dim}"
+                f"directions that say where things are, got {projection.goal_dim}"
             )
 
     def require_encoder(
@@ -142,23 +137,17 @@ class TabletopRecipe:
             return
         if not (self.num_blobs and things and self.proprio >= HAND):
             raise WorldModelError(
-                f"object_positions needs an encoder that knows things, num_blobs "
-                f"above 0 and at least "
-                f"{HAND} dimensions of proprio, the hand's place; got {things} things, "
-                f"num_blobs={self.num_blobs} and proprio={self.proprio}; or set it to "
-                f"false"
+                "object_positions needs an encoder that knows things, num_blobs above "
+                f"0 and at least {HAND} dimensions of proprio, the hand's place; got "
+                f"{things} things, num_blobs={self.num_blobs} and "
+                f"proprio={self.proprio}; or set it to false"
             )
-        if (
-            projection.state_dim
-            and not projection.goal_dim
-            == 3 * things
-            <= projection.state_dim - self.proprio
-        ):
+        told = projection.state_dim - self.proprio
+        if projection.state_dim and not projection.goal_dim == 3 * things <= told:
             raise WorldModelError(
                 f"distance.spec.projection.goal_dim must be {3 * things}, the places "
-                f"of things in "
-                f"the hand's coordinates, and read at least {self.proprio} more, got "
-                f"{projection.goal_dim} and {projection.state_dim}"
+                f"of things in the hand's coordinates, and read at least "
+                f"{self.proprio} more, got {projection.goal_dim} and {projection.state_dim}"
             )
 
     def told(self, encoder: FrozenEncoder, frames: FrameCache, seed: int) -> Told:
