@@ -66,8 +66,8 @@ def given_projector(
         if not config.refine:
             raise OptionError(
                 "refine=false takes the projector as it is, but projector_from is "
-                "null; give projector_from=... (a run of `worldmodel train` leaves one), "
-                "or refine=true"
+                "null; give projector_from=... (a run of `worldmodel train` leaves "
+                "one), or refine=true"
             )
         return None
     given = load_projector(path, encoder)

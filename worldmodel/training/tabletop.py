@@ -147,7 +147,8 @@ class TabletopRecipe:
             raise WorldModelError(
                 f"distance.spec.projection.goal_dim must be {3 * things}, the places "
                 f"of things in the hand's coordinates, and read at least "
-                f"{self.proprio} more, got {projection.goal_dim} and {projection.state_dim}"
+                f"{self.proprio} more, got {projection.goal_dim} and "
+                f"{projection.state_dim}"
             )
 
     def told(self, encoder: FrozenEncoder, frames: FrameCache, seed: int) -> Told:
