@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.hostile_cases import WORKS, Case
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
-from worldmodel.checkpoints.parts import save_encoder
+from worldmodel.checkpoints.encoders import save_encoder
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 

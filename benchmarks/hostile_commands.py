@@ -22,7 +22,7 @@ BASES = {
     "collect": ("out=play", "episodes=1", "steps=2", "workers=1"),
     "practice": ("goals={play}", "out=made", "episodes=1", "workers=1"),
     "pretrain": ("data={play}", "out=run", "recipe.schedule.steps=1", "recipe.pairs=2"),
-    "train": ("data={play}", "encoder={encoder}", "out=run", "tabletop.num_blobs=17"),
+    "train": ("data={play}", "encoder={encoder}", "out=run"),
     "evaluate": ("out=run", "task=push", "n=1"),
     "plan": ("out=run", "task=push"),
     "demo": ("out=run", "n=1", "tasks=[reach]"),
@@ -68,6 +68,21 @@ SWEEPS = {
         "still": ("nan", "2", "-1", "x"),
         "practice": ("null", "[nowhere]", "3"),
         "practice_weight": ("0", "1.5", "nan"),
+        "seed": COUNTS,
+        "projector": ("null", "3"),
+        "projector.window": ("0", "1", "1.5", "null", "x"),
+        "projector.weights": ("null", "3"),
+        "projector.weights.blobs": WEIGHTS,
+        "planning": ("null", "{}", "3"),
+        "planning.predictor": ("null", "3"),
+        "tabletop.proprio_estimator": ("null", "3"),
+        "planning.schedule.steps": ("0", "-1", "1.5", "null"),
+        "planning.predictor.window": ("0", "1", "1.5", "null", "x"),
+        "planning.distance.expectile": ("0", "1", "nan", "x", "null"),
+        "planning.policy_prior.within": ("0", "-1", "1.5", "null", "x"),
+        "tabletop": ("null", "3"),
+        "tabletop.goal_proprio": ("-1", "7", "1.5", "null", "x"),
+        "tabletop.object_dims": ("-1", "1", "1.5", "null", "x"),
         "cost": ("null", "{}"),
         "cost.temporal": WEIGHTS,
     },
@@ -165,7 +180,7 @@ def _named(option: str, value: str) -> str:
 
 def _is_good(command: str, option: str, value: str) -> bool:
     """Whether that is a value that the option takes."""
-    if (command, option, value) == ("collect", "seed", "1000000000000"):
+    if (option, value) == ("seed", "1000000000000") and command in ("collect", "train"):
         return True
     text = option in ("data", "goals", "encoder", "out", "model", "goal", "results")
     return text and value == "3" and command not in ("report", "plan")

@@ -11,7 +11,6 @@ from pathlib import Path
 SIDE = 32  # [px]
 OFTEN = 0.2  # seconds between two saved states [s]
 ENCODER = "recipe.model.encoder"
-PROJECTOR = ("patches=4", "token_dim=16", "blob_dim=21", "hidden=16")
 COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
 PRETRAIN = (
     *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
@@ -19,23 +18,19 @@ PRETRAIN = (
     *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
-    *(f"{ENCODER}.num_colors=3", f"{ENCODER}.num_slots=0", "recipe.model.num_blobs=3"),
-    *("recipe.model.predictor.width=16", "recipe.model.predictor.depth=1"),
-    *(f"recipe.model.projector.{option}" for option in PROJECTOR),
+    *(f"{ENCODER}.num_colors=3", f"{ENCODER}.num_slots=0"),
 )
-STAGES = ("projector", "proprio_estimator", "predictor", "distance", "policy_prior")
+STAGES = ("projector", "planning")
+PREDICTOR = ("window=3", "windows=4", "width=16", "depth=1")
 TRAIN = (
     *(f"{stage}.schedule.steps=30" for stage in STAGES),
     *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
     *("projector.window=3", "projector.pairs=2", "device=cpu"),
-    *("predictor.window=3", "predictor.windows=4"),
-    *(f"projector.spec.{option}" for option in PROJECTOR),
-    # In few short episodes the hand lifts nothing.
-    *("tabletop.num_blobs=3", "tabletop.object_positions=false"),
-    *(f"distance.spec.projection.{o}" for o in ("state_dim=10", "goal_dim=2")),
-    *("proprio_estimator.batch=8", "distance.batch=8", "policy_prior.batch=8"),
-    *("predictor.spec.width=16", "predictor.spec.depth=1", "distance.spec.hidden=16"),
-    *("proprio_estimator.hidden=8", "policy_prior.hidden=16"),
+    "tabletop.object_dims=0",  # in few short episodes the hand lifts nothing
+    *(f"tabletop.proprio_estimator.{option}" for option in ("batch=8", "hidden=8")),
+    *(f"planning.predictor.{option}" for option in PREDICTOR),
+    *(f"planning.distance.{option}" for option in ("batch=8", "hidden=16")),
+    *(f"planning.policy_prior.{option}" for option in ("batch=8", "hidden=16")),
 )
 PLAN = ("planner.samples=4", "planner.elites=2", "planner.iterations=1", "horizon=2")
 PLAN += ("device=cpu", "min_improvement=0", "proposals=1")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.perfect_latents --data data/play --task Push --n 40
 
-Predictor, temporal distance and policy_prior are learned from the true state of the
+Predictor, temporal distance and policy prior are learned from the true state of the
 recorded play (12 numbers) instead of from pictures, and planned with on validation
 problems. What fails here fails with any encoder. `--noise` adds what an encoder's error
 would.
@@ -25,7 +25,6 @@ from planners.mpc import MPC
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.learned import LearnedDistances
-from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of
@@ -36,12 +35,13 @@ from worldmodel.evaluation.statistics import wilson_interval
 from worldmodel.history import Context
 from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.policy_prior import PolicyPrior, PriorProposals
-from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.training.distance import DistanceRecipe, train_distance
+from worldmodel.predictors import ActionPredictor
+from worldmodel.training.distance import DistanceRecipe
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Schedule
-from worldmodel.training.policy_prior import PolicyPriorRecipe, train_policy_prior
-from worldmodel.training.predictor import PredictorRecipe, train_predictor
+from worldmodel.training.loop import Schedule, Training
+from worldmodel.training.planning import PlanningRecipe, train_planning
+from worldmodel.training.policy_prior import PolicyPriorRecipe
+from worldmodel.training.predictor import PredictorRecipe
 
 SIDE = 32  # [px], nobody looks
 LENGTH_M = 0.1  # positions are counted in units of it
@@ -142,9 +142,7 @@ def main() -> None:
     parser.add_argument("--task", default="Push")
     parser.add_argument("--n", type=int, default=40)
     parser.add_argument("--noise", type=float, default=0.0, help="[cm] per axis")
-    parser.add_argument("--predictor-steps", type=int, default=3000)
-    parser.add_argument("--distance-steps", type=int, default=8000)
-    parser.add_argument("--policy_prior-steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=8000, help="of training")
     parser.add_argument("--horizon", type=int, default=6)
     parser.add_argument("--path", type=float, default=0.3)
     parser.add_argument("--std", type=float, default=0.15, help="of the search")
@@ -154,36 +152,26 @@ def main() -> None:
     play = read_play(options.data)
     data = play.episodes
     print(f"{len(data.latents)} moments of play", flush=True)
-    predictor = train_predictor(
-        PredictorRecipe(
-            Schedule(options.predictor_steps, learning_rate=2e-3, weight_decay=0.01),
-            ActionPredictorSpec(latent_dim=SIZE, width=128),
-            window=6,
-            huber=0.1,
-            seed=options.seed,
-        ),
-        data,
-        play.actions,
+    torch.manual_seed(options.seed)
+    recipe = PlanningRecipe(
+        Schedule(options.steps, learning_rate=1.5e-3),
+        PredictorRecipe(window=6, width=128),
+        DistanceRecipe(success_radius=NEAR),
+        PolicyPriorRecipe(),
     )
-    distance = train_distance(
-        DistanceRecipe(
-            Schedule(options.distance_steps),
-            TemporalDistanceSpec(LOOK, hidden=512, success_radius=NEAR),
-            ahead=8,
-            momentum=0.98,
-            seed=options.seed,
-        ),
-        data,
-        directions=torch.eye(SIZE),
-    )
-    recipe = PolicyPriorRecipe(Schedule(options.policy_prior_steps), seed=options.seed)
-    policy_prior = train_policy_prior(recipe, data, play.actions, distance)
+    generator = torch.Generator().manual_seed(options.seed)
+    training = Training(recipe.schedule, generator)
+    parts = train_planning(recipe, data, play.actions, training, LOOK, torch.eye(SIZE))
     env = make_env(options.task, SIDE, SIDE)
     made = task_problems(env, "validation", options.n)
     problems = collect_problems(made, "validation", environment_fingerprint(env))
     kind = GoalCost(latent=0.0, temporal=1.0, running=options.path)
     perfect = PerfectLatents(
-        predictor, policy_prior, LearnedDistances(distance), kind, options.noise
+        parts.predictor,
+        parts.policy_prior,
+        LearnedDistances(parts.distance),
+        kind,
+        options.noise,
     )
     planner = CEM(samples=64, elites=8, iterations=3, std=options.std, correlation=0.5)
     mpc = MPC(planner, options.horizon, min_improvement=options.min_improvement)

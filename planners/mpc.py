@@ -1,6 +1,6 @@
 """Model-predictive control: plan, execute the first actions, shift, plan again."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from planners.contract import (
     require_planner,
     require_std,
 )
+from planners.guesses import beside, choose, shift
 from planners.noise import fold, normal
 from planners.penalties import Penalties
 from planners.ranking import checked
@@ -205,9 +206,9 @@ class MPC:
         cost = held(self.penalties.on(cost, last), self.hold)
         if propose is not None and self.proposals:
             self.require_room(self.proposals)
-            begin = _beside(begin, self._proposed(propose, seeds, begin.mean))
+            begin = beside(begin, self._proposed(propose, seeds, begin.mean))
         if self.min_improvement:
-            begin = _beside(begin, torch.zeros_like(begin.mean)[:, None])
+            begin = beside(begin, torch.zeros_like(begin.mean)[:, None])
             cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
@@ -217,7 +218,7 @@ class MPC:
             gains = cost.idle() - plan.cost
             waits = (gains < self.min_improvement) & ~plan.invalid
             actions = torch.where(waits[:, None, None], 0.0, actions)
-            guess = _choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
+            guess = choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         return self.every_step(actions), plan, guess
 
     def every_step(self, actions: Tensor) -> Tensor:
@@ -273,36 +274,3 @@ def held(cost: CostFn, steps: int) -> CostFn:
     if steps == 1:
         return cost
     return lambda actions: cost(actions.repeat_interleave(steps, dim=2))
-
-
-def _beside(guess: Guess, proposed: Tensor) -> Guess:
-    """The guess with proposals (B, E, H, A) among its elites."""
-    known = [] if guess.elites is None else [guess.elites]
-    return replace(guess, elites=torch.cat([proposed, *known], dim=1))
-
-
-def shift(guess: Guess, steps: int, std: float | None = None) -> Guess:
-    """Gives the guess `steps` later: the same actions, zeros at the end, a new std."""
-    mean = _shifted(guess.mean, steps)
-    return Guess(
-        mean=mean,
-        std=None if std is None else torch.full_like(mean, std),
-        elites=None if guess.elites is None else _shifted(guess.elites, steps),
-    )
-
-
-def _shifted(actions: Tensor, steps: int) -> Tensor:
-    later = actions[..., steps:, :]
-    tail = torch.zeros_like(actions[..., :steps, :])
-    return torch.cat([later, tail], dim=-2)
-
-
-def _choose(first: Tensor, one: Guess, other: Guess) -> Guess:
-    """One guess where `first` (B,) holds, the other elsewhere."""
-    std, elites = None, None
-    if one.std is not None and other.std is not None:
-        std = torch.where(first[:, None, None], one.std, other.std)
-    if one.elites is not None and other.elites is not None:
-        elites = torch.where(first[:, None, None, None], one.elites, other.elites)
-    mean = torch.where(first[:, None, None], one.mean, other.mean)
-    return Guess(mean, std, elites)

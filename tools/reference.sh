@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Remakes the shipped reference model from nothing; every stage resumes after a kill.
+# Makes a model by the shipped recipe from nothing; every stage resumes after a kill.
 # Usage: tools/reference.sh FOLDER    (a folder for datasets and runs, about 10 GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,30 +14,17 @@ learn() { # FOLDER, then further options
     tokens="$folder/tokens" out="$out" "$@"
 }
 
-learn_again() { # FOLDER, then further options: what plans, on the first model's latents
-  out=$1 && shift
-  learn "$out" projector_from="$folder/first/projector" refine=false "$@"
-}
-
-say "stage 1 of 7: play"
+say "1 of 5: play"
 "$worldmodel" collect out="$folder/play"
-say "stage 2 of 7: encoder"
+say "2 of 5: encoder (stage 1)"
 "$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
-say "stage 3 of 7: a first model: projector, and in fewer steps what plans"
-learn "$folder/first" projector_from="$folder/pretrain/projector" \
-  proprio_estimator.schedule.steps=2000 predictor.schedule.steps=3000 \
-  distance.schedule.steps=4000 policy_prior.schedule.steps=3000
-say "stage 4 of 7: practice of that model"
+say "3 of 5: a first model (stage 2, and stages 3 to 5 in half the steps)"
+learn "$folder/first" planning.schedule.steps=4000
+say "4 of 5: on-policy collection with that model (stage 6)"
 "$worldmodel" practice model="$folder/first/model" goals="$folder/play" \
-  out="$folder/practice" episodes=600
-say "stage 5 of 7: a second model, from play and practice"
-learn_again "$folder/second" practice="[$folder/practice]" \
-  proprio_estimator.schedule.steps=2000 predictor.schedule.steps=4000 \
-  distance.schedule.steps=4000 policy_prior.schedule.steps=3000
-say "stage 6 of 7: practice of that model"
-"$worldmodel" practice model="$folder/second/model" goals="$folder/play" \
-  out="$folder/practice2" episodes=1000 rules.seed=1
-say "stage 7 of 7: what plans, from play and both rounds of practice"
-learn_again "$folder/train" practice="[$folder/practice,$folder/practice2]"
+  out="$folder/practice" episodes=1000
+say "5 of 5: stages 3 to 5 again, from play and practice"
+learn "$folder/train" projector_from="$folder/first/model" \
+  practice="[$folder/practice]"
 say "the model is in $folder/train/model; evaluate it with"
 say "  $worldmodel evaluate model=$folder/train/model"

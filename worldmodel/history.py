@@ -8,6 +8,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from worldmodel.inputs import require_action
+from worldmodel.predictors import ActionPredictorSpec
+
 BEGINNING = 4  # moments: one and the three after it
 
 
@@ -118,4 +121,44 @@ class Context:
             torch.cat((self.latents, latents[:, None]), dim=1),
             torch.cat((self.actions, taken), dim=1),
             self.beginning.then(latents),
+        )
+
+
+def extended(
+    past: Context | None, action: Tensor | None, latents: Tensor, action_size: int
+) -> Context:
+    """The past of B problems with one moment more; None at the start of an episode.
+
+    Args:
+        past: until a moment ago.
+        action: (B, A) taken since then; None at the start.
+        latents: (B, P, D) of now.
+        action_size: dimensions A.
+
+    Raises:
+        ValueError: another shape or batch, or a past without the action since.
+    """
+    batch = len(latents)
+    if past is None:
+        return Context(latents[:, None], latents.new_zeros((batch, 0, action_size)))
+    if action is None:
+        raise ValueError("a past needs the action (B, A) taken since, got None")
+    require_action(action, batch, action_size)
+    if len(past.latents) != batch:
+        raise ValueError(f"latents must be (B={len(past.latents)}, …), got {batch}")
+    return past.then(action, latents)
+
+
+def require_context(context: Context, spec: ActionPredictorSpec) -> None:
+    """Raises ValueError unless a past is of the latents and actions of a predictor."""
+    latent, size = (1, spec.latent_dim), spec.action_size
+    if context.latents.shape[2:] != latent:
+        raise ValueError(
+            f"latents must be (B, T, P, D) with (P, D)={latent}, got "
+            f"{tuple(context.latents.shape)}"
+        )
+    if context.actions.shape[-1] != size:
+        raise ValueError(
+            f"past actions must be (B, T - 1, A={size}), got "
+            f"{tuple(context.actions.shape)}"
         )

@@ -144,3 +144,14 @@ def require_action(action: Tensor, batch: int, size: int) -> None:
     require_tensor("action", action, "(B, A)")
     require_shape("action", action, (batch, size), "(B, A)")
     require_finite("action", action)
+
+
+def require_film_actions(actions: Tensor, frames: tuple[int, ...], size: int) -> None:
+    """Raises unless these are the actions (B, T - 1, A) between frames (B, T, ...)."""
+    require_tensor("actions", actions, "(B, T - 1, A)")
+    wanted = (frames[0], frames[1] - 1, size)
+    if frames[1] < 2 or actions.shape != wanted:
+        raise ValueError(
+            f"actions must be (B, T - 1 >= 1, A)={wanted}, got {tuple(actions.shape)}"
+        )
+    require_finite("actions", actions)

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
-from worldmodel.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from worldmodel.checkpoints.world_models import load_world_model, save_world_model
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.learned import LearnedDistances
 from worldmodel.costs.rollout_cost import RolloutCost
-from worldmodel.costs.tiling import TiledCost
+from worldmodel.costs.tiling import TiledCost, each_tiled
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.encoders.patches import check_frames
-from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.history import Context
+from worldmodel.history import Context, extended, require_context
 from worldmodel.inference.batch_invariant import each_alone
 from worldmodel.inference.copies import CachedRollout, InferenceCopies
 from worldmodel.inputs import (
-    require_action,
     require_candidates,
+    require_film_actions,
     require_finite,
     require_goal,
     require_latents,
     require_past,
     require_proprio,
-    require_tensor,
 )
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import PolicyPrior, PriorProposals
@@ -65,20 +62,13 @@ class WorldModel(nn.Module):
         self.projector = Projector(spec.projector)
         self.predictor = ActionPredictor(spec.predictor)
         self.distances = LearnedDistances.of(spec.distances, spec.projector.dim)
-        self.policy_prior = (
-            None if spec.policy_prior is None else PolicyPrior(spec.policy_prior)
-        )
-        dim = spec.projector.dim
-        self.proprio_correction = (
-            ProprioCorrection(dim, spec.proprio_correction)
-            if spec.proprio_correction
-            else None
-        )
-        self.proprio_estimator = (
-            None
-            if spec.proprio_estimator is None
-            else Projector(spec.proprio_estimator)
-        )
+        prior, estimator = spec.policy_prior, spec.proprio_estimator
+        self.policy_prior = PolicyPrior(prior) if prior else None
+        self.proprio_estimator = Projector(estimator) if estimator else None
+        self.proprio_correction = None
+        if spec.proprio_correction:
+            size = spec.proprio_correction
+            self.proprio_correction = ProprioCorrection(spec.projector.dim, size)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along: not the inference copies, it makes its own."""
@@ -101,11 +91,7 @@ class WorldModel(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """Past latents that `remember` keeps: those that one block looks at.
-
-        Blocks on top of one another could see further back, `depth` windows in all; in
-        closed loop the model plans on these alone.
-        """
+        """Past latents that `remember` keeps: those that one block looks back on."""
         return self.spec.predictor.window
 
     @property
@@ -131,21 +117,13 @@ class WorldModel(nn.Module):
         """Planning latents of the last frame of each clip, at the cost of one frame.
 
         Args:
-            clip: uint8 (B, T, height, width, 3), T at least 1. Only the last `tubelet`
-                frames count; where there are fewer, the first repeats.
+            clip: uint8 (B, T, height, width, 3), see `FrozenEncoder.newest`.
 
         Returns:
             (B, 1, D), what `encode` gives for the last frame.
         """
         check_frames(clip, self.height, self.width)
-        clip = clip[:, -self.tubelet :]
-        missing = self.tubelet - clip.shape[1]
-        if missing:
-            first = clip[:, :1].expand(-1, missing, -1, -1, -1)
-            clip = torch.cat([first, clip], dim=1)
-        if self._apart(clip):
-            return each_alone(self._newest, clip)
-        return self._newest(clip)
+        return self._alone(self._newest, clip)
 
     def _newest(self, clip: Tensor) -> Tensor:
         return self._projected(self.encoder.newest(clip))[:, None]
@@ -174,7 +152,7 @@ class WorldModel(nn.Module):
         """
         dims = self.spec.proprio_dim, self.spec.proprio_correction
         require_past(latents, actions, proprio, *dims)
-        self._check_context(Context(latents, actions))
+        require_context(Context(latents, actions), self.spec.predictor)
         if proprio is not None:
             each = zip(latents.unbind(1), proprio.unbind(1), strict=True)
             latents = torch.stack([self.corrected(*moment) for moment in each], dim=1)
@@ -201,20 +179,14 @@ class WorldModel(nn.Module):
             ValueError: a shape that the model does not take, a number that is none,
                 or a past comes without the action since.
         """
-        require_latents(latents, self.spec.predictor.latent_dim)
-        batch, size = len(latents), self.spec.predictor.action_size
+        spec = self.spec.predictor
+        require_latents(latents, spec.latent_dim)
         if proprio is not None:
             dims = self.spec.proprio_dim, self.spec.proprio_correction
-            require_proprio(proprio, batch, *dims)
-        seen = latents if proprio is None else self.corrected(latents, proprio)
-        if past is None:
-            return Context(seen[:, None], latents.new_zeros((len(latents), 0, size)))
-        if action is None:
-            raise ValueError("a past needs the action (B, A) taken since, got None")
-        require_action(action, batch, size)
-        if len(past.latents) != batch:
-            raise ValueError(f"latents must be (B={len(past.latents)}, …), got {batch}")
-        return past.then(action, seen).newest(self.context_frames)
+            require_proprio(proprio, len(latents), *dims)
+            latents = self.corrected(latents, proprio)
+        longer = extended(past, action, latents, spec.action_size)
+        return longer.newest(self.context_frames)
 
     def begun(self, past: Context, rows: Tensor) -> Context:
         """The past of episodes of which some, bool (B,), begin now, with a new goal."""
@@ -225,9 +197,7 @@ class WorldModel(nn.Module):
         """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""
         if self.proprio_correction is None:
             return latents
-        if self._apart(latents):
-            return each_alone(self.proprio_correction, latents, proprio[:, None])
-        return self.proprio_correction(latents, proprio[:, None])
+        return self._alone(self.proprio_correction, latents, proprio[:, None])
 
     def predict(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
@@ -246,7 +216,7 @@ class WorldModel(nn.Module):
 
     def rollout(self, context: Context) -> CachedRollout:
         """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), from one past."""
-        self._check_context(context)
+        require_context(context, self.spec.predictor)
         return CachedRollout(self.predictor, self.inference_copies().predictor, context)
 
     def inference_copies(self) -> InferenceCopies:
@@ -260,7 +230,7 @@ class WorldModel(nn.Module):
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
     ) -> RolloutCost | TiledCost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
-        self._check_context(context)
+        require_context(context, self.spec.predictor)
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
         require_past(context.latents, context.actions, None, 0, 0)
         weights = self.spec.cost if kind is None else kind
@@ -270,22 +240,19 @@ class WorldModel(nn.Module):
             distance = weights.toward(goals, past, learned, fast)
             return RolloutCost(self.rollout(past), distance)
 
-        if not self._apart(goal):
-            return cost(context, goal)
-        ends = goal.split(1)
-        return TiledCost(
-            [cost(context.problem(b), g.clone()) for b, g in enumerate(ends)]
+        return (
+            each_tiled(cost, context, goal)
+            if self._apart(goal)
+            else cost(context, goal)
         )
 
     def proposals(self, context: Context, goal: Tensor) -> PriorProposals | None:
         """What the policy prior would do toward goals (B, P, D); None without one."""
-        packed = self.inference_copies()
-        if packed.policy_prior is None:
+        fast, alone = self.inference_copies(), self.batch_invariant
+        if fast.policy_prior is None:
             return None
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
-        return PriorProposals(
-            packed.policy_prior, packed.predictor, context, goal, self.batch_invariant
-        )
+        return PriorProposals(fast.policy_prior, fast.predictor, context, goal, alone)
 
     @torch.no_grad()
     def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:
@@ -299,14 +266,8 @@ class WorldModel(nn.Module):
             (B, T - 1) mean squared error of the one-step prediction.
         """
         check_frames(frames, self.height, self.width)
-        wanted = (frames.shape[0], frames.shape[1] - 1, self.spec.predictor.action_size)
-        require_tensor("actions", actions, "(B, T - 1, A)")
-        if frames.shape[1] < 2 or actions.shape != wanted:
-            raise ValueError(
-                f"actions must be (B, T - 1 >= 1, A)={wanted}, got "
-                f"{tuple(actions.shape)}"
-            )
-        require_finite("actions", actions)
+        size = self.spec.predictor.action_size
+        require_film_actions(actions, frames.shape, size)
         latents = self.encode(frames)[:, :, 0]
         expected = self.predictor(latents[:, :-1], actions)
         return (expected - latents[:, 1:]).square().mean(-1)
@@ -315,34 +276,15 @@ class WorldModel(nn.Module):
         """Whether the problems of a batch are computed one by one."""
         return self.batch_invariant and batch.device.type == "cpu"
 
-    def _check_context(self, context: Context) -> None:
-        latent = (1, self.spec.predictor.latent_dim)
-        if context.latents.shape[2:] != latent:
-            raise ValueError(
-                f"latents must be (B, T, P, D) with (P, D)={latent}, got "
-                f"{tuple(context.latents.shape)}"
-            )
-        size = self.spec.predictor.action_size
-        if context.actions.shape[-1] != size:
-            raise ValueError(
-                f"past actions must be (B, T - 1, A={size}), got "
-                f"{tuple(context.actions.shape)}"
-            )
-
-    def with_cost(self, cost: GoalCost) -> Self:
-        """The same model, in place, with another default goal cost."""
-        self.spec = replace(self.spec, cost=cost)
-        return self
+    def _alone(self, compute: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+        """What `compute` gives, of one problem at a time where that is asked."""
+        if self._apart(batches[0]):
+            return each_alone(compute, *batches)
+        return compute(*batches)
 
     def save_pretrained(self, path: str | Path, card: str) -> None:
         """Writes a checkpoint folder: config, safetensors and model card."""
-        config = {
-            "kind": "world_model",
-            "spec": self.spec.to_json(),
-            "encoder_hash": self.encoder.weights_hash,
-            "history": self.history,
-        }
-        save_checkpoint(path, config, self.state_dict(), card)
+        save_world_model(self, self.spec, self.history, path, card)
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> WorldModel:
@@ -353,24 +295,4 @@ class WorldModel(nn.Module):
                 extra or misshapen, or the encoder is not the one that the rest was
                 trained on.
         """
-        checkpoint = load_checkpoint(path)
-        config = checkpoint.config
-        if config.get("kind") != "world_model":
-            raise CheckpointError(
-                f"{path} holds a {config.get('kind')!r}, not a 'world_model'"
-            )
-        try:
-            spec = WorldModelSpec.from_json(checkpoint.value("spec", dict))
-        except WorldModelError as error:
-            raise checkpoint.not_understood(error) from error
-        history = checkpoint.value("history", dict)
-        wanted = checkpoint.value("encoder_hash", str)
-        model = checkpoint.build(lambda: cls(spec, history))
-        found = model.encoder.weights_hash
-        if found != wanted:
-            raise CheckpointError(
-                f"{path}: the predictor was trained on the encoder "
-                f"{wanted[:12]}, but the folder holds {found[:12]}; "
-                "use the encoder of that hash or train again"
-            )
-        return model.requires_grad_(False).eval()
+        return load_world_model(path, cls).requires_grad_(False).eval()

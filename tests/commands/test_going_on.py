@@ -63,13 +63,19 @@ def test_a_longer_stage_makes_those_that_learn_from_it_anew(
     options += [*TRAIN, *TWO_STEPS]
     assert run("train", *options) == 0
     before = states(tmp_path)
-    assert run("train", *options, "distance.schedule.steps=3") == 0
+    assert set(before) == {"projector.safetensors", "planning.safetensors"}
+    assert run("train", *options, "planning.schedule.steps=3") == 0
+    longer = states(tmp_path)
+    changed = {name for name in before if before[name] != longer[name]}
+    assert changed == {"planning.safetensors"}
+    more = ["planning.schedule.steps=3", "projector.schedule.steps=3"]
+    assert run("train", *options, *more) == 0
     after = states(tmp_path)
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"distance.safetensors", "policy_prior.safetensors"}
-    assert run("train", *options, "distance.schedule.steps=3") == 0
-    assert "distance.schedule.steps was 2, is 3" in capsys.readouterr().out
+    assert all(after[name] != longer[name] for name in longer)
+    assert run("train", *options, *more) == 0
     assert states(tmp_path) == after
+    assert "projector.schedule.steps was 2, is 3" in capsys.readouterr().out
+    assert [row["step"] for row in read_log(tmp_path / "planning.jsonl")] == [3]
 
 
 def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, capsys):

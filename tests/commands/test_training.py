@@ -5,46 +5,17 @@ import re
 import pytest
 import torch
 
-from worldmodel.checkpoints.parts import load_encoder, load_projector
+from benchmarks import kills_runs
+from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.encoders import load_encoder
 from worldmodel.commands.main import main
 from worldmodel.data import LeRobotDataset
 from worldmodel.model import WorldModel
 
-SIDE = 32
-COLLECT = ["episodes=3", "steps=8", "workers=1", f"height={SIDE}", f"width={SIDE}"]
-ENCODER = [f"recipe.model.encoder.{k}=16" for k in ("dim", "cell_dim")]
-ENCODER += [f"recipe.model.encoder.{k}={SIDE}" for k in ("height", "width")]
-PRETRAIN = ["recipe.schedule.steps=2", "recipe.pairs=2", "recipe.clips=1", *ENCODER]
-PRETRAIN += ["recipe.model.encoder.heads=2", "recipe.model.encoder.depth=1"]
-PRETRAIN += [
-    "recipe.model.projector.patches=4",
-    "recipe.model.projector.token_dim=16",
-    "recipe.model.encoder.points=2",
-    "recipe.model.encoder.num_colors=3",
-    "recipe.model.encoder.num_slots=0",
-    "recipe.model.num_blobs=3",
-    "recipe.model.projector.blob_dim=21",
-]
-PRETRAIN += ["recipe.model.targets=2", "device=cpu"]
-STAGES = (
-    "projector",
-    "proprio_estimator",
-    "predictor",
-    "distance",
-    "policy_prior",
-)
-TRAIN = [f"{stage}.schedule.steps=2" for stage in STAGES]
-TRAIN += ["projector.window=3", "predictor.window=3", "predictor.windows=4"]
-TRAIN += ["projector.spec.patches=4", "projector.spec.token_dim=16"]
-TRAIN += ["projector.spec.blob_dim=21", "tabletop.num_blobs=3"]
-# In three short episodes the hand lifts nothing.
-TRAIN += [
-    "tabletop.object_positions=false",
-    "distance.spec.projection.state_dim=10",
-    "distance.spec.projection.goal_dim=2",
-]
-TRAIN += ["projector.pairs=2", "distance.batch=8", "policy_prior.batch=8", "device=cpu"]
-TRAIN += ["proprio_estimator.batch=8", "proprio_estimator.hidden=8"]
+COLLECT = [*kills_runs.COLLECT, "episodes=3", "workers=1"]
+PRETRAIN = [*kills_runs.PRETRAIN, "recipe.schedule.steps=2"]
+TRAIN = [*kills_runs.TRAIN]
+TRAIN += [f"{stage}.schedule.steps=2" for stage in kills_runs.STAGES]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +41,8 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert f"the world model is in {path}\n" in capsys.readouterr().out
     readme = (folder / "train" / "README.md").read_text()
     assert "model/README.md" in readme
-    assert "policy_prior.jsonl" in readme
+    assert "planning.jsonl" in readme
+    assert not (folder / "pre" / "projector").exists()
     model = WorldModel.from_pretrained(path)
     frozen, history = load_encoder(encoder)
     assert model.encoder.weights_hash == frozen.weights_hash
@@ -86,58 +58,57 @@ def test_the_commands_lead_from_nothing_to_a_model(folder, capsys):
     assert WorldModel.from_pretrained(path).encoder.weights_hash == frozen.weights_hash
 
 
-def test_a_model_reads_proprio_and_looks_at_it(folder):
+def test_a_model_reads_proprio_and_looks_at_all_of_a_latent(folder):
     model = WorldModel.from_pretrained(folder / "train" / "model")
     weights = model.state_dict()
     tells = weights["proprio_correction.tell.weight"]
     assert tells.shape == (6, 64)
     assert torch.equal(weights["distances.proprio.readout.weight"], tells[:3])
-    look = weights["distances.temporal.projection.readout.weight"]
-    assert look.shape == (10, 64)
-    assert torch.equal(look[4:], tells)
-    assert torch.equal(weights["policy_prior.projection.readout.weight"], look)
-    # Correcting by proprio leaves alone what is told of things.
-    lifted = look[:4] @ weights["proprio_correction.lift.weight"]
-    torch.testing.assert_close(lifted, torch.zeros(4, 6), atol=1e-4, rtol=0)
+    assert not [name for name in weights if "projection" in name]
+    assert model.proprio_estimator is not None
+    assert model.proprio_estimator.spec.dim == 6
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["tabletop.proprio=2"], r"goal_proprio must be in \[0, proprio=2\], got 3"),
-        (["distance.spec.projection.state_dim=99"], r"must be 0 or in \[7, 12\]"),
         (
-            ["distance.spec.projection.goal_dim=5"],
-            r"goal_dim must be in \[1, 4\], .* got 5",
+            ["tabletop.object_dims=7"],
+            "object_dims must be at least 3 for .* got object_dims=7 and 0 slots",
         ),
         (
-            ["tabletop.object_positions=true"],
-            "object_positions needs an encoder that knows things, .* got 0 things",
+            [f"tabletop.{name}=2" for name in ("object_dims", "proprio")]
+            + ["tabletop.goal_proprio=2"],
+            "object_dims needs at least 3 dimensions of proprio, .* got proprio=2",
         ),
-        (["tabletop.num_blobs=0"], "needs proprio and num_blobs above 0, got 6 and 0"),
+        (
+            ["tabletop.proprio=0", "tabletop.goal_proprio=0"],
+            "proprio_correction needs proprio above 0, got 0",
+        ),
+        (["planning.predictor.width=18"], "width must be a multiple of heads=4"),
+        (["projector.dim=0"], "must be at least 1, got 0"),
     ],
 )
-def test_reads_that_cannot_be_are_one_line(folder, capsys, options, message):
+def test_a_recipe_that_cannot_be_is_one_line(folder, capsys, options, message):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     named = [f"data={data}", f"encoder={encoder}", f"out={folder / 'none'}"]
     assert run("train", *named, *TRAIN, *options) == 2
-    assert re.search(message, capsys.readouterr().err)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
     assert not (folder / "none").exists()
 
 
 def test_a_model_can_do_without_a_tabletop(folder):
     data, encoder = folder / "data", folder / "pre" / "encoder"
     options = [f"data={data}", f"encoder={encoder}", f"out={folder / 'bare'}", *TRAIN]
-    bare = [f"tabletop.{name}=0" for name in ("num_blobs", "proprio", "goal_proprio")]
-    bare += ["tabletop.proprio_correction=false", "projector.proprio=0"]
-    whole = [
-        "distance.spec.projection.state_dim=0",
-        "distance.spec.projection.goal_dim=0",
-    ]
+    bare = [f"tabletop.{name}=0" for name in ("proprio", "goal_proprio")]
+    bare += ["tabletop.proprio_correction=false"]
     cost = ["cost.proprio_goal=0", "cost.move_threshold=0"]
-    assert run("train", *options, *bare, *whole, *cost) == 0
+    assert run("train", *options, *bare, *cost) == 0
     model = WorldModel.from_pretrained(folder / "bare" / "model")
     assert model.proprio_correction is None
+    assert model.proprio_estimator is None
     assert model.distances.proprio is None
 
 
@@ -178,35 +149,48 @@ def test_a_model_practises_and_learns_from_that(folder, capsys):
     assert "practice_weight must be a whole number in" in capsys.readouterr().err
 
 
-def test_training_goes_on_from_the_pretrained_projector(folder, capsys):
+def test_the_projector_of_a_model_is_taken_as_it_is(folder):
     data, encoder = folder / "data", folder / "pre" / "encoder"
-    options = [f"data={data}", f"encoder={encoder}", *TRAIN]
-    start = [f"projector_from={folder / 'pre' / 'projector'}"]
-    slowly = ["projector.schedule.learning_rate=1e-9", f"out={folder / 'started'}"]
-    assert run("train", *options, *start, *slowly) == 0
-    model = WorldModel.from_pretrained(folder / "started" / "model")
-    begun = load_projector(folder / "pre" / "projector", model.encoder)
-    for name, weight in model.projector.state_dict().items():
-        torch.testing.assert_close(weight, begun.state_dict()[name])
-    small = ["projector.spec.hidden=8", f"out={folder / 'none'}"]
-    assert run("train", *options, *start, *small) == 2
-    assert "projector.spec says" in capsys.readouterr().err
+    made, out = folder / "train" / "model", folder / "taken"
+    options = [f"data={data}", f"encoder={encoder}", f"out={out}", *TRAIN]
+    assert run("train", *options, f"projector_from={made}", "seed=1") == 0
+    first, taken = (WorldModel.from_pretrained(path) for path in (made, out / "model"))
+    for name in ("projector", "proprio_estimator"):
+        weights = getattr(first, name).state_dict()
+        for key, value in getattr(taken, name).state_dict().items():
+            assert torch.equal(value, weights[key])
+    assert weights_hash(taken.predictor) != weights_hash(first.predictor)
+    assert taken.history["recipe"]["projector_given"]
+    assert not list(out.glob("projector*"))
+    assert (out / "planning.safetensors").is_file()
 
 
-def test_a_trained_projector_is_taken_as_it_is(folder, capsys):
-    data, encoder = folder / "data", folder / "pre" / "encoder"
-    options = [f"data={data}", f"encoder={encoder}", "refine=false", *TRAIN]
-    made = folder / "train" / "projector"
-    out = folder / "taken"
-    assert run("train", *options, f"projector_from={made}", f"out={out}") == 0
-    first = WorldModel.from_pretrained(folder / "train" / "model").projector
-    taken = WorldModel.from_pretrained(out / "model").projector.state_dict()
-    for name, weight in first.state_dict().items():
-        assert torch.equal(taken[name], weight)
-    assert not (out / "projector.safetensors").exists()
-    assert run("train", *options, f"out={folder / 'none'}") == 2
-    assert "refine=false takes the projector as it is" in capsys.readouterr().err
-    assert not (folder / "none").exists()
+def test_a_projector_that_does_not_fit_is_one_line(folder, capsys):
+    data, out = folder / "data", folder / "none"
+    made = f"projector_from={folder / 'train' / 'model'}"
+
+    def refused(encoder, *options: str) -> str:
+        named = [f"data={data}", f"encoder={encoder}", f"out={out}", *TRAIN]
+        assert run("train", *named, *options) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert not out.exists()
+        return line
+
+    mine, other = folder / "pre" / "encoder", folder / "pre2" / "encoder"
+    pretrain = [f"data={data}", f"out={folder / 'pre2'}", *PRETRAIN]
+    assert run("pretrain", *pretrain, "recipe.seed=1") == 0
+    capsys.readouterr()
+    theirs = load_encoder(mine)[0].weights_hash[:12]
+    assert f"was trained on encoder {theirs}, " in refused(other, made)
+    assert "has a projector " in refused(mine, made, "projector.dim=32")
+    small = "tabletop.proprio_estimator.reduced=4"
+    assert "has a proprio_estimator " in refused(mine, made, small)
+    none = "tabletop.proprio_correction=false"
+    assert "has a proprio_estimator " in refused(mine, made, none)
+    nowhere = refused(mine, f"projector_from={folder / 'nowhere'}")
+    assert f"no checkpoint folder at {folder / 'nowhere'}" in nowhere
+    encoder = refused(mine, f"projector_from={mine}")
+    assert "'encoder', not a 'world_model'" in encoder
 
 
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):
@@ -216,14 +200,3 @@ def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):
     assert run("train", *options, f"out={tmp_path / 'a'}") == 2
     assert "no checkpoint folder at" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
-
-
-def test_an_encoder_that_the_recipe_does_not_fit_is_one_line(folder, capsys):
-    data, encoder = folder / "data", folder / "pre" / "encoder"
-    out = folder / "other"
-    assert run("train", f"data={data}", f"encoder={encoder}", f"out={out}") == 2
-    assert (
-        "projector.patches must be 4, as the encoder gives, got 36"
-        in capsys.readouterr().err
-    )
-    assert not out.exists()

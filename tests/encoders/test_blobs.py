@@ -8,10 +8,10 @@ RED, BLUE = (250, 10, 10), (10, 10, 250)
 
 
 @pytest.fixture
-def words() -> ColorBlobs:
-    words = ColorBlobs(2)
-    words.set(torch.tensor([RED, BLUE], dtype=torch.float32))
-    return words
+def blobs() -> ColorBlobs:
+    blobs = ColorBlobs(2)
+    blobs.set(torch.tensor([RED, BLUE], dtype=torch.float32))
+    return blobs
 
 
 def pictures() -> torch.Tensor:
@@ -23,8 +23,8 @@ def pictures() -> torch.Tensor:
     return made
 
 
-def test_sums_are_over_the_pixels_of_each_word(words: ColorBlobs):
-    sums = words.sums(pictures(), USUAL)
+def test_sums_are_over_the_pixels_of_each_word(blobs: ColorBlobs):
+    sums = blobs.sums(pictures(), USUAL)
     assert sums.shape == (2, 2, 6)
     means = sums[..., 1:3] / sums[..., :1].clamp(min=1.0)
     left = (-1 + (-1 + 2 / 9)) / 2
@@ -33,44 +33,44 @@ def test_sums_are_over_the_pixels_of_each_word(words: ColorBlobs):
     torch.testing.assert_close(means, expected, rtol=0, atol=1e-6)
 
 
-def test_widths_are_the_variances_of_rows_and_columns(words: ColorBlobs):
-    sums = words.sums(pictures(), USUAL)[1, 0]
+def test_widths_are_the_variances_of_rows_and_columns(blobs: ColorBlobs):
+    sums = blobs.sums(pictures(), USUAL)[1, 0]
     rows, columns = torch.linspace(-1, 1, 8)[3:5], torch.linspace(-1, 1, 10)[4:6]
     expected = torch.stack((rows.square().mean(), columns.square().mean()))
     torch.testing.assert_close(sums[[3, 5]] / sums[0], expected)
 
 
-def test_a_picture_tells_the_same_alone_and_among_others(words: ColorBlobs):
-    together = words(pictures(), USUAL)
+def test_a_picture_tells_the_same_alone_and_among_others(blobs: ColorBlobs):
+    together = blobs(pictures(), USUAL)
     for place in range(2):
-        alone = words(pictures()[place : place + 1], USUAL)
+        alone = blobs(pictures()[place : place + 1], USUAL)
         assert torch.equal(alone[0], together[place])
 
 
-def test_pixels_as_numbers_tell_what_bytes_tell(words: ColorBlobs):
+def test_pixels_as_numbers_tell_what_bytes_tell(blobs: ColorBlobs):
     torch.testing.assert_close(
-        words(pictures().float(), USUAL), words(pictures(), USUAL)
+        blobs(pictures().float(), USUAL), blobs(pictures(), USUAL)
     )
 
 
-def test_colours_that_are_loaded_count_like_those_that_were_set(words: ColorBlobs):
+def test_colours_that_are_loaded_count_like_those_that_were_set(blobs: ColorBlobs):
     other = ColorBlobs(2)
-    assert not torch.equal(other(pictures(), USUAL), words(pictures(), USUAL))
-    other.load_state_dict(words.state_dict())
-    assert torch.equal(other(pictures(), USUAL), words(pictures(), USUAL))
+    assert not torch.equal(other(pictures(), USUAL), blobs(pictures(), USUAL))
+    other.load_state_dict(blobs.state_dict())
+    assert torch.equal(other(pictures(), USUAL), blobs(pictures(), USUAL))
 
 
-def test_what_is_told_of_the_frames_of_a_standard_is_standardised(words: ColorBlobs):
+def test_what_is_told_of_the_frames_of_a_standard_is_standardised(blobs: ColorBlobs):
     many = pictures().repeat(3, 1, 1, 1)
-    words.standardise(many, USUAL)
-    told = words(many, USUAL)
+    blobs.standardise(many, USUAL)
+    told = blobs(many, USUAL)
     torch.testing.assert_close(told.mean(dim=0), torch.zeros(2, 7), rtol=0, atol=1e-5)
     assert told.std(dim=0, correction=0).max() < 1.0
-    again = words.mean.clone()
-    words.standardise(many, USUAL)
-    torch.testing.assert_close(words.mean, again)
+    again = blobs.mean.clone()
+    blobs.standardise(many, USUAL)
+    torch.testing.assert_close(blobs.mean, again)
 
 
-def test_colours_of_another_number_are_refused(words: ColorBlobs):
+def test_colours_of_another_number_are_refused(blobs: ColorBlobs):
     with pytest.raises(ValueError, match=r"colours must be \(2, 3\), got \(3, 3\)"):
-        words.set(torch.zeros(3, 3))
+        blobs.set(torch.zeros(3, 3))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from planners import CEM, MPC, MPPI, Guess, Plan, RandomShooting
-from planners.mpc import shift
+from planners.guesses import shift
 from planners.noise import fold
 
 RATE = 0.2  # [s]

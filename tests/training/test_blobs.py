@@ -20,8 +20,8 @@ def seeded() -> torch.Generator:
 def toy_targets(count: int) -> torch.Tensor:
     cache = toy_frames()
     background = background_image(cache, seeded())
-    words = find_blobs(cache, count, background, seeded())
-    return blob_targets(cache, blob_sums(cache, words, background))
+    blobs = find_blobs(cache, count, background, seeded())
+    return blob_targets(cache, blob_sums(cache, blobs, background))
 
 
 def test_the_usual_picture_of_the_toy_world_is_dark():
@@ -60,5 +60,5 @@ def test_no_words_are_no_targets():
 
 def test_more_words_than_pixels_are_refused():
     cache = toy_frames()
-    with pytest.raises(WorldModelError, match=r"words must be in \[1, .* got 1000000"):
+    with pytest.raises(WorldModelError, match=r"blobs must be in \[1, .* got 1000000"):
         find_blobs(cache, 1_000_000, background_image(cache, seeded()), seeded())

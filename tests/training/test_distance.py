@@ -2,27 +2,26 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
 
+from tests.training.toy import seeded
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
+from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.training.distance import (
+    DistanceLearner,
     DistanceRecipe,
     arrivals,
+    distance_job,
     draw_pairs,
     look_ahead,
-    train_distance,
 )
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Schedule
+from worldmodel.training.loop import Schedule, fit
 
 PLACES, WALK = 8, 40
-RECIPE = DistanceRecipe(
-    Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0),
-    TemporalDistanceSpec(GoalProjectionSpec(latent_dim=1), hidden=32, discount=0.9),
-    batch=256,
-    ahead=2,
-    momentum=0.9,
-)
+SCHEDULE = Schedule(200, learning_rate=5e-3, warmup=10, weight_decay=0.0)
+WHOLE = GoalProjectionSpec(latent_dim=1)
+RECIPE = DistanceRecipe(hidden=32, discount=0.9, batch=256, ahead=2, momentum=0.9)
 
 
 def chain(episodes: int = 20) -> LatentEpisodes:
@@ -42,8 +41,21 @@ def chain(episodes: int = 20) -> LatentEpisodes:
     return LatentEpisodes(latents, first, last, rows[rows < last])
 
 
+def learned(
+    recipe: DistanceRecipe,
+    data: LatentEpisodes,
+    look: GoalProjectionSpec = WHOLE,
+    directions: Tensor | None = None,
+) -> TemporalDistance:
+    training = seeded(SCHEDULE)
+    learner = DistanceLearner(recipe.spec(look), directions)
+    job = distance_job(recipe, learner, data, training.generator)
+    fit({"distance": job}, training)
+    return learner.online
+
+
 def test_the_distance_along_a_chain_grows_with_the_steps_between():
-    distance = train_distance(RECIPE, chain())
+    distance = learned(RECIPE, chain())
     line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
     with torch.no_grad():
         from_start = distance(line[:1].expand(PLACES, -1), line)
@@ -71,7 +83,7 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
     recipe = dataclasses.replace(RECIPE, batch=4000, ahead=6)
     generator = torch.Generator().manual_seed(0)
     now, goal = draw_pairs(recipe, data, generator)
-    path = arrivals(TemporalDistance(recipe.spec), data, now, goal, recipe.ahead)
+    path = arrivals(TemporalDistance(recipe.spec(WHOLE)), data, now, goal, recipe.ahead)
     assert torch.equal(path[:, 0], now == goal)
     then = now + look_ahead(path, data.last[now] - now, generator)
     assert (then > now).all()
@@ -84,10 +96,9 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
 
 def test_all_that_is_near_a_goal_has_arrived_and_ends_the_look_ahead():
     data = chain(5)
-    spec = TemporalDistanceSpec(
-        GoalProjectionSpec(1, state_dim=1, goal_dim=1), hidden=8, success_radius=0.1
-    )
-    distance = TemporalDistance(spec)
+    recipe = dataclasses.replace(RECIPE, success_radius=0.1)
+    look = GoalProjectionSpec(1, state_dim=1, goal_dim=1)
+    distance = TemporalDistance(recipe.spec(look))
     distance.projection.along(torch.ones(1, 1))
     now, ahead = data.rows, 6
     goal = now.flip(0)  # of other episodes
@@ -109,14 +120,9 @@ def test_aims_are_reached_wherever_the_rest_of_the_state_is():
         len(walk.latents), 1, generator=torch.Generator().manual_seed(1)
     )
     data = dataclasses.replace(walk, latents=torch.cat((walk.latents, noise), dim=1))
-    spec = TemporalDistanceSpec(
-        GoalProjectionSpec(2, state_dim=2, goal_dim=1),
-        hidden=32,
-        discount=0.9,
-        success_radius=0.1,
-    )
-    recipe = dataclasses.replace(RECIPE, spec=spec, here=0.0)
-    distance = train_distance(recipe, data, directions=torch.eye(2))
+    look = GoalProjectionSpec(2, state_dim=2, goal_dim=1)
+    recipe = dataclasses.replace(RECIPE, success_radius=0.1, here=0.0)
+    distance = learned(recipe, data, look, torch.eye(2))
     line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
     here = torch.cat((line, torch.zeros(PLACES, 1)), dim=1)
     with torch.no_grad():
@@ -144,7 +150,12 @@ def test_goals_are_drawn_in_the_shares_that_were_asked_for():
     ("change", "message"),
     [
         ({"expectile": 0.0}, r"expectile must be in \(0, 1\), got 0.0"),
+        ({"hidden": 0}, "hidden must be at least 1, got 0"),
+        ({"discount": 1.0}, r"discount must be in \(0, 1\), got 1.0"),
+        ({"success_radius": -0.1}, "success_radius must be at least 0, got -0.1"),
         ({"ahead": 0}, "ahead must be at least 1, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
+        ({"momentum": 2.0}, r"momentum must be in \[0, 1\], got 2.0"),
         ({"later": 0.8, "here": 0.3}, "sum to at most 1, got 0.8 and 0.3"),
     ],
 )

@@ -2,86 +2,133 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from tests.training.toy import Killed, kill_at, seeded
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
-from worldmodel.training.loop import Job, Schedule, fit
+from worldmodel.training.loop import Job, OnStep, Schedule, Training, fit
+
+ALONE, SIDE_BY_SIDE = ("one",), ("one", "other")
 
 
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-def job(seed: int = 0) -> Job:
+def regression(
+    generator: torch.Generator, dropout: float = 0.2, scale: float = 1.0
+) -> Job:
     """A regression with dropout, which draws from the global generator."""
-    torch.manual_seed(seed)
-    module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))
-    generator = torch.Generator().manual_seed(seed)
+    module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(dropout), nn.Linear(8, 1))
 
-    def loss() -> dict[str, torch.Tensor]:
+    def loss() -> dict[str, Tensor]:
         x = torch.randn(16, 3, generator=generator)
         error = (module(x) - x.sum(-1, keepdim=True)).square().mean()
-        return {"total": error, "double": 2 * error}
+        return {"total": scale * error, "double": 2 * error}
 
-    return Job(module, loss, generator)
+    return Job(module, loss)
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path):
+def trained(
+    schedule: Schedule,
+    path: Path | None = None,
+    on_step: OnStep | None = None,
+    names: tuple[str, ...] = ALONE,
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Weights of regressions that were optimised together, and the last terms."""
+    training = seeded(schedule, path, on_step)
+    jobs = {name: regression(training.generator) for name in names}
+    terms = fit(jobs, training)
+    return {name: weights_hash(job.module) for name, job in jobs.items()}, terms
+
+
+@pytest.mark.parametrize("names", [ALONE, SIDE_BY_SIDE])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, names):
     schedule = Schedule(steps=12, warmup=3, save_every=0.0)
-    path, whole = tmp_path / "state.safetensors", job()
-    terms = fit(whole, schedule)
-
-    def kill(step: int, _: dict[str, float]) -> None:
-        if step == 7:
-            raise Killed
-
+    path, steps = tmp_path / "state.safetensors", []
+    whole = trained(schedule, names=names)
     with pytest.raises(Killed):
-        fit(job(), schedule, path, kill)
-    torch.manual_seed(99)
-    again, steps = job(), []
-    assert fit(again, schedule, path, lambda step, _: steps.append(step)) == terms
+        trained(schedule, path, kill_at(7), names)
+
+    def note(step: int, _: dict[str, float]) -> None:
+        steps.append(step)
+
+    assert trained(schedule, path, note, names) == whole
     assert steps == list(range(7, 13))
-    assert weights_hash(again.module) == weights_hash(whole.module)
-    finished = job()
-    assert fit(finished, schedule, path, lambda step, _: steps.append(step)) == terms
+    assert trained(schedule, path, note, names) == whole  # it was finished
     assert len(steps) == 6
-    assert weights_hash(finished.module) == weights_hash(whole.module)
 
 
 def test_the_module_ends_trained_and_in_eval_mode():
-    trained, seen = job(), []
+    seen: list[dict[str, float]] = []
     schedule = Schedule(steps=150, learning_rate=1e-2, warmup=5)
-    fit(trained, schedule, on_step=lambda _, terms: seen.append(dict(terms)))
-    assert not trained.module.training
+    training = seeded(schedule, on_step=lambda _, terms: seen.append(dict(terms)))
+    job = regression(training.generator)
+    fit({"one": job}, training)
+    assert not job.module.training
     assert seen[-1]["total"] < 0.5 * seen[5]["total"]
     assert seen[-1]["double"] == pytest.approx(2 * seen[-1]["total"])
     assert len(seen) == 150
 
 
-def test_what_follows_a_step_is_called_after_each():
-    counted = job()
-    calls: list[int] = []
-    follow = Job(
-        counted.module, counted.loss, counted.generator, lambda: calls.append(1)
+def test_modules_side_by_side_all_learn_and_their_terms_carry_their_names():
+    seen: list[dict[str, float]] = []
+    schedule = Schedule(steps=150, learning_rate=1e-2, warmup=5)
+    _, terms = trained(
+        schedule, None, lambda _, terms: seen.append(dict(terms)), SIDE_BY_SIDE
     )
-    fit(follow, Schedule(steps=4))
-    assert len(calls) == 4
+    assert set(terms) == {"total", "one", "one.double", "other", "other.double"}
+    assert terms["total"] == pytest.approx(terms["one"] + terms["other"], rel=1e-4)
+    for name in SIDE_BY_SIDE:
+        assert seen[-1][name] < 0.5 * seen[5][name]
+        assert seen[-1][f"{name}.double"] == pytest.approx(2 * seen[-1][name])
+
+
+def test_a_module_learns_beside_one_with_huge_gradients_as_it_does_alone():
+    def learned(*beside: float) -> list[str]:
+        training = seeded(Schedule(steps=5, warmup=1))
+        jobs = {}
+        for number, scale in enumerate((1.0, *beside)):
+            own = torch.Generator().manual_seed(number)
+            jobs[str(number)] = regression(own, dropout=0.0, scale=scale)
+        before = [weights_hash(job.module) for job in jobs.values()]
+        fit(jobs, training)
+        after = [weights_hash(job.module) for job in jobs.values()]
+        assert not set(before) & set(after)
+        return after
+
+    assert learned(1e12)[0] == learned()[0]
+
+
+def test_what_follows_a_step_is_called_after_each():
+    training = seeded(Schedule(steps=4))
+    calls: list[str] = []
+    jobs = {}
+    for name in SIDE_BY_SIDE:
+        job = regression(training.generator)
+
+        def follow(name: str = name) -> None:
+            calls.append(name)
+
+        jobs[name] = Job(job.module, job.loss, follow)
+    fit(jobs, training)
+    assert calls == 4 * list(SIDE_BY_SIDE)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_its_terms(tmp_path: Path):
     module = nn.Linear(1, 1)
     part = {"good": torch.tensor(1.0)}
 
-    def loss() -> dict[str, torch.Tensor]:
+    def loss() -> dict[str, Tensor]:
         return {"total": module.weight.sum() * torch.nan, **part}
 
-    broken = Job(module, loss, torch.Generator())
     before, path = weights_hash(module), tmp_path / "state.safetensors"
+    training = Training(Schedule(steps=3), torch.Generator(), path)
     with pytest.raises(WorldModelError, match=r"not finite: {'total': nan, 'good': 1"):
-        fit(broken, Schedule(steps=3), path)
+        fit({"broken": Job(module, loss)}, training)
     assert weights_hash(module) == before
     assert not path.exists()
+    good = regression(training.generator)
+    with pytest.raises(WorldModelError, match="'broken': nan, 'broken.good': 1"):
+        fit({"good": good, "broken": Job(module, loss)}, training)
+    assert weights_hash(module) == before
 
 
 def test_the_learning_rate_rises_linearly_and_leaves_along_a_cosine():
@@ -105,26 +152,18 @@ def test_steps_that_are_added_leave_the_earlier_rates_as_they_were():
 @pytest.mark.parametrize("killed_at", [3, 6, 9])
 def test_a_longer_run_does_not_depend_on_when_it_was_killed(tmp_path, killed_at):
     longer = Schedule(steps=14, warmup=3, save_every=0.0, extended_from=(6,))
-    whole = job()
-    fit(whole, longer)
-
-    def kill(step: int, _: dict[str, float]) -> None:
-        if step == killed_at + 1:
-            raise Killed
-
     begun = Schedule(steps=6, warmup=3, save_every=0.0)
-    path = tmp_path / "state.safetensors"
+    whole, path = trained(longer), tmp_path / "state.safetensors"
+    kill = kill_at(killed_at + 1)
     if killed_at < 6:
         with pytest.raises(Killed):
-            fit(job(), begun, path, kill)
+            trained(begun, path, kill)
     else:
-        fit(job(), begun, path)
+        trained(begun, path)
         if killed_at > 6:
             with pytest.raises(Killed):
-                fit(job(), longer, path, kill)
-    again = job()
-    fit(again, longer, path)
-    assert weights_hash(again.module) == weights_hash(whole.module)
+                trained(longer, path, kill)
+    assert trained(longer, path)[0] == whole[0]
 
 
 @pytest.mark.parametrize(

@@ -74,5 +74,5 @@ def test_a_thing_that_looks_held_and_is_not_is_not_told_aloft():
 
 def test_play_that_holds_nothing_is_refused():
     thing, hand = play(lifts=False)
-    with pytest.raises(WorldModelError, match="set places to false"):
+    with pytest.raises(WorldModelError, match="set object_dims to 0"):
         found(thing, hand)

@@ -11,13 +11,13 @@ OFFSETS = torch.tensor([0, 6]).numpy()
 
 
 def three_words() -> ColorBlobs:
-    words = ColorBlobs(3)
-    words.set(torch.tensor([[255.0, 0, 0], [0, 255.0, 0], [0, 0, 255.0]]))
-    return words
+    blobs = ColorBlobs(3)
+    blobs.set(torch.tensor([[255.0, 0, 0], [0, 255.0, 0], [0, 0, 255.0]]))
+    return blobs
 
 
 def sums(places: list[torch.Tensor], pixels: float = 20.0) -> torch.Tensor:
-    """(N, K, 3) of words that show `pixels` each at places (N, 2)."""
+    """(N, K, 3) of blobs that show `pixels` each at places (N, 2)."""
     stacked = torch.stack(places, dim=1)
     return torch.cat((torch.ones(*stacked.shape[:2], 1), stacked), dim=-1) * pixels
 
@@ -29,9 +29,9 @@ def test_colours_that_stay_together_are_a_thing_and_the_robot_is_none():
     thing = 2 * torch.rand(count, 2, generator=generator) - 1
     beside = thing + 0.05 * torch.rand(count, 2, generator=generator)
     robot = torch.from_numpy(cache.proprio[:, :2]).float()  # proprio tells it
-    words = find_slots(cache, three_words(), sums([thing, robot, beside]), 1)
-    assert words.things == 1
-    assert words.members.tolist() == [[1.0, 0.0, 1.0]]
+    blobs = find_slots(cache, three_words(), sums([thing, robot, beside]), 1)
+    assert blobs.slots == 1
+    assert blobs.members.tolist() == [[1.0, 0.0, 1.0]]
 
 
 def test_colours_apart_are_two_things_and_no_third_is_made_up():
@@ -40,17 +40,17 @@ def test_colours_apart_are_two_things_and_no_third_is_made_up():
     one, other, third = 2 * torch.rand(3, len(cache.frames), 2, generator=generator) - 1
     found = sums([one, other, third])
     found[:, 1] *= 3  # the largest is the first
-    words = find_slots(cache, three_words(), found, 3)
-    assert words.members.argmax(dim=1).tolist() == [1, 0, 2]
-    with pytest.raises(WorldModelError, match="things must be at most 3, .* got 4"):
+    blobs = find_slots(cache, three_words(), found, 3)
+    assert blobs.members.argmax(dim=1).tolist() == [1, 0, 2]
+    with pytest.raises(WorldModelError, match="num_slots must be at most 3, .* got 4"):
         find_slots(cache, three_words(), found, 4)
 
 
 def test_a_thing_has_the_pixels_of_its_colours():
-    words = ColorBlobs(3, things=1)
-    words.set(torch.rand(3, 3), torch.tensor([[1.0, 0.0, 1.0]]))
+    blobs = ColorBlobs(3, slots=1)
+    blobs.set(torch.rand(3, 3), torch.tensor([[1.0, 0.0, 1.0]]))
     found = torch.rand(5, 3, 3)
-    joined = together(words, found)
+    joined = together(blobs, found)
     torch.testing.assert_close(joined[:, 3], found[:, 0] + found[:, 2])
     assert torch.equal(joined[:, :3], found)
 

@@ -4,24 +4,22 @@ import pytest
 import torch
 
 from tests.training.test_distance import PLACES, chain
+from tests.training.toy import seeded
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
+from worldmodel.policy_prior import PolicyPrior
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Schedule
+from worldmodel.training.loop import Schedule, fit
 from worldmodel.training.policy_prior import (
     PolicyPriorRecipe,
     action_weights,
     draw_goals,
-    train_policy_prior,
+    policy_prior_job,
 )
 
-RECIPE = PolicyPriorRecipe(
-    Schedule(200, learning_rate=5e-3, warmup=10),
-    hidden=32,
-    batch=256,
-    within=8,
-    ahead=2,
-)
+LOOK = GoalProjectionSpec(1, state_dim=1, goal_dim=1)
+SCHEDULE = Schedule(200, learning_rate=5e-3, warmup=10)
+RECIPE = PolicyPriorRecipe(hidden=32, batch=256, within=8, ahead=2)
 
 
 class Steps(TemporalDistance):
@@ -32,10 +30,7 @@ class Steps(TemporalDistance):
 
 
 def steps() -> Steps:
-    spec = TemporalDistanceSpec(
-        GoalProjectionSpec(1, state_dim=1, goal_dim=1), hidden=8, success_radius=0.1
-    )
-    distance = Steps(spec)
+    distance = Steps(TemporalDistanceSpec(LOOK, hidden=8, success_radius=0.1))
     distance.projection.along(torch.ones(1, 1))
     return distance
 
@@ -50,7 +45,12 @@ def walks() -> tuple[LatentEpisodes, torch.Tensor]:
 
 def test_the_habit_goes_where_the_goal_is():
     data, actions = walks()
-    policy_prior = train_policy_prior(RECIPE, data, actions, steps())
+    training = seeded(SCHEDULE)
+    policy_prior = PolicyPrior(RECIPE.spec(LOOK, action_size=1))
+    job = policy_prior_job(
+        RECIPE, policy_prior, data, actions, steps(), training.generator
+    )
+    fit({"policy_prior": job}, training)
     line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
     with torch.no_grad():
         up = policy_prior(line[:-2], line[-1:])
@@ -83,29 +83,12 @@ def test_goals_lie_ahead_or_anywhere_in_the_shares_asked_for():
     assert ahead.float().mean().item() == pytest.approx(0.75, abs=0.02)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
-    data, actions = walks()
-    short = dataclasses.replace(RECIPE, schedule=Schedule(12, save_every=0.0))
-    whole = train_policy_prior(short, data, actions, steps())
-
-    class Killed(Exception):
-        pass
-
-    def kill(step: int, terms: dict[str, float]) -> None:
-        if step == 7:
-            raise Killed
-
-    state = tmp_path / "policy_prior.safetensors"
-    with pytest.raises(Killed):
-        train_policy_prior(short, data, actions, steps(), state, kill)
-    resumed = train_policy_prior(short, data, actions, steps(), state)
-    for name, weight in whole.state_dict().items():
-        assert torch.equal(weight, resumed.state_dict()[name])
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"hidden": 0}, "hidden must be at least 1, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
+        ({"ahead": 0}, "ahead must be at least 1, got 0"),
         ({"within": 0}, "within must be at least 1, got 0"),
         ({"others": 1.5}, r"others must be in \[0, 1\], got 1.5"),
         ({"sharpness": -1.0}, "sharpness must be at least 0, got -1.0"),

@@ -3,9 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from tests.training.toy import ENCODER, PREDICTOR, PROJECTOR, toy_frames
+from tests.training.toy import ENCODER, Killed, kill_at, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
+from worldmodel.training.objectives.action_conditioned import ObjectiveWeights
 from worldmodel.training.objectives.joint import JointSpec, single_clips
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
@@ -13,12 +14,18 @@ CPU = torch.device("cpu")
 FRAMES = toy_frames()
 RECIPE = PretrainRecipe(
     JointSpec(
-        encoder=ENCODER,
-        projector=PROJECTOR,
-        predictor=PREDICTOR,
+        encoder=dataclasses.replace(ENCODER, num_colors=3),
+        weights=ObjectiveWeights(
+            prediction=1.0,
+            inverse=1.0,
+            contrast=0.1,
+            sigreg=0.01,
+            proprio=1.0,
+            blobs=2.0,
+        ),
         targets=2,
         proprio=2,
-        num_blobs=3,
+        latent_dim=8,
     ),
     Schedule(4, save_every=0.0),
     pairs=3,
@@ -28,13 +35,9 @@ RECIPE = PretrainRecipe(
 
 
 def test_a_killed_pretraining_continues_to_the_same_encoder(tmp_path):
-    def kill(step: int, _: dict[str, float]) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
     path, seen = tmp_path / "state.safetensors", []
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(RECIPE, FRAMES, CPU, path, kill)
+    with pytest.raises(Killed):
+        pretrain(RECIPE, FRAMES, CPU, path, kill_at(3))
     resumed = pretrain(RECIPE, FRAMES, CPU, path, lambda step, _: seen.append(step))
     assert seen == [3, 4]
     whole = pretrain(RECIPE, FRAMES, CPU)
@@ -43,10 +46,21 @@ def test_a_killed_pretraining_continues_to_the_same_encoder(tmp_path):
     assert weights_hash(other) != weights_hash(whole)
 
 
-def test_every_term_of_the_objective_is_reported():
+def terms_of(model: JointSpec) -> set[str]:
     terms: dict[str, float] = {}
-    pretrain(RECIPE, FRAMES, CPU, on_step=lambda _, found: terms.update(found))
-    assert {"total", "forced", "rolled", "masked", "target_std", "std"} <= set(terms)
+    recipe = dataclasses.replace(RECIPE, model=model, schedule=Schedule(1))
+    pretrain(recipe, FRAMES, CPU, on_step=lambda _, found: terms.update(found))
+    return set(terms)
+
+
+def test_every_term_of_the_objective_is_reported_and_no_other():
+    weights = {
+        name for name, weight in vars(RECIPE.model.weights).items() if weight > 0
+    }
+    watched = {"total", "target_std", "std", "std_min", "effective_rank"}
+    assert terms_of(RECIPE.model) == {"masked", *weights, *watched}
+    alone = dataclasses.replace(RECIPE.model, masked=0.0)
+    assert terms_of(alone) == {*weights, *watched} - {"target_std"}
 
 
 def test_single_clips_end_at_their_frame_and_some_stand_still():
@@ -73,8 +87,32 @@ def test_a_recipe_that_cannot_be_says_why(change, message):
         dataclasses.replace(RECIPE, **change)
 
 
-def test_a_projector_of_another_encoder_is_refused():
-    with pytest.raises(
-        ValueError, match="projector.patches must be 4, as the encoder gives"
-    ):
-        JointSpec(encoder=ENCODER)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"masked": -1.0}, "masked must be at least 0, got -1.0"),
+        (
+            {"masked": 0.0, "weights": ObjectiveWeights()},
+            "masked, or one of the weights, must be above 0",
+        ),
+        ({"proprio": -1}, "proprio must be at least 0, got -1"),
+        ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
+        ({"still": 1.5}, r"still must be in \[0, 1\], got 1.5"),
+    ],
+)
+def test_a_model_that_cannot_be_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE.model, **change)
+
+
+def test_masked_prediction_alone_trains_an_encoder():
+    alone = dataclasses.replace(RECIPE.model, weights=ObjectiveWeights())
+    terms: dict[str, float] = {}
+    found = pretrain(
+        dataclasses.replace(RECIPE, model=alone),
+        FRAMES,
+        CPU,
+        on_step=lambda _, some: terms.update(some),
+    )
+    assert set(terms) == {"total", "masked", "target_std"}
+    assert found.objectives is None

@@ -1,60 +1,71 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from tests.training.toy import EPISODES, PROJECTOR, toy_tokens
+from tests.training.toy import EPISODES, PROJECTOR, Killed, kill_at, seeded, toy_tokens
 from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.training.loop import Schedule
-from worldmodel.training.objectives.action_conditioned import LatentObjectives
-from worldmodel.training.projector import ProjectorRecipe, Targets, train_projector
-from worldmodel.training.tokens import TokenCache
+from worldmodel.training.loop import OnStep, Schedule, fit
+from worldmodel.training.objectives.action_conditioned import (
+    LatentObjectives,
+    ObjectiveWeights,
+    Told,
+)
+from worldmodel.training.projector import ProjectorRecipe, Targets, projector_job
+from worldmodel.training.proprio import standardised_proprio, training_rows
 
-CPU = torch.device("cpu")
-WORDS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
-TARGETS = Targets(WORDS, WORDS[:, :1])
+TOKENS = toy_tokens()
+FELT = standardised_proprio(TOKENS.frames, 2)
+BLOBS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
+TARGETS = Targets(FELT, BLOBS, BLOBS[:, :1])
+WEIGHTS = ObjectiveWeights(
+    prediction=1.0,
+    inverse=1.0,
+    contrast=0.1,
+    sigreg=0.01,
+    proprio=1.0,
+    blobs=1.0,
+    object_positions=1.0,
+)
 STEPS = 60
 
 
-@pytest.fixture(scope="module")
-def cache() -> TokenCache:
-    return toy_tokens()
-
-
-def recipe(steps: int) -> ProjectorRecipe:
+def trained(
+    steps: int,
+    path: Path | None = None,
+    on_step: OnStep | None = None,
+    targets: Targets = TARGETS,
+) -> LatentObjectives:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
-    return ProjectorRecipe(schedule, PROJECTOR, pairs=8, window=4, proprio=2)
+    recipe = ProjectorRecipe(schedule, WEIGHTS, pairs=8, window=4)
+    training = seeded(schedule, path, on_step)
+    model = LatentObjectives(PROJECTOR, WEIGHTS, Told(5, 2, 2, 1))
+    job = projector_job(recipe, model, TOKENS, targets, training.generator)
+    fit({"projector": job}, training)
+    return model
 
 
-@pytest.fixture(scope="module")
-def trained(cache: TokenCache) -> tuple[LatentObjectives, list[float]]:
+def test_training_decreases_the_loss():
     seen: list[float] = []
-    model = train_projector(
-        recipe(STEPS),
-        cache,
-        TARGETS,
-        CPU,
-        on_step=lambda _, terms: seen.append(terms["total"]),
-    )
-    return model, seen
-
-
-def test_training_decreases_the_loss(trained):
-    _, seen = trained
+    trained(STEPS, on_step=lambda _, terms: seen.append(terms["total"]))
     assert len(seen) == STEPS
     assert seen[-1] < 0.8 * seen[4]
 
 
-def test_a_killed_training_continues_to_the_same_weights(cache, tmp_path):
-    def kill(step: int, _: dict[str, float]) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
+def test_a_killed_training_continues_to_the_same_weights(tmp_path):
     path = tmp_path / "state.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        train_projector(recipe(5), cache, TARGETS, CPU, path, kill)
-    resumed = train_projector(recipe(5), cache, TARGETS, CPU, path)
-    whole = train_projector(recipe(5), cache, TARGETS, CPU)
-    assert weights_hash(resumed) == weights_hash(whole)
+    with pytest.raises(Killed):
+        trained(5, path, kill_at(3))
+    assert weights_hash(trained(5, path)) == weights_hash(trained(5))
+
+
+def test_only_the_training_split_is_learned_from():
+    held, felt, blobs = ~training_rows(TOKENS.frames), FELT.clone(), BLOBS.clone()
+    felt[held] = 100.0
+    blobs[held] = 100.0
+    spoiled = trained(5, targets=Targets(felt, blobs, blobs[:, :1]))
+    assert weights_hash(spoiled) == weights_hash(trained(5))
 
 
 @pytest.mark.parametrize(

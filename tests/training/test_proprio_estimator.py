@@ -3,54 +3,45 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.toy import PROJECTOR, toy_tokens
+from tests.training.toy import PROJECTOR, Killed, kill_at, seeded, toy_tokens
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.training.loop import Schedule
+from worldmodel.projectors.projector import Projector
+from worldmodel.training.loop import OnStep, Schedule, fit
 from worldmodel.training.proprio import standardised_proprio
 from worldmodel.training.proprio_estimator import (
     ProprioEstimatorRecipe,
     even_weights,
-    train_proprio_estimator,
+    proprio_estimator_job,
 )
-from worldmodel.training.tokens import TokenCache
 
-CPU = torch.device("cpu")
+TOKENS = toy_tokens()
+FELT = standardised_proprio(TOKENS.frames, 2)
+RECIPE = ProprioEstimatorRecipe(reduced=4, hidden=16, batch=64)
 
 
-def recipe(steps: int) -> ProprioEstimatorRecipe:
+def trained(
+    steps: int, path: Path | None = None, on_step: OnStep | None = None
+) -> Projector:
     schedule = Schedule(steps, learning_rate=1e-2, warmup=10, save_every=0.0)
-    return ProprioEstimatorRecipe(schedule, reduced=4, hidden=16, batch=64)
+    training = seeded(schedule, path, on_step)
+    estimator = Projector(RECIPE.spec(PROJECTOR, 2))
+    job = proprio_estimator_job(RECIPE, estimator, TOKENS, FELT, training.generator)
+    fit({"proprio_estimator": job}, training)
+    return estimator
 
 
-@pytest.fixture(scope="module")
-def cache() -> TokenCache:
-    return toy_tokens()
-
-
-def test_it_reads_what_was_felt(cache):
-    felt = standardised_proprio(cache.frames, 2)
-    made = recipe(300)
-    proprio_estimator = train_proprio_estimator(
-        made, made.spec(PROJECTOR, 2), cache, felt, CPU
-    )
+def test_it_reads_what_was_felt():
+    estimator = trained(300)
     with torch.no_grad():
-        told = proprio_estimator(cache.at(torch.arange(len(felt))).float())
-    assert (told - felt).square().mean().sqrt() < 0.1
+        told = estimator(TOKENS.at(torch.arange(len(FELT))).float())
+    assert (told - FELT).square().mean().sqrt() < 0.1
 
 
-def test_a_training_that_was_stopped_ends_as_one_that_was_not(cache, tmp_path: Path):
-    felt = standardised_proprio(cache.frames, 2)
-    spec, state = recipe(6).spec(PROJECTOR, 2), tmp_path / "state.safetensors"
-
-    def stop(step: int, terms: dict[str, float]) -> None:
-        if step == 4:
-            raise KeyboardInterrupt
-
-    whole = train_proprio_estimator(recipe(6), spec, cache, felt, CPU)
-    with pytest.raises(KeyboardInterrupt):
-        train_proprio_estimator(recipe(6), spec, cache, felt, CPU, state, stop)
-    again = train_proprio_estimator(recipe(6), spec, cache, felt, CPU, state)
-    assert weights_hash(again) == weights_hash(whole)
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path):
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(Killed):
+        trained(6, path, kill_at(4))
+    assert weights_hash(trained(6, path)) == weights_hash(trained(6))
 
 
 def test_places_are_drawn_evenly_over_space():
@@ -64,10 +55,11 @@ def test_places_are_drawn_evenly_over_space():
     ("change", "message"),
     [
         ({"even": 1.5}, r"even must be in \[0, 1\], got 1.5"),
+        ({"huber": 0.0}, "huber must be above 0, got 0.0"),
         ({"cell": 0.0}, "cell must be above 0, got 0.0"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        ProprioEstimatorRecipe(Schedule(1), **change)
+        ProprioEstimatorRecipe(**change)

@@ -3,50 +3,65 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.toy import ENCODER, PREDICTOR, PROJECTOR, toy_frames
+from tests.training.toy import ENCODER, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.model import WorldModel
+from worldmodel.projectors.projector import Projector
 from worldmodel.training.distance import DistanceRecipe
 from worldmodel.training.loop import Schedule
+from worldmodel.training.objectives.action_conditioned import ObjectiveWeights
+from worldmodel.training.planning import PlanningRecipe
 from worldmodel.training.policy_prior import PolicyPriorRecipe
 from worldmodel.training.predictor import PredictorRecipe
 from worldmodel.training.projector import ProjectorRecipe
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe
-from worldmodel.training.recipe import Recipe, Run, train_world_model
-from worldmodel.training.smoothing import SmoothingRecipe
+from worldmodel.training.recipe import Projectors, Recipe, Run, train_world_model
 from worldmodel.training.tabletop import TabletopRecipe
 
 FRAMES = toy_frames()
 FEW = Schedule(3, save_every=0.0)
-WHOLE = TemporalDistanceSpec(GoalProjectionSpec(latent_dim=8), hidden=8)
+WEIGHTS = ObjectiveWeights(prediction=1.0, inverse=1.0, sigreg=0.01)
+TABLETOP = TabletopRecipe(
+    proprio=2,
+    goal_proprio=1,
+    proprio_correction=True,
+    proprio_estimator=ProprioEstimatorRecipe(batch=8, hidden=8),
+)
 
 
 def encoder() -> FrozenEncoder:
     return FrozenEncoder(VideoViT(ENCODER, torch.Generator().manual_seed(0)))
 
 
-def plain() -> Recipe:
-    """Frames and actions alone: nothing of a tabletop."""
+def recipe(tabletop: TabletopRecipe | None = None) -> Recipe:
+    """Frames and actions alone, unless a tabletop is given."""
     return Recipe(
-        projector=ProjectorRecipe(FEW, PROJECTOR, pairs=4, window=3),
-        proprio_estimator=ProprioEstimatorRecipe(FEW, batch=8, hidden=8),
-        predictor=PredictorRecipe(FEW, PREDICTOR, windows=4, window=4),
-        distance=DistanceRecipe(FEW, WHOLE, batch=8),
-        policy_prior=PolicyPriorRecipe(FEW, hidden=8, batch=8),
-        smoothing=SmoothingRecipe(),
-        tabletop=TabletopRecipe(),
+        projector=ProjectorRecipe(FEW, WEIGHTS, dim=8, pairs=4, window=3),
+        planning=PlanningRecipe(
+            FEW,
+            PredictorRecipe(windows=4, window=4, width=32, depth=1),
+            DistanceRecipe(hidden=8, batch=8),
+            PolicyPriorRecipe(hidden=8, batch=8),
+        ),
+        tabletop=tabletop or TabletopRecipe(),
         cost=GoalCost(latent=0.0, temporal=1.0),
     )
 
 
-def trained(folder: Path) -> WorldModel:
+def trained(
+    folder: Path,
+    tabletop: TabletopRecipe | None = None,
+    given: Projectors | None = None,
+) -> WorldModel:
     folder.mkdir(exist_ok=True)
     run = Run(folder, torch.device("cpu"))
-    return train_world_model(plain(), encoder(), FRAMES, run)
+    return train_world_model(recipe(tabletop), encoder(), FRAMES, run, given)
+
+
+def states(folder: Path) -> set[str]:
+    return {file.name for file in folder.glob("*.safetensors")}
 
 
 def test_a_dataset_and_an_encoder_become_a_model_that_plans(tmp_path: Path):
@@ -57,21 +72,29 @@ def test_a_dataset_and_an_encoder_become_a_model_that_plans(tmp_path: Path):
     assert cost(torch.zeros(1, 4, 3, 5)).isfinite().all()
     assert model.proposals(past, model.encode(pixels)[:, -1]) is not None
     assert model.proprio_correction is None
+    assert model.proprio_estimator is None
     assert model.distances.proprio is None
 
 
-def test_the_same_run_again_gives_the_same_model(tmp_path: Path):
-    first = weights_hash(trained(tmp_path / "run"))
-    (tmp_path / "run" / "policy_prior.safetensors").unlink()  # as after a kill
-    assert weights_hash(trained(tmp_path / "run")) == first
-    assert weights_hash(trained(tmp_path / "other")) == first
+@pytest.mark.parametrize("tabletop", [None, TABLETOP])
+def test_the_same_run_again_gives_the_same_model(tmp_path: Path, tabletop):
+    first = weights_hash(trained(tmp_path / "run", tabletop))
+    assert states(tmp_path / "run") == {"projector.safetensors", "planning.safetensors"}
+    (tmp_path / "run" / "planning.safetensors").unlink()  # as after a kill
+    assert weights_hash(trained(tmp_path / "run", tabletop)) == first
+    assert weights_hash(trained(tmp_path / "other", tabletop)) == first
 
 
-def test_a_projector_that_shall_not_learn_has_to_be_given(tmp_path: Path):
-    recipe = plain().__class__(**{**vars(plain()), "refine": False})
-    run = Run(tmp_path, torch.device("cpu"))
-    with pytest.raises(ValueError, match="refine=False takes a projector"):
-        train_world_model(recipe, encoder(), FRAMES, run)
+def test_projectors_that_are_given_are_taken_as_they_are(tmp_path: Path):
+    spec = recipe(TABLETOP).spec(encoder(), FRAMES)
+    assert spec.proprio_estimator is not None
+    given = Projectors(Projector(spec.projector), Projector(spec.proprio_estimator))
+    before = [weights_hash(part) for part in vars(given).values()]
+    model = trained(tmp_path / "run", TABLETOP, given)
+    assert model.proprio_estimator is not None
+    taken = [weights_hash(part) for part in (model.projector, model.proprio_estimator)]
+    assert taken == before
+    assert states(tmp_path / "run") == {"planning.safetensors"}
 
 
 @pytest.mark.parametrize(
@@ -83,4 +106,12 @@ def test_a_projector_that_shall_not_learn_has_to_be_given(tmp_path: Path):
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
-        Recipe(**{**vars(plain()), **change})
+        Recipe(**{**vars(recipe()), **change})
+
+
+@pytest.mark.parametrize("weights", [{"sigreg": 0.1}, {"proprio": 1.0}, {"blobs": 1.0}])
+def test_latents_that_would_tell_nothing_are_refused(weights):
+    projector = ProjectorRecipe(FEW, ObjectiveWeights(**weights), dim=8)
+    silent = Recipe(**{**vars(recipe()), "projector": projector})
+    with pytest.raises(ValueError, match="would make latents tell nothing"):
+        silent.spec(encoder(), FRAMES)

@@ -5,19 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.data import DatasetSpec, FrameCache
 from worldmodel.encoders import VideoViTSpec
-from worldmodel.predictors import ActionPredictorSpec
 from worldmodel.projectors.projector import ProjectorSpec
+from worldmodel.training.loop import OnStep, Schedule, Training
 from worldmodel.training.tokens import TokenCache
 
 SIDE, EPISODES, STEPS = 16, 20, 12
 ENCODER = VideoViTSpec(SIDE, SIDE, patch=8, dim=12, depth=1, heads=2, cell_dim=4)
 PROJECTOR = ProjectorSpec(patches=4, token_dim=12, reduced=6, hidden=16, dim=8)
-PREDICTOR = ActionPredictorSpec(latent_dim=8, width=32, depth=1, heads=2)
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+def kill_at(killed: int) -> OnStep:
+    """Kills a training when it has done so many steps."""
+
+    def kill(step: int, _: dict[str, float]) -> None:
+        if step == killed:
+            raise Killed
+
+    return kill
+
+
+def seeded(
+    schedule: Schedule, path: Path | None = None, on_step: OnStep | None = None
+) -> Training:
+    """A training whose weights and batches follow from the seed 0."""
+    torch.manual_seed(0)
+    return Training(schedule, torch.Generator().manual_seed(0), path, on_step)
 
 
 def toy_frames() -> FrameCache:

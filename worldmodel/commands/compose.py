@@ -24,8 +24,17 @@ from worldmodel.resources import configs_folder
 
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
 # Names of files and folders: texts, whatever they look like (`out=2024`).
-PATHS = ("cache", "data", "encoder", "projector", "goals", "goal", "out", "problems")
-PATHS += ("tokens",)
+PATHS = (
+    "cache",
+    "data",
+    "encoder",
+    "projector_from",
+    "goals",
+    "goal",
+    "out",
+    "problems",
+    "tokens",
+)
 
 
 def compose_config(command: str, options: Sequence[str]) -> DictConfig:
@@ -146,7 +155,7 @@ def _admit(base: DictConfig, override: Override) -> str:
     if key not in fields:
         known = {*_names(parent), *fields}
         raise OptionError(_unknown(override.key_or_group, known, path))
-    return f"+{_line(override)}"
+    return f"++{_line(override)}"
 
 
 def _check_kind(override: Override, parent: DictConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def load_control(config: DictConfig) -> Control:
     path = find_weights(config.model)
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
-        model.with_cost(instantiate(config.cost))
+        model.spec = replace(model.spec, cost=instantiate(config.cost))
     cost = model.spec.cost
     try:
         mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)

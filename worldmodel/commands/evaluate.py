@@ -155,5 +155,5 @@ def _method(config: DictConfig, control: Control) -> Method:
 
 def _training_seed(history: dict[str, Any]) -> int | None:
     """Gives the seed that `worldmodel train` noted, None where there is none."""
-    seed = history.get("recipe", {}).get("projector", {}).get("seed")
+    seed = history.get("recipe", {}).get("seed")
     return seed if isinstance(seed, int) else None

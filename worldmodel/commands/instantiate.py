@@ -42,7 +42,10 @@ def _check_types(node: DictConfig) -> None:
     for key, value in node.items_ex(resolve=True):
         if isinstance(value, DictConfig) and "_target_" in value:
             _check_types(value)
-        allowed = _simple_types(hints.get(str(key)))
+        hint = hints.get(str(key))
+        if value is None and hint is not None and not _takes_none(hint):
+            raise OptionError(f"{node._get_full_key(str(key))} must be given, got null")
+        allowed = _simple_types(hint)
         if allowed and not _fits(value, allowed):
             names = " or ".join(t.__name__ for t in allowed)
             raise OptionError(
@@ -57,6 +60,12 @@ def _annotations(target: object) -> dict[str, object]:
         return typing.get_type_hints(target.__init__ if is_plain_class else target)
     except NameError:  # an annotation that only a type checker can read
         return {}
+
+
+def _takes_none(hint: object) -> bool:
+    """Whether an annotation allows None."""
+    options = typing.get_args(hint)
+    return hint in (None, type(None), Any, object) or type(None) in options
 
 
 def _simple_types(hint: object) -> tuple[type, ...]:

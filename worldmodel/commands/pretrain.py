@@ -1,8 +1,7 @@
 """Pretrains the video-JEPA encoder on a dataset of play, without labels or rewards.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `encoder/`, a checkpoint of the encoder alone, and with
-`projector/`, which `worldmodel train` may go on from.
+The run folder ends with `encoder/`, a checkpoint of the encoder alone.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.checkpoints.parts import save_encoder, save_projector
+from worldmodel.checkpoints.encoders import save_encoder
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
@@ -30,13 +29,6 @@ CARD = """# Encoder
 
 A video ViT, pretrained without labels by `worldmodel pretrain` on {frames} frames of
 play ({data}). Its recipe stands in `config.json`.
-"""
-
-
-PROJECTOR_CARD = """# Projector
-
-What the encoder beside it was pretrained with: tokens to one latent. `worldmodel train
-projector_from=...` goes on from it.
 """
 
 
@@ -74,8 +66,6 @@ def _pretrain(
     card = CARD.format(frames=len(frames.frames), data=frames.fingerprint[:12])
     encoder = trained.encoder.cpu()
     save_encoder(folder / "encoder", encoder, history, card)
-    projector = trained.objectives.projector.cpu()
-    save_projector(folder / "projector", projector, encoder, PROJECTOR_CARD)
     finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

@@ -1,8 +1,8 @@
 """Trains what plans on a frozen encoder: projector, predictor, distance, policy prior.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `model/`, a checkpoint that plans, and with `projector/`,
-which another run may take as it is.
+The run folder ends with `model/`, a checkpoint that plans; another run may take its
+projector as it is (`projector_from=`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.encoders import load_encoder
 from worldmodel.checkpoints.outline import require_trainable
-from worldmodel.checkpoints.parts import load_encoder, save_projector
 from worldmodel.commands.control import BANK_FILE
-from worldmodel.commands.limits import require_whole
+from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.train_options import (
-    given_projector,
+    given_projectors,
     open_practice,
+    projectors_hash,
     recipe_of,
     training_history,
 )
@@ -43,7 +43,7 @@ from worldmodel.training.recipe import Follow, Recipe, Run, train_world_model
 
 EXAMPLE = (
     "worldmodel train data=data/play encoder=runs/pretrain/first/encoder "
-    "projector_from=runs/pretrain/first/projector out=runs/train/first"
+    "out=runs/train/first"
 )
 CARD = """# World model
 
@@ -52,25 +52,10 @@ the frozen encoder {encoder}. The play was collected so: {collection}. Recipe an
 dataset stand in `config.json`; it has not been evaluated yet:
 `worldmodel evaluate model={path}`.
 """
-PROJECTOR_CARD = """# Projector
-
-Of the encoder's tokens to one latent, trained by `worldmodel train`; the model beside
-it plans with it. `worldmodel train projector_from=... refine=false` takes it as it is.
-"""
-
 MOST_BANK = 100_000  # frames
 MOST_WEIGHT = 1_000
-# Stages that learn from what another stage made, and begin anew when that goes on.
-_LATER = {
-    "projector": ("predictor", "distance", "policy_prior"),
-    "distance": ("policy_prior",),
-}
-STALE = {
-    f"{stage}.schedule.steps": [
-        f"{name}.{kind}" for name in later for kind in ("safetensors", "jsonl")
-    ]
-    for stage, later in _LATER.items()
-}
+# What learns from another stage's result begins anew when that goes on.
+STALE = {"projector.schedule.steps": ["planning.safetensors", "planning.jsonl"]}
 
 
 def run(config: DictConfig) -> int:
@@ -82,21 +67,21 @@ def run(config: DictConfig) -> int:
 def _train(config: DictConfig, held: ExitStack) -> int:
     require_whole(config, "bank", 0, MOST_BANK)
     require_whole(config, "practice_weight", 1, MOST_WEIGHT)
+    require_whole(config, "seed", 0, MOST_SEED)
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    begin = given_projector(config, encoder, recipe.projector)
     frames = open_frames(config.data, config.cache)
     practised = open_practice(config, frames)
     _check_spec(recipe, encoder, frames)
-    recipe.tabletop.require_encoder(encoder, recipe.distance.spec.projection)
+    given = given_projectors(config, encoder, recipe, frames)
     folder = held.enter_context(open_run_folder("train", config, STALE)).path
     check_sources(
         folder,
         {
             "data": frames.fingerprint,
             "encoder": encoder.weights_hash,
-            "projector": None if begin is None else weights_hash(begin),
+            "projector_from": given and projectors_hash(given),
             "practice": [practice.fingerprint for practice in practised],
         },
     )
@@ -116,11 +101,8 @@ def _train(config: DictConfig, held: ExitStack) -> int:
             on_episode=encoded,
         )
         model = train_world_model(
-            recipe, encoder, frames, run, begin, practised, history
+            recipe, encoder, frames, run, given, practised, history
         )
-    save_projector(
-        folder / "projector", model.projector, model.encoder.encoder, PROJECTOR_CARD
-    )
     _save(model, frames, config.bank, folder)
     finish_training(folder, "train")
     return 0

@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
-from worldmodel.checkpoints.parts import load_projector
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import open_frames
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
-from worldmodel.projectors.projector import Projector
-from worldmodel.training.projector import ProjectorRecipe
-from worldmodel.training.recipe import Recipe
+from worldmodel.model import WorldModel
+from worldmodel.training.recipe import Projectors, Recipe
 
 
 def recipe_of(config: DictConfig) -> Recipe:
@@ -57,25 +57,37 @@ def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
     return practised
 
 
-def given_projector(
-    config: DictConfig, encoder: FrozenEncoder, recipe: ProjectorRecipe
-) -> Projector | None:
-    """The projector to go on from, or None where training begins with nothing."""
+def given_projectors(
+    config: DictConfig, encoder: FrozenEncoder, recipe: Recipe, frames: FrameCache
+) -> Projectors | None:
+    """Projector and estimator of the model that `projector_from` names, or None.
+
+    Raises:
+        OptionError: they are of another encoder, or of other sizes than the recipe's.
+    """
     path = config.projector_from
     if path is None:
-        if not config.refine:
-            raise OptionError(
-                "refine=false takes the projector as it is, but projector_from is "
-                "null; give projector_from=... (a run of `worldmodel train` leaves "
-                "one), or refine=true"
-            )
         return None
-    given = load_projector(path, encoder)
-    if given.spec != recipe.spec:
+    model, spec = WorldModel.from_pretrained(path), recipe.spec(encoder, frames)
+    if model.encoder.weights_hash != encoder.weights_hash:
         raise OptionError(
-            f"{path} is a projector {given.spec}, projector.spec says {recipe.spec}"
+            f"projector_from={path} was trained on encoder "
+            f"{model.encoder.weights_hash[:12]}, encoder={config.encoder} is "
+            f"{encoder.weights_hash[:12]}; take both from one pretraining"
         )
-    return given
+    for name in ("projector", "proprio_estimator"):
+        found, wanted = getattr(model.spec, name), getattr(spec, name)
+        if found != wanted:
+            raise OptionError(
+                f"projector_from={path} has a {name} {found}, the recipe says {wanted}"
+            )
+    return Projectors(model.projector, model.proprio_estimator)
+
+
+def projectors_hash(given: Projectors) -> str:
+    """Names projector and estimator by their weights."""
+    parts = [part for part in (given.projector, given.estimator) if part is not None]
+    return weights_hash(nn.ModuleList(parts))
 
 
 def training_history(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from worldmodel.history import Context
 from worldmodel.inputs import require_sequences
 
 TILE = 64  # candidates
@@ -38,6 +39,16 @@ class TiledCost:
             for cost, some in zip(self.problems, actions.split(1), strict=True)
         ]
         return torch.cat(rows)
+
+
+def each_tiled(
+    cost: Callable[[Context, Tensor], Callable[[Tensor], Tensor]],
+    context: Context,
+    goal: Tensor,
+) -> TiledCost:
+    """The cost of each problem of a past, toward its goal of (B, P, D), alone."""
+    ends = enumerate(goal.split(1))
+    return TiledCost([cost(context.problem(b), end.clone()) for b, end in ends])
 
 
 def tiled(cost: Callable[[Tensor], Tensor], actions: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""colour blobs: a few colours, and where in a picture each of them is."""
+"""Colour blobs: a few colours, and where in a picture each of them is."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEVELS = 32  # per channel, in the table from colour to words
+LEVELS = 32  # per channel, in the table from colour to blobs
 _STEP = 256 // LEVELS
 _SPREAD = 800.0  # squared difference of colours [level^2] at which a share falls to 1/e
 _SAME, _OTHER = 16, 48  # largest channel difference: as background below, unusual above
 SURE = 3.0  # pixels at which a place is half trusted
 _ROOT, _WIDTH = 0.2, 10.0  # bring amounts and widths to the size of places
 _LEAST = 0.02  # added to standard deviations: what never varies stays small
-NUMBERS = 7  # of a word in a picture
+NUMBERS = 7  # of a blob in a picture
 
 
 class ColorBlobs(nn.Module):
     """Where the colours of a dataset's things are in a picture; nothing is learned.
 
-    The colours are cluster centres (see `training.words.find_blobs`), as in bags of
+    The colours are cluster centres (see `training.blobs.find_blobs`), as in bags of
     colour blobs (Sivic & Zisserman 2003), but each with its place: the mean and spread
     of its pixels' rows and columns, which tell a place to a fraction of a pixel.
     Features from clusters, before any gradient, are as in Coates & Ng (2012).
 
-    The first words are a colour each. After them come things: colours that are always
-    found together, each counted as one (see `training.things`).
+    The first blobs are a colour each. After them come object slots: colours that are
+    always found together, each counted as one (see `training.object_slots`).
 
     Args:
         colours: how many.
-        things: how many; K is the sum of both.
+        slots: how many; K is the sum of both.
     """
 
     colours: Tensor
@@ -38,15 +38,15 @@ class ColorBlobs(nn.Module):
     std: Tensor
     table: Tensor
 
-    def __init__(self, colours: int, things: int = 0) -> None:
+    def __init__(self, colours: int, slots: int = 0) -> None:
         super().__init__()
         if colours < 1:
             raise ValueError(f"colours must be at least 1, got {colours}")
-        if things < 0:
-            raise ValueError(f"things must be at least 0, got {things}")
-        count = colours + things
+        if slots < 0:
+            raise ValueError(f"slots must be at least 0, got {slots}")
+        count = colours + slots
         self.register_buffer("colours", torch.zeros(colours, 3))
-        self.register_buffer("members", torch.zeros(things, colours))
+        self.register_buffer("members", torch.zeros(slots, colours))
         self.register_buffer("mean", torch.zeros(count, NUMBERS))
         self.register_buffer("std", torch.ones(count, NUMBERS))
         table = torch.zeros(LEVELS**3, count)
@@ -54,16 +54,16 @@ class ColorBlobs(nn.Module):
         self.register_load_state_dict_post_hook(_tabulate)
 
     @property
-    def things(self) -> int:
-        """How many of the words, the last ones, are things."""
+    def slots(self) -> int:
+        """How many of the blobs, the last ones, are object slots."""
         return len(self.members)
 
     def set(self, colours: Tensor, members: Tensor | None = None) -> None:
-        """Sets what words are; what they tell is no longer standardised.
+        """Sets what blobs are; what they tell is no longer standardised.
 
         Args:
             colours: (C, 3) in [0, 255].
-            members: (things, C) which colours make a thing, 1 or 0; None for none.
+            members: (slots, C) which colours make a thing, 1 or 0; None for none.
 
         Raises:
             ValueError: they have another shape.
@@ -113,7 +113,7 @@ class ColorBlobs(nn.Module):
         return sums.view(count, *each.shape[1:]).transpose(1, 2)
 
     def forward(self, frames: Tensor, background: Tensor) -> Tensor:
-        """What there is of each word, arguments as in `sums`.
+        """What there is of each blob, arguments as in `sums`.
 
         Returns:
             (N, K, 7): root of its pixels, trust in its place, its mean row and column,
@@ -154,11 +154,11 @@ def _coordinates(height: int, width: int, device: torch.device) -> Tensor:
 
 
 @torch.no_grad()
-def _tabulate(words: nn.Module, *_: object) -> None:
-    """Fills the table: shares of the words in each of LEVELS ** 3 colours."""
-    assert isinstance(words, ColorBlobs)
-    axis = torch.arange(LEVELS, device=words.colours.device) * _STEP + _STEP / 2
+def _tabulate(blobs: nn.Module, *_: object) -> None:
+    """Fills the table: shares of the blobs in each of LEVELS ** 3 colours."""
+    assert isinstance(blobs, ColorBlobs)
+    axis = torch.arange(LEVELS, device=blobs.colours.device) * _STEP + _STEP / 2
     colours = torch.cartesian_prod(axis, axis, axis)
-    gaps = torch.cdist(colours, words.colours).square()
+    gaps = torch.cdist(colours, blobs.colours).square()
     shares = (-gaps / _SPREAD).softmax(dim=1)
-    words.table.copy_(torch.cat((shares, shares @ words.members.T), dim=1))
+    blobs.table.copy_(torch.cat((shares, shares @ blobs.members.T), dim=1))

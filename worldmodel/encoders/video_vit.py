@@ -22,15 +22,15 @@ from worldmodel.encoders.patches import (
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 
-MOST_PLACES = 1024  # feature points or words: what each adds is not in the weights
+MOST_PLACES = 1024  # feature points or blobs: what each adds is not in the weights
 
 
 @dataclass(frozen=True)
 class VideoViTSpec:
     """Architecture of a `VideoViT`; sizes in pixels, `tubelet` in frames.
 
-    `points` are the feature points of the stem, `words` and `things` the visual
-    words whose places stand in tokens of their own; 0 for none.
+    `points` are the feature points of the stem; `num_colors` and `num_slots` the colour
+    blobs and object slots whose places stand in tokens of their own; 0 for none.
     """
 
     height: int = 96
@@ -104,7 +104,7 @@ class VideoViTSpec:
 
     @property
     def latents(self) -> int:
-        """Tokens per frame, P: those of the patches, then those of the words."""
+        """Tokens per frame, P: those of the patches, then those of the blobs."""
         return self.patches + self.blob_tokens
 
     def grid(self, frames: int) -> Grid:

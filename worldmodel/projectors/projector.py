@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from worldmodel.encoders import VideoViTSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class ProjectorSpec:
                 )
         if self.blob_dim < 0:
             raise ValueError(f"blob_dim must be at least 0, got {self.blob_dim}")
+
+    @classmethod
+    def of(cls, encoder: VideoViTSpec, dim: int) -> Self:
+        """From an encoder's tokens to a latent of width `dim`."""
+        return cls(encoder.patches, encoder.dim, encoder.blob_dim, dim=dim)
 
     def require(self, patches: int, token_dim: int, blob_dim: int) -> None:
         """Raises ValueError unless it takes what an encoder gives."""

@@ -1,10 +1,10 @@
-"""colour blobs: the colours that things have, and where in a picture they are.
+"""Colour blobs: the colours that things have, and where in a picture they are.
 
 What moves over a still scene can be told by colour long before a network has learned
 to see. Colours are clustered without labels, k-means as in bags of colour blobs
 (Sivic & Zisserman 2003), where pictures differ from the background one. That a latent
-must tell where each word is, linearly, finds a small thing as soon as a large one:
-every word counts alike, however few its pixels.
+must tell where each blob is, linearly, finds a small thing as soon as a large one:
+every blob counts alike, however few its pixels.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from worldmodel.data import FrameCache
 from worldmodel.encoders.blobs import SURE, ColorBlobs
 from worldmodel.errors import WorldModelError
 from worldmodel.training.proprio import training_rows
+from worldmodel.training.ridge import ridge
 from worldmodel.training.smoothing import smoothed_positions
 
 _SAMPLE = 300  # frames that the background picture is the median of
@@ -40,18 +41,18 @@ def find_blobs(
 
     Args:
         cache: the decoded dataset; only its training split is looked at.
-        count: words K.
+        count: blobs K.
         background: uint8 (height, width, 3), see `background_image`.
         generator: decides the frames and pixels that are clustered.
 
     Raises:
-        WorldModelError: there are fewer differing pixels than words.
+        WorldModelError: there are fewer differing pixels than blobs.
     """
     frames = cache.frames_at(some_rows(cache, generator))
     pixels = frames[_unusual(frames, background)].float()
     if not 1 <= count <= len(pixels):
         raise WorldModelError(
-            f"words must be in [1, {len(pixels)}], the pixels seen that differ from "
+            f"blobs must be in [1, {len(pixels)}], the pixels seen that differ from "
             f"the background picture, got {count}"
         )
     pixels = pixels[torch.randperm(len(pixels), generator=generator)[:_COLOURS]]
@@ -61,21 +62,21 @@ def find_blobs(
         members = torch.bincount(nearest, minlength=count)[:, None]
         sums = torch.zeros_like(colours).index_add_(0, nearest, pixels)
         colours = torch.where(members > 0, sums / members.clamp(min=1), colours)
-    words = ColorBlobs(count)
-    words.set(colours)
-    return words
+    blobs = ColorBlobs(count)
+    blobs.set(colours)
+    return blobs
 
 
-def blob_sums(cache: FrameCache, words: ColorBlobs, background: Tensor) -> Tensor:
-    """Pixels of every frame's words, and the sums of their rows and columns, (N, K, 3).
+def blob_sums(cache: FrameCache, blobs: ColorBlobs, background: Tensor) -> Tensor:
+    """Pixels of every frame's blobs, and the sums of their rows and columns, (N, K, 3).
 
     Args:
         cache: the decoded dataset.
-        words: of `find_blobs`.
+        blobs: of `find_blobs`.
         background: uint8 (height, width, 3), see `background_image`.
     """
     parts = [
-        words.sums(
+        blobs.sums(
             torch.from_numpy(np.array(cache.frames[row : row + _CHUNK])), background
         )
         for row in range(0, len(cache.frames), _CHUNK)
@@ -84,13 +85,13 @@ def blob_sums(cache: FrameCache, words: ColorBlobs, background: Tensor) -> Tenso
 
 
 def blob_places(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column (N, K, 2) of words of `blob_sums`, and trust (N, K) in [0, 1)."""
+    """Row and column (N, K, 2) of blobs of `blob_sums`, and trust (N, K) in [0, 1)."""
     pixels = sums[..., 0]
     return sums[..., 1:] / pixels.clamp(min=1.0)[..., None], pixels / (pixels + SURE)
 
 
-def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
-    """What latents shall tell of every frame: where words are.
+def blob_targets(cache: FrameCache, sums: Tensor, slots: int = 0) -> Tensor:
+    """What latents shall tell of every frame: where blobs are.
 
     Where a thing is, is settled over time (see `smoothed_positions`): before it was
     hidden and after, what latents shall tell of it is the same. Things together count
@@ -99,10 +100,10 @@ def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
     Args:
         cache: the decoded dataset.
         sums: (N, K, 3) of `blob_sums`; K may be 0.
-        things: how many of the words, the last ones, are things.
+        slots: how many of the blobs, the last ones, are object slots.
 
     Returns:
-        (N, K, 4) float32: row, column and amount (root of pixels) of each word,
+        (N, K, 4) float32: row, column and amount (root of pixels) of each blob,
         standardised on the training split, and how far its place is to be trusted:
         grows with its pixels, 1 on average over colours.
     """
@@ -110,14 +111,14 @@ def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
         return torch.zeros(len(sums), 0, 4)
     trains = training_rows(cache)
     places, trust = blob_places(sums)
-    colours = sums.shape[1] - things
-    for word in range(colours, sums.shape[1]):
-        places[:, word], trust[:, word] = smoothed_positions(
-            places[:, word], trust[:, word], cache.offsets
+    colours = sums.shape[1] - slots
+    for blob in range(colours, sums.shape[1]):
+        places[:, blob], trust[:, blob] = smoothed_positions(
+            places[:, blob], trust[:, blob], cache.offsets
         )
     amount = sums[..., 0].sqrt()
     trust = trust / trust[trains].mean(dim=0).clamp(min=1e-6)
-    trust[:, colours:] *= colours / max(things, 1)
+    trust[:, colours:] *= colours / max(slots, 1)
     weight = trust[trains][..., None]
     total = weight.mean(dim=0).clamp(min=1e-6)
     mean = (weight * places[trains]).mean(dim=0) / total
@@ -130,7 +131,7 @@ def blob_targets(cache: FrameCache, sums: Tensor, things: int = 0) -> Tensor:
 
 
 def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
-    """How little of each word's place follows from proprio: what is not the robot.
+    """How little of each blob's place follows from proprio: what is not the robot.
 
     Args:
         targets: (N, K, 4) of `blob_targets`.
@@ -151,8 +152,7 @@ def unexplained(targets: Tensor, cache: FrameCache) -> Tensor:
         strict=True,
     ):
         x, y = inputs * trust.sqrt(), places * trust.sqrt()
-        gram = x.T @ x + 1e-6 * len(x) * torch.eye(x.shape[1], dtype=x.dtype)
-        left = y - x @ torch.linalg.solve(gram, x.T @ y)
+        left = y - x @ ridge(x, y)
         whole = y.square().sum(dim=0).clamp(min=1e-9)
         shares.append(left.square().sum(dim=0) / whole)
     return torch.stack(shares).clamp(0.0, 1.0).float()

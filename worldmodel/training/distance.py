@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import (
     TemporalDistance,
     TemporalDistanceSpec,
     expectile_loss,
 )
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job, OnStep, Schedule, fit
+from worldmodel.training.loop import Job
 from worldmodel.training.objectives.vjepa import ema_update
 
 
@@ -28,45 +28,64 @@ class DistanceRecipe:
     there", learned by expectile regression (IVL as in HIQL, Park et al. 2023, after
     Kostrikov et al. 2022) on targets of one to `ahead` steps: what is known of the
     goal travels that many times faster, and the low expectile passes over what the
-    play wasted between. With `spec.success_radius` every state so near a goal has
+    play wasted between. With `success_radius` every state so near a goal has
     arrived, whichever episode it is from.
 
     Attributes:
-        schedule: steps and learning rate.
-        spec: architecture and discount.
+        hidden: width of the hidden layers.
+        discount: of the value that the distance is read from, in (0, 1).
+        success_radius: distance along the goal's directions below which a goal is
+            reached; 0 where only the goal itself counts.
         expectile: of the distance; below 0.5 it tends to the shortest way seen.
+        ahead: steps that a target looks ahead, at most; drawn anew for every pair.
+        momentum: of the moving average that gives the targets.
         batch: pairs per step.
         later: share of goals from the same episode's future.
         here: share of goals that are the state itself.
-        ahead: steps that a target looks ahead, at most; drawn anew for every pair.
-        momentum: of the moving average that gives the targets.
-        seed: decides weights and batches.
     """
 
-    schedule: Schedule
-    spec: TemporalDistanceSpec
+    hidden: int = 512
+    discount: float = 0.96
+    success_radius: float = 0.0
     expectile: float = 0.2
+    ahead: int = 8
+    momentum: float = 0.98
     batch: int = 1024
     later: float = 0.6
     here: float = 0.1
-    ahead: int = 1
-    momentum: float = 0.995
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        self.spec(GoalProjectionSpec())
         if not 0.0 < self.expectile < 1.0:
             raise ValueError(f"expectile must be in (0, 1), got {self.expectile}")
-        if self.ahead < 1:
-            raise ValueError(f"ahead must be at least 1, got {self.ahead}")
+        for name in ("ahead", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if not 0.0 <= self.momentum <= 1.0:
+            raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
         if not (self.later >= 0 and self.here >= 0 and self.later + self.here <= 1):
             raise ValueError(
                 f"later and here must be shares that sum to at most 1, got "
                 f"{self.later} and {self.here}"
             )
 
+    def spec(self, projection: GoalProjectionSpec) -> TemporalDistanceSpec:
+        """Architecture on what is looked at in a latent."""
+        return TemporalDistanceSpec(
+            projection, self.hidden, self.discount, self.success_radius
+        )
 
-class _Learner(nn.Module):
-    """The distance and its moving average."""
+
+class DistanceLearner(nn.Module):
+    """The distance and its moving average.
+
+    Args:
+        spec: architecture.
+        directions: (spec.projection.state_dim, D) of the latents that it shall look
+            at; None for the whole latent.
+    """
 
     def __init__(self, spec: TemporalDistanceSpec, directions: Tensor | None) -> None:
         super().__init__()
@@ -76,26 +95,21 @@ class _Learner(nn.Module):
         self.target = deepcopy(self.online).requires_grad_(False)
 
 
-def train_distance(
+def distance_job(
     recipe: DistanceRecipe,
+    learner: DistanceLearner,
     data: LatentEpisodes,
-    state_path: Path | None = None,
-    on_step: OnStep | None = None,
-    directions: Tensor | None = None,
-) -> TemporalDistance:
-    """Learns the distance; resumes from `state_path` where it exists.
+    generator: torch.Generator,
+) -> Job:
+    """Learns the distance.
 
     Args:
-        recipe: architecture and schedule.
+        recipe: how.
+        learner: learns, in place.
         data: latents of the training episodes.
-        state_path: where the state of the training is kept.
-        on_step: called with the steps done and the smoothed loss terms.
-        directions: (spec.projection.state_dim, D) of the latents that it shall look at.
+        generator: source of randomness.
     """
-    torch.manual_seed(recipe.seed)
-    device = data.latents.device
-    learner = _Learner(recipe.spec, directions).to(device)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    spec = learner.online.spec
 
     def loss() -> dict[str, Tensor]:
         now, goal = draw_pairs(recipe, data, generator)
@@ -106,8 +120,8 @@ def train_distance(
             then = now + steps
             left = learner.target(data.latents[then], goals)
             there = path.gather(1, steps[:, None])[:, 0].to(left.device)
-            fade = (recipe.spec.discount**steps).to(left)
-            target = (1 - fade) * recipe.spec.farthest + fade * left.where(~there, 0.0)
+            fade = (spec.discount**steps).to(left)
+            target = (1 - fade) * spec.farthest + fade * left.where(~there, 0.0)
             target = target.where(~path[:, 0].to(left.device), 0.0)
         predicted = learner.online(latents, goals)
         total = expectile_loss(target - predicted, recipe.expectile)
@@ -116,9 +130,7 @@ def train_distance(
     def follow() -> None:
         ema_update(learner.target, learner.online, recipe.momentum)
 
-    job = Job(learner, loss, generator, follow)
-    fit(job, recipe.schedule, state_path, on_step)
-    return learner.online
+    return Job(learner, loss, follow)
 
 
 def draw_pairs(

@@ -73,68 +73,87 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Job:
-    """What is optimised, and what a resumed run needs besides the weights.
+    """A module in training.
 
     Attributes:
         module: holds every parameter and moving average.
         loss: the terms of one fresh batch; `total` is differentiated.
-        generator: the only source of randomness that `loss` may use.
         after_step: called after each optimiser step, e.g. for a moving average.
     """
 
     module: nn.Module
     loss: Callable[[], LossTerms]
-    generator: torch.Generator
     after_step: Callable[[], None] | None = None
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimiser changes."""
+        return [p for p in self.module.parameters() if p.requires_grad]
 
-def fit(
-    job: Job,
-    schedule: Schedule,
-    state_path: Path | None = None,
-    on_step: OnStep | None = None,
-) -> dict[str, float]:
-    """Optimises until `schedule.steps`, going on from a saved state if there is one.
+
+@dataclass(frozen=True)
+class Training:
+    """How far, by which random numbers, and who keeps and watches it.
+
+    Attributes:
+        schedule: steps and learning rate.
+        generator: the only source of randomness that losses may use.
+        state_path: file to save to and to go on from; None keeps nothing.
+        on_step: called with the steps done and the smoothed terms.
+    """
+
+    schedule: Schedule
+    generator: torch.Generator
+    state_path: Path | None = None
+    on_step: OnStep | None = None
+
+
+def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
+    """Optimises one module or several, going on from a saved state if there is one.
+
+    Each gradient is clipped on its own, so that modules which share no weights learn
+    as they would alone.
 
     Args:
-        job: What to optimise; its module ends trained, in place.
-        schedule: Steps and learning rate.
-        state_path: File to save to and to go on from; None keeps nothing.
-        on_step: Called with the steps done and the smoothed terms.
+        jobs: what to optimise, by name; the modules end trained, in place.
+        training: how.
 
     Returns:
-        The smoothed loss terms at the end.
+        The smoothed loss terms at the end; of several jobs each has its name before.
 
     Raises:
         WorldModelError: The loss is not finite.
     """
-    parameters = [p for p in job.module.parameters() if p.requires_grad]
+    schedule, path = training.schedule, training.state_path
     optimizer = torch.optim.AdamW(
-        parameters,
+        [p for job in jobs.values() for p in job.parameters],
         lr=schedule.learning_rate,
         weight_decay=schedule.weight_decay,
         betas=(0.9, 0.95),
     )
+    modules = {name: job.module for name, job in jobs.items()}
     state = TrainingState(
-        {"module": job.module}, {"adamw": optimizer}, {"batches": job.generator}
+        modules, {"adamw": optimizer}, {"batches": training.generator}
     )
     step, smooth = 0, {}
-    if state_path is not None and state_path.is_file():
-        step, smooth = load_training_state(state_path, state)
+    if path is not None and path.is_file():
+        step, smooth = load_training_state(path, state)
     saved = time.monotonic()
-    job.module.train()
+    for module in modules.values():
+        module.train()
     while step < schedule.steps:
         rate = schedule.learning_rate * schedule.factor(step)
-        terms = _update(job, optimizer, parameters, rate, schedule.clip)
+        terms = _update(jobs, optimizer, rate, schedule.clip)
         step += 1
         smooth = _blend(smooth, terms, step)
-        if on_step is not None:
-            on_step(step, smooth)
+        if training.on_step is not None:
+            training.on_step(step, smooth)
         is_due = time.monotonic() - saved > schedule.save_every
-        if state_path is not None and (is_due or step == schedule.steps):
-            save_training_state(state_path, state, step, smooth)
+        if path is not None and (is_due or step == schedule.steps):
+            save_training_state(path, state, step, smooth)
             saved = time.monotonic()
-    job.module.eval()
+    for module in modules.values():
+        module.eval()
     return smooth
 
 
@@ -144,15 +163,11 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def _update(
-    job: Job,
-    optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
-    rate: float,
-    clip: float,
+    jobs: Mapping[str, Job], optimizer: torch.optim.Optimizer, rate: float, clip: float
 ) -> LossTerms:
     for group in optimizer.param_groups:
         group["lr"] = rate
-    terms = job.loss()
+    terms = _joined({name: job.loss() for name, job in jobs.items()})
     if not torch.isfinite(terms["total"]):
         shown = {name: float(value.detach()) for name, value in terms.items()}
         raise WorldModelError(
@@ -160,12 +175,25 @@ def _update(
             "in the dataset"
         )
     terms["total"].backward()
-    nn.utils.clip_grad_norm_(parameters, clip)
+    for job in jobs.values():
+        nn.utils.clip_grad_norm_(job.parameters, clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    if job.after_step is not None:
-        job.after_step()
+    for job in jobs.values():
+        if job.after_step is not None:
+            job.after_step()
     return terms
+
+
+def _joined(losses: Mapping[str, LossTerms]) -> LossTerms:
+    """The terms of all jobs; of several, each under its job's name."""
+    if len(losses) == 1:
+        return next(iter(losses.values()))
+    joined = {"total": torch.stack([t["total"] for t in losses.values()]).sum()}
+    for name, terms in losses.items():
+        for term, value in terms.items():
+            joined[name if term == "total" else f"{name}.{term}"] = value
+    return joined
 
 
 def _blend(

@@ -19,6 +19,7 @@ from torch import Tensor
 from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
 from worldmodel.training.proprio import training_rows
+from worldmodel.training.ridge import ridge
 from worldmodel.training.smoothing import between
 
 HAND = 3  # leading dimensions of proprio that are the hand's place
@@ -51,28 +52,28 @@ class Places:
     held: Tensor
 
 
-def object_position_targets(cache: FrameCache, words: Tensor, things: int) -> Tensor:
+def object_position_targets(cache: FrameCache, blobs: Tensor, slots: int) -> Tensor:
     """What latents shall tell of every frame: where things are.
 
     Args:
         cache: the decoded dataset; the first three numbers of its proprio are the
             hand's place.
-        words: (N, K, 4) of `blob_targets`.
-        things: how many of them, the last ones, are things; J, may be 0.
+        blobs: (N, K, 4) of `blob_targets`.
+        slots: how many of them, the last ones, are object slots; J, may be 0.
 
     Returns:
         (N, J, 4) float32: the place in the hand's coordinates, in standard deviations
         of the hand's place (one for the three axes), and the trust, 1 where a thing
         is as well seen as on average.
     """
-    if not things:
-        return torch.zeros(len(words), 0, 4)
+    if not slots:
+        return torch.zeros(len(blobs), 0, 4)
     trains = training_rows(cache)
     hand = torch.from_numpy(np.array(cache.proprio[:, :HAND])).float()
     spread = hand[trains].var(dim=0).mean().sqrt().clamp(min=1e-6)
     hand = (hand - hand[trains].mean(dim=0)) / spread
     found = []
-    for seen in words[:, -things:].unbind(1):
+    for seen in blobs[:, -slots:].unbind(1):
         trust = seen[:, 3] / seen[trains, 3].mean().clamp(min=1e-6)
         there = positions_by_hand(seen[:, :2], trust, hand, cache.offsets, trains)
         found.append(torch.cat((there.where, there.trust[:, None]), dim=1))
@@ -110,7 +111,7 @@ def positions_by_hand(
     if learn.sum() < _LEAST:
         raise WorldModelError(
             f"play moves things in {int(learn.sum())} moments for training, at least "
-            f"{_LEAST} are needed to learn where things are; set places to false"
+            f"{_LEAST} are needed to learn where things are; set object_dims to 0"
         )
     view = _robust(_cubic(at[learn]), seen[learn].double())
     away = (_cubic(at) @ view - seen).norm(dim=1).float()
@@ -119,12 +120,12 @@ def positions_by_hand(
     if not rises:
         raise WorldModelError(
             "play never lifts a thing, so where things are cannot be learned; set "
-            "places to false"
+            "object_dims to 0"
         )
     level = float(np.median(rises))
     known = sure & trains
     both = torch.cat((seen, at[:, 2:]), dim=1)
-    back = _ridge(_cubic(both[known]), at[known, :2].double())
+    back = ridge(_cubic(both[known]), at[known, :2])
     both[:, 2] = level
     lying = torch.cat(((_cubic(both) @ back).float(), both[:, 2:]), dim=1)
     where = torch.where(held[:, None], at, lying)
@@ -158,19 +159,11 @@ def _cubic(x: Tensor) -> Tensor:
     return torch.stack([factors[:, list(name)].prod(dim=1) for name in names], dim=1)
 
 
-def _ridge(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Weighted least squares, (M, K) of (N, M) and (N, K)."""
-    weighted = x if weight is None else x * weight[:, None]
-    gram = weighted.T @ x
-    gram += 1e-6 * len(x) * torch.eye(x.shape[1]).to(gram)
-    return torch.linalg.solve(gram, weighted.T @ y)
-
-
 def _robust(x: Tensor, y: Tensor) -> Tensor:
     """Least squares of those that agree: what is far off counts less and less."""
     weight = torch.ones(len(x)).to(y)
     for turn in range(_ROUNDS):
-        solved = _ridge(x, y, weight)
+        solved = ridge(x, y, weight)
         off = (x @ solved - y).norm(dim=1)
         scale = max(0.8**turn, _AT_HAND / 2)
         weight = 1 / (1 + (off / scale).square()).square()

@@ -10,14 +10,14 @@ from worldmodel.encoders.blobs import ColorBlobs
 from worldmodel.errors import WorldModelError
 from worldmodel.training.blobs import blob_places, blob_targets, unexplained
 
-_TOGETHER = 0.2  # mean distance between two words of a thing, of a picture's 2
+_TOGETHER = 0.2  # mean distance between two blobs of a thing, of a picture's 2
 _FREE = 0.25  # least share of a place, row and column, that proprio leaves open
 
 
 def find_slots(
-    cache: FrameCache, words: ColorBlobs, sums: Tensor, count: int
+    cache: FrameCache, blobs: ColorBlobs, sums: Tensor, count: int
 ) -> ColorBlobs:
-    """Words, and things that they make.
+    """Blobs, and the object slots that they make.
 
     Whatever moves without the robot is no part of it: proprio does not tell where it
     is. And colours that are always near one another, whichever of them can be seen,
@@ -25,9 +25,9 @@ def find_slots(
 
     Args:
         cache: the decoded dataset.
-        words: of `find_blobs`, without things.
+        blobs: of `find_blobs`, without slots.
         sums: (N, K, 3) of `blob_sums`.
-        count: things to find, the largest ones.
+        count: slots to find, the largest ones.
 
     Raises:
         WorldModelError: there are fewer.
@@ -36,50 +36,50 @@ def find_slots(
     free = unexplained(blob_targets(cache, sums), cache).amin(dim=1) > _FREE
     near = torch.stack(
         [
-            _mean_gap(places, trust, places[:, word : word + 1], trust[:, word])
-            for word in range(len(free))
+            _mean_gap(places, trust, places[:, blob : blob + 1], trust[:, blob])
+            for blob in range(len(free))
         ]
     )
     joined = (near < _TOGETHER) & free[:, None] & free
     groups = _connected(joined, free)
     if len(groups) < count:
         raise WorldModelError(
-            f"things must be at most {len(groups)}, the groups of colour blobs in this "
-            f"dataset that are not the robot, got {count}"
+            f"num_slots must be at most {len(groups)}, the groups of colour blobs in "
+            f"this dataset that are not the robot, got {count}"
         )
     amount = sums[..., 0].mean(dim=0)
     groups.sort(key=lambda group: -float(amount[group].sum()))
-    members = torch.zeros(count, len(words.colours))
+    members = torch.zeros(count, len(blobs.colours))
     for thing, group in enumerate(groups[:count]):
         members[thing, group] = 1.0
-    found = ColorBlobs(len(words.colours), count)
-    found.set(words.colours, members)
+    found = ColorBlobs(len(blobs.colours), count)
+    found.set(blobs.colours, members)
     return found
 
 
-def together(words: ColorBlobs, sums: Tensor) -> Tensor:
-    """Sums (N, C, 3) of colours -> (N, C + things, 3) of colours and things."""
-    return torch.cat((sums, torch.einsum("tc,ncs->nts", words.members, sums)), dim=1)
+def together(blobs: ColorBlobs, sums: Tensor) -> Tensor:
+    """Sums (N, C, 3) of colours -> (N, C + slots, 3) of colours and object slots."""
+    return torch.cat((sums, torch.einsum("tc,ncs->nts", blobs.members, sums)), dim=1)
 
 
 def _mean_gap(places: Tensor, trust: Tensor, other: Tensor, sure: Tensor) -> Tensor:
-    """Mean distance (K,) of words to another where both are seen; else infinite."""
+    """Mean distance (K,) of blobs to another where both are seen; else infinite."""
     both = trust * sure[:, None]
     mean = (both * (places - other).norm(dim=-1)).sum(dim=0) / both.sum(dim=0)
     return mean.nan_to_num(nan=torch.inf)
 
 
 def _connected(joined: Tensor, free: Tensor) -> list[list[int]]:
-    """The words of each group: those that a chain of `joined` (K, K) connects."""
+    """The blobs of each group: those that a chain of `joined` (K, K) connects."""
     left = set(free.nonzero().flatten().tolist())
     groups = []
     while left:
         group, edge = [], [min(left)]
         while edge:
-            word = edge.pop()
-            if word in left:
-                left.remove(word)
-                group.append(word)
-                edge += joined[word].nonzero().flatten().tolist()
+            blob = edge.pop()
+            if blob in left:
+                left.remove(blob)
+                group.append(blob)
+                edge += joined[blob].nonzero().flatten().tolist()
         groups.append(sorted(group))
     return groups

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.policy_prior import PolicyPrior, PolicyPriorSpec
 from worldmodel.training.distance import arrivals, first_arrival
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job, OnStep, Schedule, fit
+from worldmodel.training.loop import Job
 
 _MOST = 20.0  # weight of an action, before all are scaled to 1 on average
 
@@ -27,24 +27,20 @@ class PolicyPriorRecipe:
     2023). Where the goal is reached already, none counts.
 
     Attributes:
-        schedule: steps and learning rate.
         hidden: width of the hidden layers.
         batch: pairs per step.
         within: steps ahead that a hindsight goal lies, at most.
         others: share of goals from any episode.
         ahead: steps after which an action is judged.
         sharpness: an action weighs exp(sharpness x steps gained).
-        seed: decides weights and batches.
     """
 
-    schedule: Schedule
     hidden: int = 512
     batch: int = 512
     within: int = 30
     others: float = 0.3
     ahead: int = 4
     sharpness: float = 1.0
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "within", "ahead"):
@@ -57,34 +53,30 @@ class PolicyPriorRecipe:
         if not self.sharpness >= 0:
             raise ValueError(f"sharpness must be at least 0, got {self.sharpness}")
 
+    def spec(self, projection: GoalProjectionSpec, action_size: int) -> PolicyPriorSpec:
+        """Architecture on what is looked at in a latent, to actions (A)."""
+        return PolicyPriorSpec(projection, action_size, self.hidden)
 
-def train_policy_prior(
+
+def policy_prior_job(
     recipe: PolicyPriorRecipe,
+    policy_prior: PolicyPrior,
     data: LatentEpisodes,
     actions: Tensor,
     distance: TemporalDistance,
-    state_path: Path | None = None,
-    on_step: OnStep | None = None,
-) -> PolicyPrior:
-    """Learns the policy prior; resumes from `state_path` where it exists.
+    generator: torch.Generator,
+) -> Job:
+    """Learns the policy prior.
 
     Args:
-        recipe: architecture and schedule.
+        recipe: how.
+        policy_prior: learns, in place; looks at what the distance looks at.
         data: latents of the training episodes.
         actions: (N, A) of all rows.
-        distance: judges actions; the policy prior looks at what it looks at.
-        state_path: where the state of the training is kept.
-        on_step: called with the steps done and the smoothed loss terms.
+        distance: judges actions; it may still be learning.
+        generator: source of randomness.
     """
-    torch.manual_seed(recipe.seed)
-    projection = distance.spec.projection
-    policy_prior = PolicyPrior(
-        PolicyPriorSpec(projection, actions.shape[1], recipe.hidden)
-    )
     policy_prior.projection.load_state_dict(distance.projection.state_dict())
-    policy_prior = policy_prior.to(data.latents.device)
-    distance = distance.to(data.latents.device)
-    generator = torch.Generator().manual_seed(recipe.seed)
 
     def loss() -> dict[str, Tensor]:
         now, goal = draw_goals(recipe, data, generator)
@@ -94,8 +86,7 @@ def train_policy_prior(
         error = (done - actions[now].to(done)).abs().mean(dim=-1)
         return {"total": (weight * error).mean()}
 
-    fit(Job(policy_prior, loss, generator), recipe.schedule, state_path, on_step)
-    return policy_prior
+    return Job(policy_prior, loss)
 
 
 def draw_goals(

@@ -18,7 +18,14 @@ from worldmodel.training.blobs import (
     find_blobs,
     some_rows,
 )
-from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.loop import (
+    Job,
+    OnStep,
+    Schedule,
+    Training,
+    autocast,
+    fit,
+)
 from worldmodel.training.object_slots import find_slots, together
 from worldmodel.training.objectives.action_conditioned import Experience
 from worldmodel.training.objectives.joint import JointPretraining, JointSpec
@@ -83,14 +90,15 @@ def pretrain(
     Returns:
         Encoder and projector, trained, among what they were trained with.
     """
-    require_trainable(lambda: JointPretraining(recipe.model))
+    size = cache.actions.shape[1]
+    require_trainable(lambda: JointPretraining(recipe.model, size))
     torch.manual_seed(recipe.seed)
-    model = JointPretraining(recipe.model).to(device)
+    model = JointPretraining(recipe.model, size).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     windows = Windows(cache, "train", recipe.window)
     background = background_image(cache, generator)
     model.set_background(background)
-    words = _find_blobs(recipe.model, cache, model.encoder, generator)
+    blobs = _find_blobs(recipe.model, cache, model.encoder, generator)
     proprio = standardised_proprio(cache, recipe.model.proprio)
     clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
 
@@ -101,8 +109,8 @@ def pretrain(
         batch = Experience(
             actions.to(device),
             proprio[rows].to(device),
-            words[rows].to(device),
-            words[rows][:, :, :0].to(device),  # places come with the next stage
+            blobs[rows].to(device),
+            blobs[rows][:, :, :0].to(device),  # positions come with the next stage
             episodes.to(device),
         )
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
@@ -114,7 +122,8 @@ def pretrain(
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
 
-    fit(Job(model, loss, generator, follow), recipe.schedule, state_path, on_step)
+    job = Job(model, loss, follow)
+    fit({"pretrain": job}, Training(recipe.schedule, generator, state_path, on_step))
     return model
 
 
@@ -122,16 +131,15 @@ def _find_blobs(
     spec: JointSpec, cache: FrameCache, encoder: VideoViT, generator: torch.Generator
 ) -> Tensor:
     """Gives the encoder its colour blobs, and where they are, see `blob_targets`."""
-    if not spec.num_blobs:
+    if encoder.blobs is None:
         return torch.zeros(len(cache.frames), 0, 4)
-    background, things = encoder.background.cpu(), spec.encoder.num_slots
-    words = find_blobs(cache, spec.num_blobs - things, background, generator)
-    sums = blob_sums(cache, words, background)
-    if things:
-        words = find_slots(cache, words, sums, things)
-        sums = together(words, sums)
-    if encoder.blobs is not None:
-        some = cache.frames_at(some_rows(cache, generator))
-        words.standardise(some, background)
-        encoder.blobs.load_state_dict(words.state_dict())
-    return blob_targets(cache, sums, things)
+    background, slots = encoder.background.cpu(), spec.encoder.num_slots
+    blobs = find_blobs(cache, spec.encoder.num_colors, background, generator)
+    sums = blob_sums(cache, blobs, background)
+    if slots:
+        blobs = find_slots(cache, blobs, sums, slots)
+        sums = together(blobs, sums)
+    some = cache.frames_at(some_rows(cache, generator))
+    blobs.standardise(some, background)
+    encoder.blobs.load_state_dict(blobs.state_dict())
+    return blob_targets(cache, sums, slots)

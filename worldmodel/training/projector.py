@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from worldmodel.data import Windows
-from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.loop import Job, Schedule, autocast
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
     ObjectiveWeights,
 )
-from worldmodel.training.proprio import standardised_proprio, training_rows
-from worldmodel.training.readouts import least_squares
 from worldmodel.training.tokens import TokenCache
 
-_READ = 8192  # moments that first read-outs are fitted to
+# What needs nothing but frames and actions.
+FRAMES_AND_ACTIONS = ObjectiveWeights(inverse=1.0, contrast=0.1, sigreg=0.01)
 
 
 @dataclass(frozen=True)
@@ -29,21 +26,17 @@ class ProjectorRecipe:
 
     Attributes:
         schedule: steps and learning rate.
-        spec: architecture of the projector.
         weights: of the loss terms.
+        dim: width D of a latent.
         pairs: pairs of windows per step, both of one episode.
-        window: frames T of a window;
-        proprio: leading dimensions of proprio that the latents shall tell.
-        seed: decides weights and batches.
+        window: frames T of a window.
     """
 
     schedule: Schedule
-    spec: ProjectorSpec = field(default_factory=ProjectorSpec)
-    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
-    pairs: int = 64
-    window: int = 8
-    proprio: int = 0
-    seed: int = 0
+    weights: ObjectiveWeights = FRAMES_AND_ACTIONS
+    dim: int = 64
+    pairs: int = 128
+    window: int = 3
 
     def __post_init__(self) -> None:
         if self.window < 2:
@@ -57,42 +50,33 @@ class Targets:
     """What latents shall tell of the pictures, at all rows.
 
     Attributes:
+        proprio: (N, S) standardised; S may be 0.
         blobs: (N, K, 4) of `blob_targets`; K may be 0.
         object_positions: (N, J, 4) of `object_position_targets`; J may be 0.
     """
 
+    proprio: Tensor
     blobs: Tensor
     object_positions: Tensor
 
 
-def train_projector(
+def projector_job(
     recipe: ProjectorRecipe,
+    model: LatentObjectives,
     cache: TokenCache,
     targets: Targets,
-    device: torch.device,
-    state_path: Path | None = None,
-    on_step: OnStep | None = None,
-    begin: Projector | None = None,
-) -> LatentObjectives:
-    """Trains the projector; resumes from `state_path` where it exists.
+    generator: torch.Generator,
+) -> Job:
+    """Learns latents that tell what they shall; on the training split alone.
 
-    Only the training split is used. Arguments as in `pretrain`, but for what latents
-    shall tell, and `begin`, a projector to begin with.
+    Args:
+        recipe: how.
+        model: the projector and its objectives; learns, in place.
+        cache: tokens of play.
+        targets: what latents shall tell.
+        generator: source of randomness.
     """
-    torch.manual_seed(recipe.seed)
-    model = LatentObjectives(
-        recipe.spec,
-        None,
-        recipe.weights,
-        recipe.proprio,
-        targets.blobs.shape[1],
-        targets.object_positions.shape[1],
-    ).to(device)
-    proprio = standardised_proprio(cache.frames, recipe.proprio)
-    if begin is not None:
-        model.projector.load_state_dict(begin.state_dict())
-        _read_out(model, cache, proprio, targets)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    device = next(model.parameters()).device
     windows = Windows(cache.frames, "train", recipe.window)
 
     def loss() -> dict[str, Tensor]:
@@ -101,7 +85,7 @@ def train_projector(
         tokens = cache.at(rows).to(device).float()
         batch = Experience(
             actions.to(device),
-            proprio[rows].to(device),
+            targets.proprio[rows].to(device),
             targets.blobs[rows].to(device),
             targets.object_positions[rows].to(device),
             episodes.to(device),
@@ -109,42 +93,4 @@ def train_projector(
         with autocast(device):
             return model.loss(tokens, batch, generator)
 
-    fit(Job(model, loss, generator), recipe.schedule, state_path, on_step)
-    return model
-
-
-@torch.no_grad()
-def _read_out(
-    model: LatentObjectives,
-    cache: TokenCache,
-    proprio: Tensor,
-    targets: Targets,
-) -> None:
-    """Fits the linear read-outs to a projector that has learned already.
-
-    Fresh ones would spoil it before they have learned to read it.
-    """
-    generator = torch.Generator().manual_seed(0)
-    trained = training_rows(cache.frames).nonzero().flatten()
-    rows = trained[torch.randperm(len(trained), generator=generator)[:_READ]]
-    device = next(model.parameters()).device
-    latents = model.projector(cache.at(rows).to(device).float()).float().cpu()
-    ones = torch.ones(len(rows))
-    if model.proprio is not None:
-        _set(model.proprio, [least_squares(latents, proprio[rows], ones)])
-    for head, told in (
-        (model.blobs, targets.blobs),
-        (model.object_positions, targets.object_positions),
-    ):
-        if head is not None:
-            read = [
-                least_squares(latents, one[:, :3], one[:, 3])
-                for one in told[rows].unbind(1)
-            ]
-            _set(head, read)
-
-
-def _set(head: nn.Linear, read: list[nn.Linear]) -> None:
-    """Makes one read-out of several, one below the other."""
-    head.weight.copy_(torch.cat([one.weight for one in read]))
-    head.bias.copy_(torch.cat([one.bias for one in read]))
+    return Job(model, loss)

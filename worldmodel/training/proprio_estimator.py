@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job, OnStep, Schedule, autocast, fit
+from worldmodel.training.loop import Job, autocast
 from worldmodel.training.object_positions import HAND
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
@@ -26,7 +25,6 @@ class ProprioEstimatorRecipe:
     the hand is.
 
     Attributes:
-        schedule: steps and learning rate.
         reduced: width that each patch's token keeps.
         hidden: width of the hidden layers.
         batch: moments per step.
@@ -34,10 +32,8 @@ class ProprioEstimatorRecipe:
         even: share of a batch that is drawn evenly over cells of space.
         cell: side of a cell, in standard deviations of the hand's place.
         least: moments in a cell from which on it counts as much as any other.
-        seed: decides weights and batches.
     """
 
-    schedule: Schedule
     reduced: int = 32
     hidden: int = 256
     batch: int = 1024
@@ -45,7 +41,6 @@ class ProprioEstimatorRecipe:
     even: float = 0.5
     cell: float = 0.5
     least: int = 150
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("batch", "least"):
@@ -64,31 +59,25 @@ class ProprioEstimatorRecipe:
         return replace(projector, reduced=self.reduced, hidden=self.hidden, dim=size)
 
 
-def train_proprio_estimator(
+def proprio_estimator_job(
     recipe: ProprioEstimatorRecipe,
-    spec: ProjectorSpec,
+    estimator: Projector,
     cache: TokenCache,
-    felt: Tensor,
-    device: torch.device,
-    state_path: Path | None = None,
-    on_step: OnStep | None = None,
-) -> Projector:
-    """Learns to read proprio from tokens; resumes from `state_path`.
+    proprio: Tensor,
+    generator: torch.Generator,
+) -> Job:
+    """Learns to read proprio from tokens.
 
     Args:
-        recipe: schedule and batches.
-        spec: architecture, with `dim` the dimensions S of proprio.
+        recipe: batches.
+        estimator: learns, in place.
         cache: tokens of play; only the training split is used.
-        felt: (N, S) standardised proprio of all rows, the hand's place first.
-        device: where to compute.
-        state_path: where the state of the training is kept.
-        on_step: called with the steps done and the smoothed loss terms.
+        proprio: (N, S) standardised, of all rows, the hand's place first.
+        generator: source of randomness.
     """
-    torch.manual_seed(recipe.seed)
-    proprio_estimator = Projector(spec).to(device)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    device = next(estimator.parameters()).device
     rows = training_rows(cache.frames).nonzero().flatten()
-    evenly = even_weights(felt[rows, :HAND], recipe.cell, recipe.least).cumsum(0)
+    evenly = even_weights(proprio[rows, :HAND], recipe.cell, recipe.least).cumsum(0)
     count = round(recipe.even * recipe.batch)
 
     def loss() -> dict[str, Tensor]:
@@ -99,12 +88,11 @@ def train_proprio_estimator(
         some = rows[drawn]
         tokens = cache.at(some).to(device).float()
         with autocast(device):
-            told = proprio_estimator(tokens)
-        wanted = felt[some].to(device)
+            told = estimator(tokens)
+        wanted = proprio[some].to(device)
         return {"total": F.smooth_l1_loss(told.float(), wanted, beta=recipe.huber)}
 
-    fit(Job(proprio_estimator, loss, generator), recipe.schedule, state_path, on_step)
-    return proprio_estimator
+    return Job(estimator, loss)
 
 
 def even_weights(places: Tensor, cell: float, least: int) -> Tensor:

@@ -3,74 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.projectors.minimal_change import minimal_lift
-from worldmodel.training.latents import LatentEpisodes
-
 _SEEN = 0.5  # trust from which a thing counts as seen in a picture
 _PICTURE_ALIKE = 0.012  # of a picture's 2: half a pixel of 96
 _PICTURE_WITHIN = 10  # control steps
-
-
-@dataclass(frozen=True)
-class SmoothingRecipe:
-    """Which moments speak for those between them.
-
-    Attributes:
-        alike: two moments of an episode that tell the same places of things, to within
-            this distance [standard deviations], speak for all between; 0 for none.
-        within: steps between the two, at most.
-    """
-
-    alike: float = 0.12
-    within: int = 10
-
-    def __post_init__(self) -> None:
-        if not self.alike >= 0:
-            raise ValueError(f"alike must be at least 0, got {self.alike}")
-        if self.within < 1:
-            raise ValueError(f"within must be at least 1, got {self.within}")
-
-
-@torch.no_grad()
-def smoothed(
-    data: LatentEpisodes, directions: Tensor, things: int, alike: float, within: int
-) -> LatentEpisodes:
-    """Latents that tell of things what the moments before and after tell too.
-
-    Where a thing seems to be in one place, then in another, then in the first again,
-    it was hidden: a thing that is pushed does not come back by itself. So the places
-    of any two moments, not far apart, that agree count for all moments between them.
-    No label is used.
-
-    Args:
-        data: latents of all episodes.
-        directions: (R, D) of latents that are looked at.
-        things: how many of them, the first ones, say where things are; what latents
-            tell along the others stays.
-        alike: distance along these below which two places are the same.
-        within: steps between two moments, at most; of all pairs around a moment the
-            widest count, and where none agrees the moment stays as it is.
-    """
-    look, kept = directions[:things], directions[things:]
-    places = data.latents @ look.T
-    result = places.clone()
-    for first, last in _episodes(data):
-        rows = slice(first, last + 1)
-        result[rows] = between(places[rows], alike, within)
-    change = (result - places) @ minimal_lift(look, kept).T
-    return replace(data, latents=data.latents + change)
-
-
-def _episodes(data: LatentEpisodes) -> list[tuple[int, int]]:
-    """First and last row of each episode."""
-    firsts = data.first.unique()
-    return list(zip(firsts.tolist(), data.last[firsts].tolist(), strict=True))
 
 
 def smoothed_positions(
@@ -101,7 +41,13 @@ def smoothed_positions(
 def between(
     places: Tensor, alike: float, within: int, judged: int | None = None
 ) -> Tensor:
-    """Places (T, K) of one episode, smoothed as in `smoothed`; NaN is never alike.
+    """Places (T, K) of one episode, smoothed; NaN is never alike.
+
+    Where a thing seems to be in one place, then in another, then in the first again, it
+    was hidden: a thing that is pushed does not come back by itself. So the places of
+    any two moments, not far apart, that agree count for all moments between them; of
+    all pairs around a moment the widest count, and where none agrees the moment stays
+    as it is. No label is used.
 
     Args:
         places: (T, K).

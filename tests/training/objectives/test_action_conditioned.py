@@ -1,26 +1,55 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
     ObjectiveWeights,
+    Told,
+    forced_change,
+    prediction_error,
+    rolled_change,
 )
 
 PROJECTOR = ProjectorSpec(patches=4, token_dim=6, reduced=3, hidden=8, dim=8)
-PREDICTOR = ActionPredictorSpec(latent_dim=8, width=16, depth=1, heads=2)
+WEIGHTS = ObjectiveWeights(
+    prediction=1.0,
+    inverse=0.5,
+    contrast=0.1,
+    sigreg=0.01,
+    proprio=1.5,
+    blobs=2.0,
+    object_positions=3.0,
+)
+TOLD = Told(actions=5, proprio=3, blobs=2, object_positions=1)
+WATCHED = {"std", "std_min", "effective_rank"}
+HEADS = {  # the module that each term has to itself
+    "prediction": "predictor",
+    "inverse": "inverse",
+    "contrast": "slow",
+    "sigreg": None,
+    "proprio": "proprio",
+    "blobs": "blobs",
+    "object_positions": "object_positions",
+}
+
+
+def objectives(
+    weights: ObjectiveWeights = WEIGHTS, told: Told = TOLD
+) -> LatentObjectives:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LatentObjectives(PROJECTOR, weights, told)
 
 
 @pytest.fixture
 def dynamics() -> LatentObjectives:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return LatentObjectives(PROJECTOR, PREDICTOR, ObjectiveWeights(), 3, 2, 1)
+    return objectives()
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -43,16 +72,62 @@ def batch() -> Experience:
 
 def test_the_total_is_the_weighted_sum_of_the_terms(dynamics):
     terms = dynamics.loss(pictures(), batch(), seeded())
-    weights = vars(dynamics.weights)
+    weights = asdict(WEIGHTS)
     expected = sum(weight * terms[name] for name, weight in weights.items())
     torch.testing.assert_close(terms["total"], expected)
-    assert set(terms) == {"total", "std", "std_min", "effective_rank", *weights}
+    assert set(terms) == {"total", *WATCHED, *weights}
 
 
 def test_every_part_learns(dynamics):
     dynamics.loss(pictures(), batch(), seeded())["total"].backward()
     for name, weight in dynamics.named_parameters():
         assert weight.grad is not None, name
+
+
+@pytest.mark.parametrize("left_out", HEADS)
+def test_a_term_of_weight_zero_is_left_out_with_its_head(left_out):
+    model = objectives(replace(WEIGHTS, **{left_out: 0.0}))
+    terms = model.loss(pictures(), batch(), seeded())
+    assert set(terms) == {"total", *WATCHED, *HEADS} - {left_out}
+    kept = {head for term, head in HEADS.items() if head and term != left_out}
+    assert {name for name, _ in model.named_children()} == {"projector", *kept}
+    terms["total"].backward()
+    for name, weight in model.named_parameters():
+        assert weight.grad is not None, name
+
+
+@pytest.mark.parametrize("kind", ["proprio", "blobs", "object_positions"])
+def test_nothing_is_asked_of_what_there_is_none_of(kind):
+    model = objectives(told=replace(TOLD, **{kind: 0}))
+    silent = replace(batch(), **{kind: getattr(batch(), kind)[:, :, :0]})
+    terms = model.loss(pictures(), silent, seeded())
+    assert set(terms) == {"total", *WATCHED, *HEADS} - {kind}
+    assert getattr(model, kind) is None
+    assert terms["total"].isfinite()
+
+
+def test_a_weight_below_zero_is_refused():
+    with pytest.raises(ValueError, match="weights.proprio must be at least 0, got -1"):
+        ObjectiveWeights(proprio=-1.0)
+
+
+def test_predictions_are_judged_from_true_latents_and_rolled_out():
+    spec = ActionPredictorSpec(latent_dim=8, width=16, depth=1, heads=2, window=3)
+    latents = torch.randn(4, 5, 8, generator=seeded(7))
+    actions = batch().actions[:4]
+    with torch.random.fork_rng(), torch.no_grad():
+        predictor = ActionPredictor(spec).eval()
+        forced = forced_change(predictor, latents, actions).square().mean()
+        expected = set()
+        for known in (1, 2, 3):  # as many as the predictor's window
+            rolled = rolled_change(predictor, latents, actions, known)
+            assert rolled.shape == (4, 5 - known, 8)
+            expected.add((0.5 * (forced + rolled.square().mean())).item())
+        found = {
+            prediction_error(predictor, latents, actions, seeded(s)).item()
+            for s in range(30)
+        }
+    assert sorted(found) == pytest.approx(sorted(expected))
 
 
 def test_the_loss_follows_from_the_generator(dynamics):
@@ -77,37 +152,14 @@ def test_other_windows_of_an_episode_are_no_negatives(dynamics):
     assert dynamics.loss(pictures(), batch(), seeded())["contrast"] > 0
 
 
-def test_without_a_predictor_nothing_is_predicted():
-    with torch.random.fork_rng():
-        model = LatentObjectives(PROJECTOR, None, ObjectiveWeights(), 3, 2, 1)
-    terms = model.loss(pictures(), batch(), seeded())
-    assert terms["forced"] == terms["rolled"] == 0
-    assert terms["inverse"] > 0
-
-
-def test_a_words_place_counts_as_far_as_it_is_trusted(dynamics):
+def test_a_blobs_place_counts_as_far_as_it_is_trusted(dynamics):
     def error(trust: float, amount: float = 0.0, place: float = 9.0) -> Tensor:
-        words = torch.tensor([0.0, place, amount, trust]).expand(8, 5, 2, 4)
+        blobs = torch.tensor([0.0, place, amount, trust]).expand(8, 5, 2, 4)
         with torch.no_grad():
-            return dynamics.loss(pictures(), replace(batch(), blobs=words), seeded())[
+            return dynamics.loss(pictures(), replace(batch(), blobs=blobs), seeded())[
                 "blobs"
             ]
 
     assert error(0.0) == error(0.0, place=-9.0)
     assert error(1.0) > error(0.5) > error(0.0)
     assert error(0.0, amount=9.0) > error(0.0)
-
-
-def test_without_proprio_or_words_nothing_is_asked_of_them():
-    with torch.random.fork_rng():
-        model = LatentObjectives(PROJECTOR, PREDICTOR, ObjectiveWeights())
-    silent = replace(
-        batch(), proprio=torch.zeros(8, 5, 0), blobs=torch.zeros(8, 5, 0, 4)
-    )
-    terms = model.loss(pictures(), silent, seeded())
-    assert terms["proprio"] == terms["blobs"] == 0
-
-
-def test_parts_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="must be projector.dim=64, got 8"):
-        LatentObjectives(ProjectorSpec(), PREDICTOR, ObjectiveWeights())

@@ -16,33 +16,69 @@ from worldmodel.training.objectives.sigreg import SIGReg
 MOVES = 4  # action dimensions that move the gripper; the others are latches
 SLOW_FEATURES = 16
 NEAR = 0.1  # error of a place up to which it counts squared
-AMOUNT = 0.2  # weight of a word's amount beside its place
+AMOUNT = 0.2  # weight of a blob's amount beside its place
 
 
 @dataclass(frozen=True)
 class ObjectiveWeights:
-    """Weights of the terms.
+    """Weights of the terms; a term of weight 0 is left out.
 
     Attributes:
-        forced: prediction of the next latent from true ones (teacher forcing).
-        rolled: prediction of all later latents from the first ones.
+        prediction: of later latents, by a predictor that learns beside the projector.
         inverse: linear prediction of the motion commanded between two latents.
+        contrast: telling an episode from others by what changes slowly.
+        sigreg: Gaussianity of the latents, against collapse.
         proprio: linear prediction of proprio.
         blobs: linear prediction of where each colour blob is.
         object_positions: linear prediction of where things are, in the hand's
             coordinates.
-        contrast: telling an episode from others by what changes slowly.
-        sigreg: Gaussianity of the latents, against collapse.
     """
 
-    forced: float = 0.5
-    rolled: float = 0.5
-    inverse: float = 1.0
-    proprio: float = 0.5
-    blobs: float = 2.0
-    object_positions: float = 2.0
-    contrast: float = 0.3
-    sigreg: float = 0.05
+    prediction: float = 0.0
+    inverse: float = 0.0
+    contrast: float = 0.0
+    sigreg: float = 0.0
+    proprio: float = 0.0
+    blobs: float = 0.0
+    object_positions: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():
+            if not weight >= 0:
+                raise ValueError(f"weights.{name} must be at least 0, got {weight}")
+
+    def any(self) -> bool:
+        """Whether a term is left."""
+        return any(asdict(self).values())
+
+    def require_telling(self, told: Told) -> None:
+        """Raises ValueError unless some term makes latents tell something."""
+        general = self.prediction + self.inverse + self.contrast
+        read = {"proprio", "blobs", "object_positions"}
+        if general or any(getattr(self, n) and getattr(told, n) for n in read):
+            return
+        raise ValueError(
+            "the loss terms that are left would make latents tell nothing; give "
+            "prediction, inverse or contrast a weight above 0 (projector.weights), or "
+            "something to tell: proprio, colour blobs, object positions"
+        )
+
+
+@dataclass(frozen=True)
+class Told:
+    """How many numbers latents shall tell of each kind; 0 for none.
+
+    Attributes:
+        actions: dimensions A of an action.
+        proprio: leading dimensions S of proprio.
+        blobs: colour blobs K.
+        object_positions: things J whose places are told.
+    """
+
+    actions: int
+    proprio: int = 0
+    blobs: int = 0
+    object_positions: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +90,7 @@ class Experience:
     Attributes:
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised, what the robot felt at each; S may be 0.
-        blobs: (B, T, K, 4) row, column and amount of each visual word, standardised,
+        blobs: (B, T, K, 4) row, column and amount of each colour blob, standardised,
             and the trust in its place; K may be 0. See `training.blobs.blob_targets`.
         object_positions: (B, T, J, 4) where each thing is, in the hand's coordinates,
             and the trust in that; J may be 0. See
@@ -83,36 +119,29 @@ class LatentObjectives(nn.Module):
 
     Args:
         projector: architecture.
-        predictor: architecture; None leaves prediction out.
         weights: of the terms.
-        proprio_size: dimensions S of proprio; 0 leaves that term out.
-        words: colour blobs K; 0 leaves that term out.
-        things: things J whose places are told; 0 leaves that term out.
+        told: how many numbers there are to tell.
     """
 
     def __init__(
-        self,
-        projector: ProjectorSpec,
-        predictor: ActionPredictorSpec | None,
-        weights: ObjectiveWeights,
-        proprio_size: int = 0,
-        words: int = 0,
-        things: int = 0,
+        self, projector: ProjectorSpec, weights: ObjectiveWeights, told: Told
     ) -> None:
         super().__init__()
-        if predictor is not None and predictor.latent_dim != projector.dim:
-            raise ValueError(
-                f"predictor.latent_dim must be projector.dim={projector.dim}, "
-                f"got {predictor.latent_dim}"
-            )
-        self.weights = weights
+        self.weights, dim = weights, projector.dim
         self.projector = Projector(projector)
-        self.predictor = None if predictor is None else ActionPredictor(predictor)
-        self.inverse = nn.Linear(projector.dim, MOVES, bias=False)
-        self.proprio = nn.Linear(projector.dim, proprio_size) if proprio_size else None
-        self.blobs = nn.Linear(projector.dim, 3 * words) if words else None
-        self.object_positions = nn.Linear(projector.dim, 3 * things) if things else None
-        self.slow = nn.Linear(projector.dim, SLOW_FEATURES)
+        self.predictor = None
+        if weights.prediction:
+            spec = ActionPredictorSpec(dim, told.actions)
+            self.predictor = ActionPredictor(spec)
+        self.inverse = None
+        if weights.inverse:
+            self.inverse = nn.Linear(dim, min(MOVES, told.actions), bias=False)
+        self.slow = _readout(weights.contrast, dim, SLOW_FEATURES)
+        self.proprio = _readout(weights.proprio, dim, told.proprio)
+        self.blobs = _readout(weights.blobs, dim, 3 * told.blobs)
+        self.object_positions = _readout(
+            weights.object_positions, dim, 3 * told.object_positions
+        )
         self.sigreg = SIGReg()
 
     def loss(
@@ -126,89 +155,54 @@ class LatentObjectives(nn.Module):
             generator: source of randomness.
         """
         latents = self.projector(tokens).float()  # (B, T, D)
-        terms = {
-            **self._prediction_errors(latents, batch.actions, generator),
-            "inverse": self._inverse_error(latents, batch.actions),
-            "proprio": self._proprio_error(latents, batch.proprio),
-            "blobs": self._blobs_error(latents, batch.blobs),
-            "object_positions": self._object_positions_error(
-                latents, batch.object_positions
-            ),
-            "contrast": self._contrast(latents, batch.episodes),
-            "sigreg": self.sigreg(latents.flatten(0, 1), generator),
-        }
+        terms: dict[str, Tensor] = {}
+        if self.predictor is not None:
+            terms["prediction"] = prediction_error(
+                self.predictor, latents, batch.actions, generator
+            )
+        if self.inverse is not None:
+            terms["inverse"] = _inverse_error(self.inverse, latents, batch.actions)
+        if self.slow is not None:
+            terms["contrast"] = _contrast(self.slow, latents, batch.episodes)
+        if self.weights.sigreg:
+            terms["sigreg"] = self.sigreg(latents.flatten(0, 1), generator)
+        if self.proprio is not None:
+            told = self.proprio(latents).float()
+            terms["proprio"] = F.mse_loss(told, batch.proprio)
+        if self.blobs is not None:
+            terms["blobs"] = _blobs_error(self.blobs, latents, batch.blobs)
+        if self.object_positions is not None:
+            terms["object_positions"] = _positions_error(
+                self.object_positions, latents, batch.object_positions
+            )
         weighted = [getattr(self.weights, name) * v for name, v in terms.items()]
         stats = asdict(latent_stats(latents.detach().flatten(0, 1)))
         watched = {name: torch.tensor(value) for name, value in stats.items()}
         return {"total": torch.stack(weighted).sum(), **terms, **watched}
 
-    def _prediction_errors(
-        self, latents: Tensor, actions: Tensor, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Errors of one step and of roll-outs; 0 without a predictor."""
-        if self.predictor is None:
-            return dict.fromkeys(("forced", "rolled"), latents.new_zeros(()))
-        known = some_known(self.predictor, latents.shape[1], generator)
-        forced = forced_change(self.predictor, latents, actions)
-        rolled = rolled_change(self.predictor, latents, actions, known)
-        return {"forced": forced.square().mean(), "rolled": rolled.square().mean()}
 
-    def _inverse_error(self, latents: Tensor, actions: Tensor) -> Tensor:
-        """Error of the summed motion between any two moments, averaged over lags."""
-        summed = actions[..., :MOVES].cumsum(dim=1)
-        before = summed - actions[..., :MOVES]  # commanded until each moment
-        errors = []
-        for lag in range(1, latents.shape[1]):
-            found = self.inverse(latents[:, lag:] - latents[:, :-lag])
-            errors.append(F.mse_loss(found, before[:, lag:] - before[:, :-lag]))
-        return torch.stack(errors).mean()
+def prediction_error(
+    predictor: ActionPredictor,
+    latents: Tensor,
+    actions: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean square by which later latents differ from what was predicted.
 
-    def _proprio_error(self, latents: Tensor, proprio: Tensor) -> Tensor:
-        if self.proprio is None:
-            return latents.new_zeros(())
-        return F.mse_loss(self.proprio(latents).float(), proprio)
+    Half of it for one step from true latents (teacher forcing), half for roll-outs
+    from the first ones, of which as many are known as planning may know.
 
-    def _blobs_error(self, latents: Tensor, words: Tensor) -> Tensor:
-        """Huber error of places, each as far as it is to be trusted, and of amounts."""
-        if self.blobs is None:
-            return latents.new_zeros(())
-        told = self.blobs(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
-        errors = F.smooth_l1_loss(told, words[..., :3], beta=NEAR, reduction="none")
-        places = (words[..., 3:] * errors[..., :2]).mean()
-        return places + AMOUNT * errors[..., 2].mean()
-
-    def _object_positions_error(self, latents: Tensor, places: Tensor) -> Tensor:
-        """Huber error of where things are, each as far as it is to be trusted."""
-        if self.object_positions is None:
-            return latents.new_zeros(())
-        told = (
-            self.object_positions(latents).float().unflatten(-1, (-1, 3))
-        )  # (B, T, J, 3)
-        errors = F.smooth_l1_loss(told, places[..., :3], beta=NEAR, reduction="none")
-        return (places[..., 3:] * errors).mean()
-
-    def _contrast(self, latents: Tensor, episodes: Tensor) -> Tensor:
-        """InfoNCE between the two windows of each episode, squared distances.
-
-        Other pairs of a window's own episode are no negatives: what is looked for may
-        not have changed.
-        """
-        features = self.slow(latents).float().mean(dim=1)  # (B, SLOW_FEATURES)
-        closeness = -torch.cdist(features[0::2], features[1::2]).square()
-        who = episodes[0::2]
-        same = torch.arange(len(who), device=who.device)
-        left_out = (who[:, None] == who) & (same[:, None] != same)
-        closeness = closeness.masked_fill(left_out, float("-inf"))
-        there = F.cross_entropy(closeness, same)
-        return 0.5 * (there + F.cross_entropy(closeness.T, same))
-
-
-def some_known(
-    predictor: ActionPredictor, time: int, generator: torch.Generator
-) -> int:
-    """Latents that a roll-out starts from, of `time`: as many as planning may know."""
-    most = min(predictor.spec.window, time - 1)
-    return int(torch.randint(1, most + 1, (), generator=generator))
+    Args:
+        predictor: imagines.
+        latents: (B, T, D).
+        actions: (B, T, A), the action taken at each.
+        generator: decides how many latents are known.
+    """
+    most = min(predictor.spec.window, latents.shape[1] - 1)
+    known = int(torch.randint(1, most + 1, (), generator=generator))
+    forced = forced_change(predictor, latents, actions)
+    rolled = rolled_change(predictor, latents, actions, known)
+    return 0.5 * (forced.square().mean() + rolled.square().mean())
 
 
 def forced_change(
@@ -240,8 +234,48 @@ def rolled_change(
     return future[:, 0] - latents[:, known:]
 
 
-def prediction_error(change: Tensor, huber: float | None) -> Tensor:
-    """Mean square of differences; above `huber` they count linearly."""
-    if huber is None:
-        return change.square().mean()
-    return 2 * F.huber_loss(change, torch.zeros_like(change), delta=huber)
+def _readout(weight: float, dim: int, size: int) -> nn.Linear | None:
+    """A linear read-out of latents (D) for a term, None where the term is left out."""
+    return nn.Linear(dim, size) if weight and size else None
+
+
+def _inverse_error(inverse: nn.Linear, latents: Tensor, actions: Tensor) -> Tensor:
+    """Error of the summed motion between any two moments, averaged over lags."""
+    moves = actions[..., : inverse.out_features]
+    before = moves.cumsum(dim=1) - moves  # commanded until each moment
+    errors = []
+    for lag in range(1, latents.shape[1]):
+        found = inverse(latents[:, lag:] - latents[:, :-lag])
+        errors.append(F.mse_loss(found, before[:, lag:] - before[:, :-lag]))
+    return torch.stack(errors).mean()
+
+
+def _blobs_error(head: nn.Linear, latents: Tensor, blobs: Tensor) -> Tensor:
+    """Huber error of places, each as far as it is to be trusted, and of amounts."""
+    told = head(latents).float().unflatten(-1, (-1, 3))  # (B, T, K, 3)
+    errors = F.smooth_l1_loss(told, blobs[..., :3], beta=NEAR, reduction="none")
+    places = (blobs[..., 3:] * errors[..., :2]).mean()
+    return places + AMOUNT * errors[..., 2].mean()
+
+
+def _positions_error(head: nn.Linear, latents: Tensor, positions: Tensor) -> Tensor:
+    """Huber error of where things are, each as far as it is to be trusted."""
+    told = head(latents).float().unflatten(-1, (-1, 3))  # (B, T, J, 3)
+    errors = F.smooth_l1_loss(told, positions[..., :3], beta=NEAR, reduction="none")
+    return (positions[..., 3:] * errors).mean()
+
+
+def _contrast(slow: nn.Linear, latents: Tensor, episodes: Tensor) -> Tensor:
+    """InfoNCE between the two windows of each episode, squared distances.
+
+    Other pairs of a window's own episode are no negatives: what is looked for may
+    not have changed.
+    """
+    features = slow(latents).float().mean(dim=1)  # (B, SLOW_FEATURES)
+    closeness = -torch.cdist(features[0::2], features[1::2]).square()
+    who = episodes[0::2]
+    same = torch.arange(len(who), device=who.device)
+    left_out = (who[:, None] == who) & (same[:, None] != same)
+    closeness = closeness.masked_fill(left_out, float("-inf"))
+    there = F.cross_entropy(closeness, same)
+    return 0.5 * (there + F.cross_entropy(closeness.T, same))

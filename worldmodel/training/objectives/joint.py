@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
-from worldmodel.predictors.action_predictor import ActionPredictorSpec
 from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
     ObjectiveWeights,
+    Told,
 )
 from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
 from worldmodel.training.objectives.target_weights import motion
@@ -31,47 +31,33 @@ class JointSpec:
 
     Attributes:
         encoder: the video ViT.
-        projector: its tokens to the latents of the action-conditioned part.
-        predictor: the action-conditioned predictor.
-        weights: of the action-conditioned terms.
+        weights: of the terms beside masked prediction.
         masked: weight of V-JEPA's masked latent prediction; 0 leaves it out.
         hidden: fraction of the patches that is hidden there.
         targets: hidden tokens predicted per clip.
         still: fraction of the single clips that stand still, as goal images do.
         proprio: leading dimensions of proprio that the latents shall tell.
-        num_blobs: colour blobs whose places the latents shall tell; 0 for none.
+        latent_dim: width of the latent that the tokens are projected to.
     """
 
     encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
-    projector: ProjectorSpec = field(default_factory=ProjectorSpec)
-    predictor: ActionPredictorSpec = field(default_factory=ActionPredictorSpec)
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     masked: float = 0.5
     hidden: float = 0.6
     targets: int = 16
     still: float = 0.3
     proprio: int = 0
-    num_blobs: int = 0
+    latent_dim: int = 64
 
     def __post_init__(self) -> None:
-        encoder = self.encoder
-        self.projector.require(encoder.patches, encoder.dim, encoder.blob_dim)
         if not self.masked >= 0:
             raise ValueError(f"masked must be at least 0, got {self.masked}")
-        for name in ("proprio", "num_blobs"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name} must be at least 0, got {getattr(self, name)}"
-                )
-        if self.encoder.num_colors and self.num_blobs not in (
-            0,
-            self.encoder.num_blobs,
-        ):
-            raise ValueError(
-                f"num_blobs must be 0 or the {self.encoder.num_blobs} of the encoder, "
-                f"things "
-                f"among them, got {self.num_blobs}"
-            )
+        if not self.masked and not self.weights.any():
+            raise ValueError("masked, or one of the weights, must be above 0")
+        if self.proprio < 0:
+            raise ValueError(f"proprio must be at least 0, got {self.proprio}")
+        if self.latent_dim < 1:
+            raise ValueError(f"latent_dim must be at least 1, got {self.latent_dim}")
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
 
@@ -85,7 +71,7 @@ class JointPretraining(nn.Module):
     collapsing.
     """
 
-    def __init__(self, spec: JointSpec) -> None:
+    def __init__(self, spec: JointSpec, action_size: int) -> None:
         super().__init__()
         self.spec = spec
         masks = MixedMasks(
@@ -100,9 +86,11 @@ class JointPretraining(nn.Module):
             LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
             Objective(masks=masks, weights=motion),
         )
-        self.objectives = LatentObjectives(
-            spec.projector, spec.predictor, spec.weights, spec.proprio, spec.num_blobs
-        )
+        projector = ProjectorSpec.of(spec.encoder, spec.latent_dim)
+        told = Told(action_size, spec.proprio, spec.encoder.num_blobs)
+        self.objectives = None
+        if spec.weights.any():
+            self.objectives = LatentObjectives(projector, spec.weights, told)
 
     @property
     def encoder(self) -> VideoViT:
@@ -129,9 +117,11 @@ class JointPretraining(nn.Module):
             clips: (C, F, height, width, 3) uint8 for masked prediction.
             generator: source of randomness, on the CPU.
         """
-        singles = single_clips(frames, self.spec.still, generator)
-        tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
-        terms = self.objectives.loss(tokens, batch, generator)
+        terms: dict[str, Tensor] = {"total": torch.zeros((), device=frames.device)}
+        if self.objectives is not None:
+            singles = single_clips(frames, self.spec.still, generator)
+            tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
+            terms = self.objectives.loss(tokens, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
             terms["total"] = terms["total"] + self.spec.masked * masked.prediction
