@@ -78,8 +78,11 @@ class GoalProjection(nn.Module):
             self.readout.weight.copy_(directions)
 
     def state(self, latents: Tensor) -> Tensor:
-        """Latents (..., D) -> what is looked at, (..., state_size)."""
-        return latents if self.readout is None else self.readout(latents)
+        """Latents (..., D) -> what is looked at, (..., state_size); in float32."""
+        if self.readout is None:
+            return latents
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.readout(latents)
 
     def goal(self, latents: Tensor) -> Tensor:
         """Latents (..., D) -> what is compared with a goal, (..., goal_size)."""

@@ -111,8 +111,8 @@ class Training:
 def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
     """Optimises one module or several, going on from a saved state if there is one.
 
-    Each gradient is clipped on its own, so that modules which share no weights learn
-    as they would alone.
+    Matrix products are in bfloat16 where that is faster. Each gradient is clipped on
+    its own, so that modules which share no weights learn as they would alone.
 
     Args:
         jobs: what to optimise, by name; the modules end trained, in place.
@@ -167,7 +167,8 @@ def _update(
 ) -> LossTerms:
     for group in optimizer.param_groups:
         group["lr"] = rate
-    terms = _joined({name: job.loss() for name, job in jobs.items()})
+    with autocast(next(iter(jobs.values())).parameters[0].device):
+        terms = _joined({name: job.loss() for name, job in jobs.items()})
     if not torch.isfinite(terms["total"]):
         shown = {name: float(value.detach()) for name, value in terms.items()}
         raise WorldModelError(

@@ -23,7 +23,6 @@ from worldmodel.training.loop import (
     OnStep,
     Schedule,
     Training,
-    autocast,
     fit,
 )
 from worldmodel.training.object_slots import find_slots, together
@@ -116,8 +115,7 @@ def pretrain(
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]
         still = source.sample(recipe.clips, generator).frames
-        with autocast(device):
-            return model.loss(frames.to(device), batch, still.to(device), generator)
+        return model.loss(frames.to(device), batch, still.to(device), generator)
 
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)

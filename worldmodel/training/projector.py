@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import Windows
-from worldmodel.training.loop import Job, Schedule, autocast
+from worldmodel.training.loop import Job, Schedule
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
@@ -90,7 +90,6 @@ def projector_job(
             targets.object_positions[rows].to(device),
             episodes.to(device),
         )
-        with autocast(device):
-            return model.loss(tokens, batch, generator)
+        return model.loss(tokens, batch, generator)
 
     return Job(model, loss)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job, autocast
+from worldmodel.training.loop import Job
 from worldmodel.training.object_positions import HAND
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
@@ -87,9 +87,7 @@ def proprio_estimator_job(
         drawn[:count] = places
         some = rows[drawn]
         tokens = cache.at(some).to(device).float()
-        with autocast(device):
-            told = estimator(tokens)
-        wanted = proprio[some].to(device)
+        told, wanted = estimator(tokens), proprio[some].to(device)
         return {"total": F.smooth_l1_loss(told.float(), wanted, beta=recipe.huber)}
 
     return Job(estimator, loss)
