@@ -66,7 +66,7 @@ class Ending:
 def main() -> int:
     """Runs what has not been run, prints the table, writes results.json."""
     options = _options()
-    out = Path(options.out)
+    out = Path(options.out).resolve()  # cases run in folders of their own
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     select_backend()  # in the environment, for all that follow

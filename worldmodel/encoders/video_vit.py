@@ -22,6 +22,7 @@ from worldmodel.encoders.patches import (
 from worldmodel.encoders.rope import THETA, Grid, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 
+MOST_WIDTH = 16_384  # of a token
 MOST_PLACES = 1024  # feature points or blobs: what each adds is not in the weights
 
 
@@ -53,6 +54,8 @@ class VideoViTSpec:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
+        if self.dim > MOST_WIDTH:
+            raise ValueError(f"dim must be at most {MOST_WIDTH}, got {self.dim}")
         for name in ("points", "num_colors", "num_slots"):
             if not 0 <= getattr(self, name) <= MOST_PLACES:
                 raise ValueError(
