@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.blinding import PARTS as BLIND
+from benchmarks.blinding import blind
 from benchmarks.runs import evaluate, method_row, worldmodel_command
 from worldmodel.evaluation.results import Row
 from worldmodel.evaluation.statistics import mcnemar, wilson_interval
@@ -50,7 +52,7 @@ class Removal:
     Attributes:
         name: what is taken away, also the name of its folder.
         options: of `worldmodel evaluate`.
-        without: parts taken out of the shipped checkpoint.
+        without: parts taken out of the shipped checkpoint, or that it is made blind to.
         trained: whether the row has a model of its own, under `--models`.
         base: the row that it is compared with.
         gone: whether what it takes away is no longer there; its results stay.
@@ -99,6 +101,8 @@ def rows() -> list[Removal]:
         Removal("proprio_goal", cost(proprio_goal=0.0)),
         Removal("latent distance", latent),
         Removal("tiles", ("batch_invariant=true",)),
+        Removal("video tokens", without=("video tokens",)),
+        Removal("colour blobs", without=("colour blobs",)),
         Removal("practice", base="things and there", gone=True),
         Removal("smaller recipe, no practice", base="practice", gone=True),
         Removal("smaller recipe", base="things and there", gone=True),
@@ -179,6 +183,9 @@ def take_out(parts: tuple[str, ...], path: Path) -> None:
     without = {"proprio_correction": 0, "proprio_estimator": None}
     spec = dict(vars(model.spec))
     for part in parts:
+        if part in BLIND:
+            blind(model, part)
+            continue
         spec[part] = without[part]
         setattr(model, part, None)
     model.spec = type(model.spec)(**spec)
