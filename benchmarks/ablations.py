@@ -105,6 +105,7 @@ def rows() -> list[Removal]:
         Removal("colour blobs", without=("colour blobs",)),
         Removal("practice", base="things and there", gone=True),
         Removal("smaller recipe, no practice", base="practice", gone=True),
+        Removal("smaller recipe, one round", base="things and there", gone=True),
         Removal("smaller recipe", base="things and there", gone=True),
         Removal("no practice", trained=True, base="smaller recipe"),
         Removal("second seed", trained=True, base="smaller recipe"),
