@@ -28,9 +28,9 @@ FELT = np.random.default_rng(2).normal(size=(len(TOY.frames), 4)).astype(np.floa
 NAMES = ("x", "y", "z", "yaw")
 FRAMES = replace(TOY, proprio=FELT, spec=replace(TOY.spec, proprio_names=NAMES))
 PRACTICE = replace(FRAMES, proprio=-FELT, fingerprint="practice")
-# Where things lie, and what computes: they change nothing in the result.
+# Where things lie, what computes, how others' data is looked at: nothing of the recipe.
 PLACES = {"data", "encoder", "projector_from", "practice", "out", "tokens", "cache"}
-PLACES |= {"device", "bank"}
+PLACES |= {"device", "bank", "camera", "stride", "absolute_actions"}
 SMALL_TRAIN = (
     *("data=d", "encoder=e", "tabletop.proprio=3", "tabletop.goal_proprio=1"),
     *("tabletop.object_dims=3", "tabletop.proprio_estimator.batch=8"),

@@ -20,6 +20,7 @@ from worldmodel.commands.training import (
     finish_training,
     followed,
     open_frames,
+    view_of,
 )
 from worldmodel.data import FrameCache
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
@@ -37,7 +38,8 @@ def run(config: DictConfig) -> int:
     config = with_earlier_steps(config)
     recipe: PretrainRecipe = instantiate(config.recipe)
     device = choose_device(config.device)
-    frames = open_frames(config.data, config.cache)
+    view = view_of(config, recipe.model.encoder)
+    frames = open_frames(config.data, config.cache, view)
     with open_run_folder("pretrain", config) as run_folder:
         return _pretrain(config, recipe, frames, device, run_folder.path)
 

@@ -33,6 +33,7 @@ from worldmodel.commands.training import (
     finish_training,
     followed,
     open_frames,
+    view_of,
 )
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import FrozenEncoder
@@ -71,7 +72,7 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    frames = open_frames(config.data, config.cache)
+    frames = open_frames(config.data, config.cache, view_of(config, encoder.spec))
     practised = open_practice(config, frames)
     _check_spec(recipe, encoder, frames)
     given = given_projectors(config, encoder, recipe, frames)

@@ -8,14 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 
 from worldmodel.commands.compose import first_line
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
-from worldmodel.data import FrameCache, LeRobotDataset
-from worldmodel.data.cache import FRAMES
+from worldmodel.data import (
+    EpisodeSource,
+    FrameCache,
+    LeRobotDataset,
+    View,
+    open_dataset,
+)
 from worldmodel.data.cache_place import cache_folder
+from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import OptionError
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -46,14 +53,35 @@ def choose_device(name: str) -> torch.device:
         ) from error
 
 
-def open_frames(path: str, cache: str | None = None) -> FrameCache:
+def view_of(config: DictConfig, encoder: VideoViTSpec | None = None) -> View:
+    """How the options look at a dataset that others recorded.
+
+    Args:
+        config: Has `camera`, `stride` and `absolute_actions`.
+        encoder: Whose size frames shall have; None leaves them as they are.
+    """
+    return View(
+        camera=config.camera,
+        height=encoder and encoder.height,
+        width=encoder and encoder.width,
+        stride=config.stride,
+        absolute_actions=config.absolute_actions,
+    )
+
+
+def open_frames(
+    path: str, cache: str | None = None, view: View | None = None
+) -> FrameCache:
     """The decoded cache of a dataset, made first where it is missing.
 
     Args:
         path: The dataset's folder.
         cache: Folder for caches, or None; see `cache_folder`.
+        view: How a dataset of others is looked at; None refuses such.
     """
-    dataset = LeRobotDataset.open(path)
+    dataset: EpisodeSource = (
+        LeRobotDataset.open(path) if view is None else open_dataset(path, view)
+    )
     folder = cache_folder(dataset, None if cache is None else Path(cache))
     if cache is None and not folder.is_relative_to(dataset.path):
         note = f"{path} cannot be written: its decoded frames are in {folder}"
@@ -64,7 +92,7 @@ def open_frames(path: str, cache: str | None = None) -> FrameCache:
             del total
             progress.update(done - progress.n)
 
-        return FrameCache.open(dataset, folder / FRAMES, progress=advance)
+        return FrameCache.open(dataset, folder / dataset.cache_name, progress=advance)
 
 
 @contextmanager

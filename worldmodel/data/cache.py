@@ -18,14 +18,13 @@ import torch
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.mapped import new_mapped
-from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.source import EpisodeSource
 from worldmodel.data.spec import DatasetSpec
 from worldmodel.files.atomic import new_folder, remove_leftovers_of, surviving_folder
 from worldmodel.files.lock import FileLock
 
 _FORMAT_VERSION = 1
 _HEADER = "cache.json"
-FRAMES = "frames"
 _ARRAYS = {"frames": "u1", "actions": "f4", "proprio": "f4", "sim_state": "f8"}
 
 
@@ -58,7 +57,7 @@ class FrameCache:
     @classmethod
     def open(
         cls,
-        dataset: LeRobotDataset,
+        dataset: EpisodeSource,
         path: Path | None = None,
         workers: int = 2,
         progress: Callable[[int, int], None] | None = None,
@@ -69,7 +68,7 @@ class FrameCache:
 
         Args:
             dataset: The dataset.
-            path: The cache's folder; by default `.cache/frames` in the dataset's.
+            path: The cache's folder; by default one in `.cache` in the dataset's.
             workers: Threads that decode.
             progress: Called with (episodes done, episodes in all).
 
@@ -77,7 +76,7 @@ class FrameCache:
             DatasetError: The dataset or the cache is damaged, or the disk too full.
             OSError: The cache's folder cannot be written.
         """
-        folder = path or dataset.path / layout.CACHE / FRAMES
+        folder = path or dataset.path / layout.CACHE / dataset.cache_name
         fingerprint = dataset.fingerprint()
         dataset.episode(dataset.indices[0])  # so that sizes are what info.json says
         with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
@@ -109,7 +108,7 @@ class FrameCache:
 
 
 def _decode(
-    dataset: LeRobotDataset,
+    dataset: EpisodeSource,
     folder: Path,
     workers: int,
     progress: Callable[[int, int], None] | None,
@@ -145,13 +144,13 @@ def _decode(
 def _row_shapes(spec: DatasetSpec) -> list[tuple[int, ...]]:
     return [
         (spec.height, spec.width, 3),
-        (spec.action_spec.size,),
+        (spec.action_spec.size * spec.action_spec.block,),
         (len(spec.proprio_names),),
         (spec.sim_state_size,),
     ]
 
 
-def _load(folder: Path, dataset: LeRobotDataset, fingerprint: str) -> FrameCache:
+def _load(folder: Path, dataset: EpisodeSource, fingerprint: str) -> FrameCache:
     def array(name: str, mapped: bool) -> np.ndarray:
         file = folder / f"{name}.npy"
         try:
@@ -174,7 +173,7 @@ def _load(folder: Path, dataset: LeRobotDataset, fingerprint: str) -> FrameCache
     return cache
 
 
-def _check_arrays(cache: FrameCache, dataset: LeRobotDataset) -> None:
+def _check_arrays(cache: FrameCache, dataset: EpisodeSource) -> None:
     """Raises unless a cache's arrays are those of the dataset's episodes."""
     lengths = [record.length for record in dataset.records]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -218,7 +217,7 @@ def _write_header(folder: Path, fingerprint: str) -> None:
     (folder / _HEADER).write_text(json.dumps(header, indent=4))
 
 
-def _check_space(dataset: LeRobotDataset, folder: Path) -> None:
+def _check_space(dataset: EpisodeSource, folder: Path) -> None:
     """Checks that the cache fits: a mapped write to a full disk kills the process."""
     row = sum(
         int(np.prod(shape)) * np.dtype(kind).itemsize

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.source import EpisodeSource
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 _DIGITS = 16  # of a fingerprint, in a folder's name
 
 
-def cache_folder(dataset: LeRobotDataset, chosen: Path | None = None) -> Path:
+def cache_folder(dataset: EpisodeSource, chosen: Path | None = None) -> Path:
     """Gives the folder for a dataset's caches.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.source import EpisodeSource
 from worldmodel.files.atomic import new_file
 
 _CAPTION_HEIGHT = 16
@@ -19,7 +19,7 @@ _INK = (40, 40, 40)
 
 
 def contact_sheet(
-    dataset: LeRobotDataset,
+    dataset: EpisodeSource,
     path: str | Path,
     rows: int = 8,
     columns: int = 10,
@@ -69,7 +69,7 @@ def _spread(available: int, wanted: int) -> list[int]:
     return np.linspace(0, available - 1, count).round().astype(int).tolist()
 
 
-def _caption(dataset: LeRobotDataset, index: int) -> str:
+def _caption(dataset: EpisodeSource, index: int) -> str:
     record = dataset.record(index)
     seconds = record.length / dataset.spec.fps
     notes = "  ".join(f"{key}={value}" for key, value in record.notes.items())

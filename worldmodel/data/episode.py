@@ -20,8 +20,8 @@ class Episode:
     Attributes:
         frames: Camera images, uint8 (T, height, width, 3).
         actions: Actions in [-1, 1], float32 (T, A).
-        proprio: What the robot feels of itself, float32 (T, S).
-        sim_state: The simulator's whole state at t, float64 (T, n).
+        proprio: What the robot feels of itself, float32 (T, S); S may be 0.
+        sim_state: The simulator's whole state at t, float64 (T, n); n may be 0.
         task: What the episode is for, in words; play data has one word for all.
         notes: Plain JSON about how it was made; nothing is trained on it.
     """
@@ -45,12 +45,18 @@ class Episode:
                 "frames must be (T >= 1, height, width, 3), "
                 f"got shape {self.frames.shape}"
             )
-        for name, dtype in (
-            ("actions", np.float32),
-            ("proprio", np.float32),
-            ("sim_state", np.float64),
+        for name, dtype, least in (
+            ("actions", np.float32, 1),
+            ("proprio", np.float32, 0),
+            ("sim_state", np.float64, 0),
         ):
-            _check_rows(name, getattr(self, name), np.dtype(dtype), len(self.frames))
+            rows = getattr(self, name)
+            if rows.dtype != dtype or rows.ndim != 2 or rows.shape[1] < least:
+                raise DatasetError(
+                    f"{name} must be {np.dtype(dtype)} (T, size >= {least}), "
+                    f"got {rows.dtype} {rows.shape}"
+                )
+            _check_rows(name, rows, len(self.frames))
         if np.abs(self.actions).max() > 1:
             step = int(np.abs(self.actions).max(axis=1).argmax())
             raise DatasetError(
@@ -63,11 +69,7 @@ class Episode:
         return len(self.frames)
 
 
-def _check_rows(name: str, rows: np.ndarray, dtype: np.dtype, length: int) -> None:
-    if rows.dtype != dtype or rows.ndim != 2 or rows.shape[1] == 0:
-        raise DatasetError(
-            f"{name} must be {dtype} (T, size >= 1), got {rows.dtype} {rows.shape}"
-        )
+def _check_rows(name: str, rows: np.ndarray, length: int) -> None:
     if len(rows) != length:
         raise DatasetError(
             f"{name} must have one row for each of the {length} frames, got {len(rows)}"

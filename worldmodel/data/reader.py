@@ -59,7 +59,10 @@ class LeRobotDataset:
         path: The dataset's folder.
         spec: What its episodes have in common.
         records: What is known of each episode, in the order of the index.
+        cache_name: Of the folder of its decoded frames.
     """
+
+    cache_name = "frames"
 
     def __init__(
         self,

@@ -40,8 +40,9 @@ class DatasetSpec:
         height: Rows of a frame [pixels].
         width: Columns of a frame [pixels].
         proprio_names: One name for each proprio dimension.
-        sim_state_size: Length of the simulator's state vector.
-        action_spec: What an action means; its rate is the frame rate [Hz].
+        sim_state_size: Length of the simulator's state vector; 0 where there is none.
+        action_spec: What an action means; its rate is the frame rate [Hz] where its
+            block is 1.
         collection: Plain JSON that, with an episode's index, determines the episode
             (behaviour mix, seed). How many episodes are wanted is not part of it.
         robot_type: The robot's name.
@@ -56,14 +57,30 @@ class DatasetSpec:
     robot_type: str = "panda"
 
     def __post_init__(self) -> None:
-        """Checks sizes and what the format can hold."""
-        for name in ("height", "width", "sim_state_size"):
-            if getattr(self, name) < 1:
+        """Checks sizes."""
+        for name, least in (("height", 1), ("width", 1), ("sim_state_size", 0)):
+            if getattr(self, name) < least:
                 raise DatasetError(
-                    f"{name} must be at least 1, got {getattr(self, name)}"
+                    f"{name} must be at least {least}, got {getattr(self, name)}"
                 )
+
+    def require_storable(self) -> None:
+        """Checks that the format that `DatasetWriter` writes can hold such episodes.
+
+        Raises:
+            DatasetError: It cannot; the message says what.
+        """
+        if self.sim_state_size < 1:
+            raise DatasetError(
+                f"sim_state_size must be at least 1, got {self.sim_state_size}"
+            )
         if not self.proprio_names:
             raise DatasetError("proprio_names must not be empty")
+        if self.action_spec.block != 1:
+            raise DatasetError(
+                "a dataset holds every control step, so block must be 1, got "
+                f"{self.action_spec.block}"
+            )
         if self.action_spec.rate_hz != round(self.action_spec.rate_hz):
             raise DatasetError(
                 "the dataset format holds whole frame rates only, got "
@@ -71,9 +88,10 @@ class DatasetSpec:
             )
 
     @property
-    def fps(self) -> int:
-        """Frames, so control steps, per second [Hz]."""
-        return round(self.action_spec.rate_hz)
+    def fps(self) -> int | float:
+        """Frames per second [Hz]; a whole number where it is one."""
+        rate = self.action_spec.rate_hz / self.action_spec.block
+        return int(rate) if rate == int(rate) else rate
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -107,7 +125,12 @@ class DatasetSpec:
                 )
 
     def to_info(self) -> dict[str, Any]:
-        """Gives the part of `meta/info.json` that does not change with the episodes."""
+        """Gives the part of `meta/info.json` that does not change with the episodes.
+
+        Raises:
+            DatasetError: The format cannot hold such episodes.
+        """
+        self.require_storable()
         vectors = {
             PROPRIO_KEY: ("float32", self.proprio_names),
             ACTION_KEY: ("float32", self.action_spec.names),
@@ -168,7 +191,7 @@ class DatasetSpec:
                 f"each name of the action spec, got {features[ACTION_KEY]['shape']}"
             )
         height, width, _ = features[IMAGE_KEY]["shape"]
-        return cls(
+        spec = cls(
             height=height,
             width=width,
             proprio_names=tuple(features[PROPRIO_KEY]["names"]),
@@ -177,6 +200,8 @@ class DatasetSpec:
             collection=block["collection"],
             robot_type=info["robot_type"],
         )
+        spec.require_storable()
+        return spec
 
 
 def _check_rate(fps: object, action_spec: ActionSpec) -> None:

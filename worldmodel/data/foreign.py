@@ -1,0 +1,248 @@
+"""Datasets that others recorded with LeRobot, read as they are."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from worldmodel.data.episode import Episode
+from worldmodel.data.errors import DatasetError
+from worldmodel.data.foreign_actions import action_range, action_spec_of
+from worldmodel.data.foreign_info import MEND, Feature, ForeignInfo, read_foreign_info
+from worldmodel.data.foreign_pictures import (
+    PictureReader,
+    ends_of,
+    missing_videos,
+    picture_file,
+)
+from worldmodel.data.foreign_records import (
+    ForeignRecord,
+    check_video_places,
+    read_foreign_records,
+    read_task_texts,
+)
+from worldmodel.data.foreign_rows import Numbers, check_times, rate_of, read_numbers
+from worldmodel.data.spec import ACTION_KEY, PROPRIO_KEY, DatasetSpec
+from worldmodel.data.staging import EpisodeRecord
+from worldmodel.data.view import View
+
+
+class DamagedEpisodes(DatasetError):
+    """Some episodes cannot be used.
+
+    Attributes:
+        problems: What is wrong, a line for each, with its episode.
+    """
+
+    def __init__(self, root: Path, problems: Sequence[str]) -> None:
+        """For the episodes of a dataset's folder."""
+        self.problems = tuple(problems)
+        more = len(problems) - 1
+        rest = f" (and {more} more, `worldmodel inspect data={root}` lists them)"
+        super().__init__(f"{root}: {problems[0]}{rest if more else ''}: {MEND}")
+
+
+class ForeignDataset:
+    """The episodes of a LeRobot v3 dataset that this package did not write.
+
+    Opening reads all numbers (actions, `observation.state`, counters, times) and checks
+    them; pictures are read with each episode. Other features are left alone.
+
+    Attributes:
+        path: The dataset's folder.
+        info: What info.json says.
+        camera: The feature whose pictures are used.
+        view: How it is looked at.
+        spec: What its episodes have in common.
+        records: What is known of each episode, in the order of the index; those too
+            short for one frame of the view's stride are not among them.
+        action_low: Least value of each action dimension, as recorded, (A,).
+        action_high: Greatest value of each, (A,).
+        cache_name: Of the folder of its decoded frames.
+    """
+
+    def __init__(
+        self,
+        info: ForeignInfo,
+        camera: Feature,
+        view: View,
+        records: Sequence[ForeignRecord],
+        numbers: Mapping[int, Numbers],
+        rate_hz: float,
+    ) -> None:
+        """For `open`, which has checked all of this."""
+        self.path, self.info, self.camera, self.view = info.root, info, camera, view
+        self._numbers, self._places = numbers, {r.index: r for r in records}
+        self._rate_hz, texts = rate_hz, read_task_texts(info.root)
+        actions = [n.actions for n in numbers.values()]
+        self.action_low, self.action_high = action_range(actions)
+        self.spec = self._spec()
+        self.records = tuple(
+            EpisodeRecord(r.index, r.length // view.stride, task, {}, "")
+            for r in records
+            for task in [_task(r, numbers[r.index], texts)]
+            if r.length >= view.stride
+        )
+        if not self.records:
+            raise DatasetError(
+                f"{self.path}: no episode has the stride={view.stride} control steps "
+                f"of one frame, the longest has {max(r.length for r in records)}"
+            )
+        self._by_index = {record.index: record for record in self.records}
+        self._pictures = PictureReader(camera, rate_hz)
+
+    @classmethod
+    def open(cls, path: str | Path, view: View | None = None) -> ForeignDataset:
+        """Opens a dataset, reading all but pictures.
+
+        Args:
+            path: Its folder.
+            view: How it is looked at.
+
+        Raises:
+            DatasetError: It is missing, damaged, of another version of the format, or
+                lacks what the view asks for.
+        """
+        view = view or View()
+        info = read_foreign_info(Path(path))
+        camera = info.camera(view.camera)
+        records = read_foreign_records(info, camera)
+        numbers, problems = read_numbers(info, records)
+        rate_hz = rate_of(info, numbers)
+        problems += check_times(numbers, rate_hz)
+        problems += check_video_places(records, rate_hz)
+        problems += missing_videos(records)
+        if problems:
+            raise DamagedEpisodes(info.root, problems)
+        if rate_hz != info.rate_hz:
+            warnings.warn(
+                f"{info.file} says {info.rate_hz:g} frames/s, timestamps say "
+                f"{rate_hz:g}: these are used",
+                stacklevel=2,
+            )
+        return cls(info, camera, view, records, numbers, rate_hz)
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.records)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The indices of the episodes, ascending."""
+        return tuple(record.index for record in self.records)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of all episodes."""
+        return sum(record.length for record in self.records)
+
+    @property
+    def cache_name(self) -> str:
+        """Of the folder of decoded frames, beside those of other views."""
+        camera = re.sub(r"[^\w.-]", "_", self.camera.key)
+        stride = f"-every-{self.view.stride}" if self.view.stride > 1 else ""
+        return f"frames-{camera}-{self.spec.width}x{self.spec.height}{stride}"
+
+    def record(self, index: int) -> EpisodeRecord:
+        """Gives what is known of an episode without its frames.
+
+        Raises:
+            DatasetError: There is no episode of that index.
+        """
+        if index not in self._by_index:
+            raise DatasetError(
+                f"{self.path} has no episode {index}: it has {len(self)} of them, "
+                f"from {self.records[0].index} to {self.records[-1].index}"
+            )
+        return self._by_index[index]
+
+    def episode(self, index: int) -> Episode:
+        """Reads and decodes an episode. Callable from several threads.
+
+        Raises:
+            DatasetError: There is no episode of that index, or its pictures are
+                damaged.
+        """
+        record, numbers, stride = (
+            self.record(index),
+            self._numbers[index],
+            self.view.stride,
+        )
+        rows = record.length * stride
+        actions = self.spec.action_spec.normalised(numbers.actions[:rows])
+        place, size = self._places[index], (self.spec.height, self.spec.width)
+        return Episode(
+            frames=self._pictures.frames(
+                place, numbers.first, (record.length, stride), size
+            ),
+            actions=_float32(actions).reshape(record.length, -1).clip(-1, 1),
+            proprio=_float32(numbers.proprio[:rows:stride]),
+            sim_state=np.zeros((record.length, 0)),
+            task=record.task,
+        )
+
+    def numbers(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gives actions (T, A) and proprio (T, S) of every control step, as recorded.
+
+        Raises:
+            DatasetError: There is no episode of that index.
+        """
+        self.record(index)
+        return self._numbers[index].actions, self._numbers[index].proprio
+
+    def fingerprint(self) -> str:
+        """Gives a hash of the view, all numbers, and size and ends of picture files.
+
+        The ends of a file hold the table of where everything else in it is.
+        """
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        spec = self.spec
+        view = [self.camera.key, spec.height, spec.width, spec.proprio_names]
+        said = [*view, spec.action_spec.to_json()]
+        hasher = hashlib.sha256(json.dumps(said).encode())
+        for index, numbers in self._numbers.items():
+            hasher.update(json.dumps([index, len(numbers.actions)]).encode())
+            hasher.update(np.ascontiguousarray(numbers.actions).tobytes())
+            hasher.update(np.ascontiguousarray(numbers.proprio).tobytes())
+        for file in dict.fromkeys(map(picture_file, self._places.values())):
+            hasher.update(ends_of(file))
+        return hasher.hexdigest()
+
+    def _spec(self) -> DatasetSpec:
+        pixels, proprio = self.camera.pixels(), self.info.features.get(PROPRIO_KEY)
+        assert pixels is not None, f"{self.camera.key} was chosen as a camera"
+        return DatasetSpec(
+            height=self.view.height or pixels[0],
+            width=self.view.width or pixels[1],
+            proprio_names=() if proprio is None else proprio.names,
+            sim_state_size=0,
+            action_spec=action_spec_of(
+                self.info.features[ACTION_KEY].names,
+                (self.action_low, self.action_high),
+                self._rate_hz,
+                self.view.stride,
+                self.view.absolute_actions,
+            ),
+            robot_type=self.info.robot_type,
+        )
+
+
+def _task(record: ForeignRecord, numbers: Numbers, texts: Mapping[int, str]) -> str:
+    """Gives what an episode is for: as its record says, or the table of tasks."""
+    if record.tasks:
+        return record.tasks[0]
+    return "" if numbers.task is None else texts.get(numbers.task, "")
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32)

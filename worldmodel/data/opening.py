@@ -1,0 +1,42 @@
+"""The one door to datasets, whoever wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldmodel.data import layout
+from worldmodel.data.foreign import ForeignDataset
+from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.view import View
+from worldmodel.errors import WorldModelError
+from worldmodel.files.json_file import read_object
+
+
+def open_dataset(
+    path: str | Path, view: View | None = None
+) -> LeRobotDataset | ForeignDataset:
+    """Opens a LeRobot v3 dataset, ours or another.
+
+    Ours have a `worldmodel` block in info.json. They keep the size of their frames,
+    whatever the view says.
+
+    Args:
+        path: Its folder.
+        view: How one of others is looked at.
+
+    Raises:
+        DatasetError: It is missing, damaged, of another version of the format, or lacks
+            what the view asks for.
+    """
+    if is_foreign(Path(path)):
+        return ForeignDataset.open(path, view)
+    (view or View()).require_own()
+    return LeRobotDataset.open(path)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a folder's info.json was written by others; what cannot be read is not."""
+    try:
+        return "worldmodel" not in read_object(path / layout.INFO)
+    except (WorldModelError, OSError):
+        return False
