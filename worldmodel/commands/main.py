@@ -36,6 +36,7 @@ class Command:
 COMMANDS = {
     "collect": Command("record a dataset of play", renders=True),
     "practice": Command("let a model play toward goals, recorded", renders=True),
+    "inspect": Command("what a dataset holds, and how it will be read"),
     "pretrain": Command("learn the video encoder"),
     "train": Command("learn what plans on a frozen encoder"),
     "evaluate": Command(

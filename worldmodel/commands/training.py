@@ -62,8 +62,8 @@ def view_of(config: DictConfig, encoder: VideoViTSpec | None = None) -> View:
     """
     return View(
         camera=config.camera,
-        height=encoder and encoder.height,
-        width=encoder and encoder.width,
+        height=None if encoder is None else encoder.height,
+        width=None if encoder is None else encoder.width,
         stride=config.stride,
         absolute_actions=config.absolute_actions,
     )

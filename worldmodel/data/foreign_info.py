@@ -216,8 +216,8 @@ def _parsed(root: Path, info: Mapping[str, Any]) -> ForeignInfo:
         rate_hz=_rate(info.get("fps")),
         robot_type=str(info.get("robot_type") or "unknown"),
         features=known,
-        episodes=whole(info.get("total_episodes"), "total_episodes", 1),
-        frames=whole(info.get("total_frames"), "total_frames", 1),
+        episodes=whole(info.get("total_episodes"), "total_episodes", 0),
+        frames=whole(info.get("total_frames"), "total_frames", 0),
         data_path=_pattern(info, "data_path", layout.DATA_PATH),
         video_path=_pattern(info, "video_path", VIDEO_PATH),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def read_foreign_records(info: ForeignInfo, camera: Feature) -> list[ForeignReco
         DatasetError: A file is missing or damaged, or records contradict one another;
             the message names the episode.
     """
+    if not info.episodes:
+        raise DatasetError(f"{info.root} has no episode: record some")
     folder = info.root / layout.EPISODES
     files = sorted(folder.glob("**/*.parquet"))
     if not files:
@@ -104,7 +107,7 @@ def check_video_places(records: Sequence[ForeignRecord], rate_hz: float) -> list
                 f"from_timestamp={video.start:g} and to_timestamp={video.end:g}"
             )
     placed.sort(key=lambda pair: (pair[0].file, pair[0].start))
-    for (before, first), (after, second) in zip(placed, placed[1:], strict=False):
+    for (before, first), (after, second) in pairwise(placed):
         is_shared = before.file == after.file
         if is_shared and (before.end - after.start) * rate_hz > _OFF:
             found.append(

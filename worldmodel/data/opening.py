@@ -35,7 +35,7 @@ def open_dataset(
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a folder's info.json was written by others; what cannot be read is not."""
+    """Whether others wrote a folder's info.json; what cannot be read is ours."""
     try:
         return "worldmodel" not in read_object(path / layout.INFO)
     except (WorldModelError, OSError):

@@ -21,7 +21,7 @@ PROPRIO_KEY = "observation.state"
 ACTION_KEY = "action"
 SIM_STATE_KEY = "sim_state"
 SPEC_KEYS = ("codebase_version", "robot_type", "fps", "features", "worldmodel")
-_COUNTERS = {
+COUNTERS = {
     "timestamp": "float32",
     "frame_index": "int64",
     "episode_index": "int64",
@@ -29,7 +29,7 @@ _COUNTERS = {
     "task_index": "int64",
 }
 RECORDED_KEYS = (IMAGE_KEY, PROPRIO_KEY, ACTION_KEY, SIM_STATE_KEY)
-KEYS = (*RECORDED_KEYS, *_COUNTERS)
+KEYS = (*RECORDED_KEYS, *COUNTERS)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class DatasetSpec:
                 "shape": [self.sizes[key]],
                 "names": labels,
             }
-        for key, dtype in _COUNTERS.items():
+        for key, dtype in COUNTERS.items():
             features[key] = {"dtype": dtype, "shape": [1], "names": None}
         block = {
             "format_version": FORMAT_VERSION,

@@ -59,15 +59,6 @@ def video_frames(
     )
 
 
-def codec_of(file: Path) -> str:
-    """Gives the name of a video's codec, e.g. "av1"; "" where it cannot be opened."""
-    try:
-        with av.open(str(file)) as container:
-            return container.streams.video[0].codec_context.codec.canonical_name
-    except (FFmpegError, OSError, IndexError):
-        return ""
-
-
 def _decoded(container: Any, start: float, rate_hz: float) -> Iterator[Any]:
     """Gives frames from a key frame on that is not after the start."""
     if not container.streams.video:
