@@ -72,7 +72,9 @@ def write(root: Path, made: Made) -> Path:
     if made.is_video:
         film(root / VIDEO, frames, made)
     else:
-        rows = [{"bytes": _encoded(frame, made.codec), "path": None} for frame in frames]
+        rows = [
+            {"bytes": _encoded(frame, made.codec), "path": None} for frame in frames
+        ]
         kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
         columns[CAMERA] = pa.array(rows, kind)
     pq.write_table(pa.table(columns), root / DATA, row_group_size=made.group)

@@ -79,13 +79,7 @@ def run(config: DictConfig) -> int:
     _print_use(dataset)
     seen = _read(dataset, config.episodes or len(dataset))
     _print_alignment(dataset, seen)
-    if seen.frames:
-        whole = dataset.frames * seen.seconds / seen.frames
-        _line(
-            "reading",
-            f"episode {seen.readable[0]}: {seen.frames} frames in {seen.seconds:.2f} s, "
-            f"so about {whole:.1f} s for all on one core",
-        )
+    _print_speed(dataset, seen)
     if config.out is not None and seen.readable:
         _draw(dataset, view, seen.readable, Path(config.out).expanduser())
     done = len(seen.readable) + len(seen.problems)
@@ -199,6 +193,16 @@ def _told(found: Alignment) -> str:
         f"{text}; WARNING: best at {found.best:+d}, where 0 or +1 is expected: actions "
         f"seem to stand in rows that are too {way}, or absolute_actions is wrong"
     )
+
+
+def _print_speed(dataset: EpisodeSource, seen: Seen) -> None:
+    if seen.readable:
+        whole = dataset.frames * seen.seconds / seen.frames
+        _line(
+            "reading",
+            f"episode {seen.readable[0]}: {seen.frames} frames in {seen.seconds:.2f} "
+            f"s, so about {whole:.1f} s for all on one core",
+        )
 
 
 def _draw(

@@ -113,8 +113,8 @@ class ForeignInfo:
         if name is not None and name in self.features and name not in known:
             feature = self.features[name]
             raise DatasetError(
-                f"camera={name} must hold RGB pictures, got {_kind(feature)}; such are "
-                f"in: {', '.join(known) or 'none'}"
+                f"camera={name} of {self.root} must hold RGB pictures, got "
+                f"{_kind(feature)}; such are in: {', '.join(known) or 'none'}"
             )
         if name is not None and name not in known:
             raise DatasetError(

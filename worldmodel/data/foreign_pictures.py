@@ -125,10 +125,13 @@ def ends_of(file: Path) -> bytes:
 def _read_group(file: Path, group: int, key: str) -> pa.ChunkedArray:
     """Gives the picture files in a row group."""
     try:
-        column: Any = pq.ParquetFile(file).read_row_group(group, [key])[key]
-    except (pa.ArrowException, OSError, KeyError) as error:
+        table = pq.ParquetFile(file).read_row_group(group, [key])
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise DatasetError(f"{key} cannot be read ({text})") from error
+    if not table.num_columns:
+        raise DatasetError(f"its file lacks the column {key}")
+    column: Any = table[key]
     kind = column.type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise DatasetError(f"{key} must be a struct with binary bytes, got {kind}")

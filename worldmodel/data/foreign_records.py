@@ -82,7 +82,7 @@ def read_foreign_records(info: ForeignInfo, camera: Feature) -> list[ForeignReco
     keys = _video_keys(camera)
     rows: list[dict[str, Any]] = []
     for path in files:
-        rows += read_columns(path, [*_RECORD, *keys], ["tasks"]).to_pylist()
+        rows += plain_rows(path, read_columns(path, [*_RECORD, *keys], ["tasks"]))
     try:
         rows = _in_order(rows, info.episodes)
         check_records(rows, info.frames)
@@ -131,8 +131,8 @@ def read_task_texts(root: Path) -> dict[int, str]:
     texts = [name for name in _TASK_COLUMNS if name in table.column_names]
     if not texts:
         raise DatasetError(f"{path} must have a column task: {MEND}")
-    places, words = table["task_index"].to_pylist(), table[texts[0]].to_pylist()
-    return {place: str(text) for place, text in zip(places, words, strict=True)}
+    rows = plain_rows(path, table)
+    return {row["task_index"]: str(row[texts[0]]) for row in rows}
 
 
 def read_columns(
@@ -160,11 +160,23 @@ def read_columns(
         return file.read([*needed, *(name for name in wished if name in names)])
     except FileNotFoundError as error:
         raise DatasetError(f"{path} is missing: {MEND}") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise DatasetError(
             f"{path} is half-written or damaged ({text}): {MEND}"
         ) from error
+
+
+def plain_rows(path: Path, table: pa.Table) -> list[dict[str, Any]]:
+    """Gives the rows of a file's table as plain values.
+
+    Raises:
+        DatasetError: A text in it is no UTF-8.
+    """
+    try:
+        return table.to_pylist()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is damaged ({error}): {MEND}") from error
 
 
 def _video_keys(camera: Feature) -> list[str]:

@@ -36,7 +36,7 @@ def video_frames(
     """
     wanted, end = 0, start
     try:
-        with av.open(str(file)) as container:
+        with av.open(str(file), metadata_errors="replace") as container:
             for frame in _decoded(container, start, rate_hz):
                 end = _time(frame)
                 place = _place(end, start, rate_hz)
@@ -50,7 +50,7 @@ def video_frames(
                     return
     except FileNotFoundError as error:
         raise DatasetError("it is missing") from error
-    except (FFmpegError, OSError) as error:
+    except (FFmpegError, OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"it is half-written or damaged ({reason})") from error
     raise DatasetError(
@@ -64,6 +64,8 @@ def _decoded(container: Any, start: float, rate_hz: float) -> Iterator[Any]:
     if not container.streams.video:
         raise DatasetError("it holds no video")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise DatasetError("no decoder is there for its video")
     pixels = stream.codec_context.pix_fmt or ""
     if pixels.startswith("gray"):
         raise DatasetError(f"it must hold RGB pictures, got {pixels}, as of depth")
