@@ -1,9 +1,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from worldmodel.action_spec import ActionSpec, require_same
+from worldmodel.action_spec import FIELDS, ActionSpec, require_same
 from worldmodel.errors import SpecMismatchError, WorldModelError
 
 SPEC = ActionSpec(
@@ -74,3 +75,46 @@ def test_equal_specs_pass_and_different_ones_are_both_shown():
     assert str(SPEC.to_json()) in message
     assert str(other.to_json()) in message
     assert "scales: model" not in message
+
+
+SHIFTED = replace(SPEC, scales=(0.5, 256.0), offsets=(0.0, 256.0), absolute=True)
+
+
+def test_json_has_offsets_and_absolute_only_where_they_say_something():
+    assert set(SPEC.to_json()) == set(FIELDS)
+    assert replace(SPEC, offsets=(0.0, 0.0)) == SPEC
+    values = json.loads(json.dumps(SHIFTED.to_json()))
+    assert values["offsets"] == [0.0, 256.0]
+    assert values["absolute"] is True
+    assert ActionSpec.from_json(values) == SHIFTED
+
+
+def test_actions_stand_for_values_and_back():
+    actions = np.array([[-1, -1], [0, 0], [1, 1]], np.float32)
+    values = SHIFTED.in_units(actions)
+    assert values.tolist() == [[-0.5, 0], [0, 256], [0.5, 512]]
+    assert np.array_equal(SHIFTED.normalised(values), actions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"offsets": [1.0]}, "offsets must have one entry for each of the 2 names"),
+        ({"offsets": "zero"}, "offsets must be a list"),
+        ({"offsets": [0.0, "1"]}, "offsets must be finite numbers"),
+        ({"absolute": 1}, "absolute must be true or false, got 1"),
+    ],
+)
+def test_bad_offsets_are_refused(changes, message):
+    with pytest.raises(WorldModelError, match=message):
+        ActionSpec.from_json(SHIFTED.to_json() | changes)
+    with pytest.raises(WorldModelError, match="offsets must be finite"):
+        replace(SPEC, offsets=(0.0, float("nan")))
+
+
+def test_what_differs_in_offsets_is_shown():
+    with pytest.raises(SpecMismatchError) as caught:
+        require_same(SPEC, replace(SPEC, offsets=(0.0, 1.0)))
+    assert r"offsets: model [0.0, 0.0], env [0.0, 1.0]" in str(caught.value)
+    with pytest.raises(SpecMismatchError, match="absolute: model False, env True"):
+        require_same(SPEC, replace(SPEC, absolute=True))

@@ -44,7 +44,7 @@ class Made:
         return self.codec.startswith("lib")
 
     def colour(self, episode: int, step: int) -> tuple[int, int, int]:
-        return 40 + 50 * episode, 20 + 15 * step, 128
+        return (40 + 50 * episode) % 256, (20 + 15 * step) % 256, 128
 
 
 def write(root: Path, made: Made) -> Path:
@@ -87,7 +87,7 @@ def film(path: Path, frames: list[np.ndarray], made: Made) -> None:
     with av.open(str(path), "w") as file:
         rate = Fraction(made.fps).limit_denominator(1001)
         options = {"svtav1-params": "lp=1", "x265-params": "log-level=none:pools=1"}
-        stream = file.add_stream(made.codec, rate=rate, options=options)
+        stream: Any = file.add_stream(made.codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = made.width, made.height, "yuv420p"
         for frame in frames:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -128,7 +128,7 @@ def change_rows(file: Path, edit: Callable[[pa.Table], pa.Table]) -> None:
 
 def _frame(made: Made, episode: int, step: int) -> np.ndarray:
     shape = (made.height, made.width, 3)
-    return np.broadcast_to(np.uint8(made.colour(episode, step)), shape).copy()
+    return np.broadcast_to(np.array(made.colour(episode, step), np.uint8), shape).copy()
 
 
 def _encoded(frame: np.ndarray, kind: str) -> bytes:
