@@ -1,6 +1,7 @@
 """From a dataset that the real LeRobot client wrote to a model that imagines."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,6 +68,11 @@ def test_pretrain_and_train_run_on_it(name, look, size, tmp_path):
     frames = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
     context = model.context(model.encode(frames), torch.zeros(1, 2, size))
     assert torch.isfinite(model.predict(context, torch.zeros(1, 2, 4, size))).all()
+
+
+def test_the_documents_name_these_options():
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    assert [o for o in (*PLAIN_PRETRAIN, *PLAIN_TRAIN) if o not in text] == []
 
 
 def test_several_cameras_and_other_versions_are_one_line(tmp_path, capsys):
