@@ -170,7 +170,7 @@ DAMAGE = [
     (
         "video",
         edit(RECORDS, f"{KEY}/from_timestamp", at(1, 0.2)),
-        "episode 1: its length",
+        "episode 1: from_timestamp=0.2 in",
     ),
     (
         "video",
@@ -195,6 +195,11 @@ DAMAGE = [
             for name in ("from_timestamp", "to_timestamp")
         ],
         "episode 0: its frames must be 1 / 10 s apart from 0.05 s on, got one at",
+    ),
+    (
+        "video",
+        edit(RECORDS, f"{KEY}/to_timestamp", at(1, 0.7)),
+        "episode 1: its length",
     ),
     (
         "video",

@@ -270,6 +270,21 @@ def test_timestamps_count_where_the_header_says_another_rate(tmp_path):
         assert opened(tmp_path).spec.action_spec.rate_hz == 15
 
 
+def test_a_video_may_have_more_frames_than_rows(tmp_path):
+    write(tmp_path, Made(codec="libx264", lengths=(5, 3, 7)))
+    before = opened(tmp_path).episode(1).frames
+    change_rows(tmp_path / DATA, lambda table: table.slice(0, 13))
+    change(tmp_path / RECORDS, "length", lambda lengths: [5, 3, 5])
+    change(tmp_path / RECORDS, "dataset_to_index", lambda ends: [5, 8, 13])
+    change_info(tmp_path, "total_frames", 13)
+    with pytest.warns(
+        UserWarning, match="1 episodes, the first is 2, have more frames"
+    ):
+        dataset = opened(tmp_path)
+    assert len(dataset.episode(2)) == 5
+    assert np.array_equal(dataset.episode(1).frames, before)
+
+
 def test_our_own_datasets_open_through_the_same_door(folder, dataset):
     assert open_dataset(folder).fingerprint() == dataset.fingerprint()
     small = View(height=4, width=4)

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.data.synthetic import dataset_spec, episode, same
+from tests.data.synthetic import action_spec, dataset_spec, episode, same
 from worldmodel.data import (
     DatasetError,
     DatasetWriter,
@@ -253,3 +254,19 @@ def test_an_episode_is_added_once(tmp_path: Path) -> None:
         writer.add(0, episode(0))
         with pytest.raises(DatasetError, match="already has episode 0"):
             writer.add(0, episode(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sim_state_size": 0}, "sim_state_size must be at least 1, got 0"),
+        ({"proprio_names": ()}, "proprio_names must not be empty"),
+        ({"action_spec": action_spec(29.97)}, "holds whole frame rates only, got rate"),
+        ({"action_spec": replace(action_spec(), block=2)}, "block must be 1, got 2"),
+    ],
+)
+def test_what_the_format_does_not_hold_is_not_written(change, message, tmp_path):
+    spec = replace(dataset_spec(), **change)
+    with pytest.raises(DatasetError, match=message):
+        DatasetWriter(tmp_path / "play", spec)
+    assert not (tmp_path / "play" / layout.INFO).exists()

@@ -25,6 +25,7 @@ from worldmodel.data.foreign_pictures import (
 from worldmodel.data.foreign_records import (
     ForeignRecord,
     check_video_places,
+    longer_videos,
     read_foreign_records,
     read_task_texts,
 )
@@ -121,12 +122,8 @@ class ForeignDataset:
         problems += missing_videos(records)
         if problems:
             raise DamagedEpisodes(info.root, problems)
-        if rate_hz != info.rate_hz:
-            warnings.warn(
-                f"{info.file} says {info.rate_hz:g} frames/s, timestamps say "
-                f"{rate_hz:g}: these are used",
-                stacklevel=2,
-            )
+        for note in _notes(info, records, rate_hz):
+            warnings.warn(note, stacklevel=2)
         return cls(info, camera, view, records, numbers, rate_hz)
 
     def __len__(self) -> int:
@@ -235,6 +232,25 @@ class ForeignDataset:
             ),
             robot_type=self.info.robot_type,
         )
+
+
+def _notes(
+    info: ForeignInfo, records: Sequence[ForeignRecord], rate_hz: float
+) -> list[str]:
+    """Gives what is odd about a dataset that can be read."""
+    notes: list[str] = []
+    if rate_hz != info.rate_hz:
+        notes.append(
+            f"{info.file} says {info.rate_hz:g} frames/s, timestamps say {rate_hz:g}: "
+            "these are used"
+        )
+    longer = longer_videos(records, rate_hz)
+    if longer:
+        notes.append(
+            f"{info.root}: {len(longer)} episodes, the first is {longer[0]}, have more "
+            "frames in their videos than rows: the first of them are taken"
+        )
+    return notes
 
 
 def _task(record: ForeignRecord, numbers: Numbers, texts: Mapping[int, str]) -> str:

@@ -94,15 +94,14 @@ def read_foreign_records(info: ForeignInfo, camera: Feature) -> list[ForeignReco
 def check_video_places(records: Sequence[ForeignRecord], rate_hz: float) -> list[str]:
     """Gives what is wrong with the times of episodes in video files, [] for nothing.
 
-    An episode takes its length / rate, and no two share a frame.
+    An episode takes at least its length / rate, and no two share a frame.
     """
     found: list[str] = []
     placed = [(record.video, record) for record in records if record.video is not None]
     for video, record in placed:
-        frames = (video.end - video.start) * rate_hz
-        if abs(frames - record.length) > _OFF:
+        if _frames_of(video, rate_hz) < record.length - _OFF:
             found.append(
-                f"episode {record.index}: its length={record.length} frames must take "
+                f"episode {record.index}: its length={record.length} frames take "
                 f"{record.length / rate_hz:g} s at {rate_hz:g} frames/s, got "
                 f"from_timestamp={video.start:g} and to_timestamp={video.end:g}"
             )
@@ -116,6 +115,16 @@ def check_video_places(records: Sequence[ForeignRecord], rate_hz: float) -> list
                 f"{first.index} ends"
             )
     return found
+
+
+def longer_videos(records: Sequence[ForeignRecord], rate_hz: float) -> list[int]:
+    """Gives the episodes whose videos have more frames than there are rows."""
+    return [
+        record.index
+        for record in records
+        if record.video is not None
+        and _frames_of(record.video, rate_hz) > record.length + _OFF
+    ]
 
 
 def read_task_texts(root: Path) -> dict[int, str]:
@@ -177,6 +186,10 @@ def plain_rows(path: Path, table: pa.Table) -> list[dict[str, Any]]:
         return table.to_pylist()
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is damaged ({error}): {MEND}") from error
+
+
+def _frames_of(video: VideoPlace, rate_hz: float) -> float:
+    return (video.end - video.start) * rate_hz
 
 
 def _video_keys(camera: Feature) -> list[str]:
