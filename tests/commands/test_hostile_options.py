@@ -106,7 +106,7 @@ def test_a_recipe_that_trains_nothing_is_refused(change, message):
     ("change", "message"),
     [
         ({"depth": 10**9}, "a module of more than 20000 tensors; take smaller sizes"),
-        ({"dim": 2**16, "heads": 4}, "at most 1,000,000,000 are trained"),
+        ({"dim": 2**14, "heads": 4}, "at most 1,000,000,000 are trained"),
     ],
 )
 def test_a_training_that_fits_no_machine_is_refused_at_once(change, message):

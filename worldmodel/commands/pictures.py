@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from worldmodel.data.pictures import is_deep
 from worldmodel.errors import OptionError
 from worldmodel.files.atomic import new_file
 
@@ -23,7 +24,7 @@ def read_picture(path: Path, height: int, width: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             mode, size = image.mode, image.size
-            if _is_deep(image):
+            if is_deep(image):
                 mode = "RGB with 16 bits"  # of which Pillow would drop half
             if mode == "RGB" and size == (width, height):
                 return np.array(image)
@@ -33,12 +34,6 @@ def read_picture(path: Path, height: int, width: int) -> np.ndarray:
         f"goal picture {path} must be RGB with 8 bits and {width}x{height} pixels for "
         f"this model, got {mode} and {size[0]}x{size[1]}"
     )
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether a picture that Pillow opens as RGB has more than 8 bits per channel."""
-    raw = [str(part[3]) for part in getattr(image, "tile", ())]
-    return image.mode == "RGB" and any(";16" in mode for mode in raw)
 
 
 def write_picture(pixels: np.ndarray, path: Path) -> None:
