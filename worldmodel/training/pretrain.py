@@ -51,9 +51,9 @@ class PretrainRecipe:
 
     model: JointSpec
     schedule: Schedule
-    pairs: int = 26
+    pairs: int = 10
     window: int = 3
-    clips: int = 4
+    clips: int = 2
     clip_frames: tuple[int, ...] = (2, 4, 8)
     momentum: float = 0.996
     seed: int = 0
