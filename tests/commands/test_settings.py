@@ -71,7 +71,6 @@ TRAIN = {
     "planning.distance.discount": 0.9,
     "planning.distance.success_radius": 1.0,
     "planning.distance.expectile": 0.5,
-    "planning.distance.ahead": 2,
     "cost.latent": 0.5,
     "cost.temporal": 0.5,
     "cost.proprio_goal": 0.5,
@@ -80,6 +79,7 @@ TRAIN = {
 }
 # Fields that the YAML leaves at their defaults.
 TRAIN_FIELDS = {
+    "planning.distance.ahead": 2,
     "projector.pairs": 3,
     "projector.window": 4,
     "planning.predictor.windows": 5,
@@ -126,6 +126,7 @@ PRETRAIN = {
     "recipe.model.weights.blobs": 0.5,
 }
 PRETRAIN_FIELDS = {
+    "planning.distance.ahead": 2,
     "recipe.window": 4,
     "recipe.clips": 2,
     "recipe.momentum": 0.5,
