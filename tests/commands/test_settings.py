@@ -126,7 +126,6 @@ PRETRAIN = {
     "recipe.model.weights.blobs": 0.5,
 }
 PRETRAIN_FIELDS = {
-    "planning.distance.ahead": 2,
     "recipe.window": 4,
     "recipe.clips": 2,
     "recipe.momentum": 0.5,
