@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.data.lerobot_like import change_info
 from worldmodel.data import DatasetError, FrameCache, LeRobotDataset
 from worldmodel.data.layout import INFO, STATS, TASKS
 
@@ -24,20 +25,6 @@ RECORDS = "meta/episodes/chunk-000/file-000.parquet"
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     return shutil.copytree(folder, tmp_path / "play")
-
-
-def change_info(root: Path, path: str, value: object) -> None:
-    """Sets a value at e.g. "features/action/shape"; a value of ... takes it away."""
-    info = json.loads((root / INFO).read_text())
-    *parents, last = path.split("/")
-    node = info
-    for name in parents:
-        node = node[name]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
-    (root / INFO).write_text(json.dumps(info))
 
 
 def change_column(file: Path, key: str, change: Callable, place: int = 3) -> None:

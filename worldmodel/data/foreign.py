@@ -30,6 +30,7 @@ from worldmodel.data.foreign_records import (
     read_task_texts,
 )
 from worldmodel.data.foreign_rows import Numbers, check_times, rate_of, read_numbers
+from worldmodel.data.source import EpisodeIndex
 from worldmodel.data.spec import ACTION_KEY, PROPRIO_KEY, DatasetSpec
 from worldmodel.data.staging import EpisodeRecord
 from worldmodel.data.view import View
@@ -50,7 +51,7 @@ class DamagedEpisodes(DatasetError):
         super().__init__(f"{root}: {problems[0]}{rest if more else ''}: {MEND}")
 
 
-class ForeignDataset:
+class ForeignDataset(EpisodeIndex):
     """The episodes of a LeRobot v3 dataset that this package did not write.
 
     Opening reads all numbers (actions, `observation.state`, counters, times) and checks
@@ -96,7 +97,6 @@ class ForeignDataset:
                 f"{self.path}: no episode has the stride={view.stride} control steps "
                 f"of one frame, the longest has {max(r.length for r in records)}"
             )
-        self._by_index = {record.index: record for record in self.records}
         self._pictures = PictureReader(camera, rate_hz)
 
     @classmethod
@@ -126,39 +126,12 @@ class ForeignDataset:
             warnings.warn(note, stacklevel=2)
         return cls(info, camera, view, records, numbers, rate_hz)
 
-    def __len__(self) -> int:
-        """Number of episodes."""
-        return len(self.records)
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """The indices of the episodes, ascending."""
-        return tuple(record.index for record in self.records)
-
-    @property
-    def frames(self) -> int:
-        """Number of frames of all episodes."""
-        return sum(record.length for record in self.records)
-
     @property
     def cache_name(self) -> str:
         """Of the folder of decoded frames, beside those of other views."""
         camera = re.sub(r"[^\w.-]", "_", self.camera.key)
         stride = f"-every-{self.view.stride}" if self.view.stride > 1 else ""
         return f"frames-{camera}-{self.spec.width}x{self.spec.height}{stride}"
-
-    def record(self, index: int) -> EpisodeRecord:
-        """Gives what is known of an episode without its frames.
-
-        Raises:
-            DatasetError: There is no episode of that index.
-        """
-        if index not in self._by_index:
-            raise DatasetError(
-                f"{self.path} has no episode {index}: it has {len(self)} of them, "
-                f"from {self.records[0].index} to {self.records[-1].index}"
-            )
-        return self._by_index[index]
 
     def episode(self, index: int) -> Episode:
         """Reads and decodes an episode. Callable from several threads.

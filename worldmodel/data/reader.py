@@ -30,6 +30,7 @@ from worldmodel.data.shard import (
     statistics_columns,
     statistics_of,
 )
+from worldmodel.data.source import EpisodeIndex
 from worldmodel.data.spec import (
     ACTION_KEY,
     PROPRIO_KEY,
@@ -49,7 +50,7 @@ class _Place:
     row_group: int
 
 
-class LeRobotDataset:
+class LeRobotDataset(EpisodeIndex):
     """The episodes of a dataset that `DatasetWriter` wrote, complete or not.
 
     Episodes have the index under which they were collected. While a collection runs, or
@@ -76,7 +77,6 @@ class LeRobotDataset:
         self.path, self.spec = path, spec
         self.records = tuple(record for record, _ in episodes.values())
         self._places = {index: place for index, (_, place) in episodes.items()}
-        self._by_index = {record.index: record for record in self.records}
         self._committed, self._tasks = committed, tasks
 
     @classmethod
@@ -124,33 +124,6 @@ class LeRobotDataset:
                 f"out={root}` again with the same options, it continues"
             )
         return cls(root, spec, episodes, committed, tasks)
-
-    def __len__(self) -> int:
-        """Number of episodes."""
-        return len(self.records)
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """The indices of the episodes, ascending."""
-        return tuple(record.index for record in self.records)
-
-    @property
-    def frames(self) -> int:
-        """Number of frames of all episodes."""
-        return sum(record.length for record in self.records)
-
-    def record(self, index: int) -> EpisodeRecord:
-        """Gives what is known of an episode without its frames.
-
-        Raises:
-            DatasetError: There is no episode of that index.
-        """
-        if index not in self._by_index:
-            raise DatasetError(
-                f"{self.path} has no episode {index}: it has {len(self)} of them, "
-                f"from {self.records[0].index} to {self.records[-1].index}"
-            )
-        return self._by_index[index]
 
     def episode(self, index: int) -> Episode:
         """Reads and decodes an episode. Callable from several threads.
