@@ -1,0 +1,95 @@
+"""Pictures as another light, other colours or a moved camera would show them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_GREY = 128.0
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How training pictures are changed; all pictures of a window in the same way.
+
+    Attributes:
+        colour: share of windows whose colours change: hue turned by any angle,
+            saturation, contrast and brightness by up to about a third.
+        shift: share of windows that are moved.
+        pixels: how far they are moved, at most, in each direction [px]; what comes into
+            the picture there repeats its edge.
+    """
+
+    colour: float = 0.0
+    shift: float = 0.0
+    pixels: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("colour", "shift"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.pixels < 0:
+            raise ValueError(f"pixels must be at least 0, got {self.pixels}")
+
+    def gather(
+        self, frames: Tensor, rows: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Takes windows of pictures and changes them.
+
+        Args:
+            frames: (N, height, width, 3) uint8, on any device.
+            rows: (B, T) int64.
+            generator: source of randomness, on the CPU.
+
+        Returns:
+            (B, T, height, width, 3) uint8, on the device of `frames`.
+        """
+        picked = self._shifted(frames, rows.to(frames.device), generator)
+        if not self.colour:
+            return picked
+        matrix, offset = self._colours(len(rows), generator)
+        matrix, offset = matrix.to(frames.device), offset.to(frames.device)
+        pixels = picked.flatten(1, 3).float() - _GREY  # (B, T h w, 3)
+        with torch.autocast(frames.device.type, enabled=False):
+            pixels = torch.baddbmm(offset[:, None], pixels, matrix)
+        return (pixels + _GREY).round_().clamp_(0, 255).to(torch.uint8).view_as(picked)
+
+    def _shifted(
+        self, frames: Tensor, rows: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        if not self.shift or not self.pixels:
+            return frames[rows]
+        count, (height, width) = len(rows), frames.shape[1:3]
+        moved = torch.rand(count, 1, generator=generator) < self.shift
+        by = torch.randint(
+            -self.pixels, self.pixels + 1, (count, 2), generator=generator
+        )
+        by = (by * moved).to(frames.device)
+        down = torch.arange(height, device=frames.device) + by[:, :1]
+        across = torch.arange(width, device=frames.device) + by[:, 1:]
+        down, across = down.clamp(0, height - 1), across.clamp(0, width - 1)
+        return frames[
+            rows[:, :, None, None], down[:, None, :, None], across[:, None, None, :]
+        ]
+
+    def _colours(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Matrices (B, 3, 3) that pixels are multiplied with, and offsets (B, 3)."""
+        draw = torch.rand(count, 5, generator=generator)
+        changed = (draw[:, 0] < self.colour).float()[:, None]
+        hue = (2 * draw[:, 1] - 1) * math.pi
+        saturation = 0.6 + 0.8 * draw[:, 2]
+        contrast = 0.7 + 0.6 * draw[:, 3]
+        offset = (80 * (draw[:, 4] - 0.5))[:, None].expand(-1, 3)
+        grey = torch.full((3, 3), 1 / 3)
+        cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        turn = (
+            hue.cos()[:, None, None] * (torch.eye(3) - grey)
+            + hue.sin()[:, None, None] * cross
+        )
+        matrix = contrast[:, None, None] * (grey + saturation[:, None, None] * turn)
+        keep = torch.eye(3)
+        matrix = keep + changed[..., None] * (matrix - keep)
+        return matrix.transpose(1, 2).contiguous(), changed * offset

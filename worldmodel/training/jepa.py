@@ -1,0 +1,143 @@
+"""Stage 1 without anything about a scene: a video JEPA and its projector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from worldmodel.data import FrameCache
+from worldmodel.errors import WorldModelError
+from worldmodel.training.augment import Augment
+from worldmodel.training.latents import LatentEpisodes
+from worldmodel.training.loop import Job, OnStep, Schedule, Training, fit
+from worldmodel.training.objectives.video_jepa import (
+    Moments,
+    VideoJEPA,
+    VideoJEPASpec,
+)
+from worldmodel.training.objectives.vjepa import ema_update
+from worldmodel.training.proprio import standardised_proprio
+
+
+@dataclass(frozen=True)
+class JEPARecipe:
+    """How a video JEPA is trained.
+
+    Attributes:
+        model: what is trained.
+        schedule: steps and learning rate.
+        augment: how pictures are changed.
+        windows: windows B of a step.
+        window: model steps T of a window.
+        clips: clips per step for masked prediction.
+        clip_frames: frames of such a clip.
+        later: mean steps from a moment to the later one that it must find.
+        momentum: of the moving average that gives the targets of masked prediction.
+        seed: decides weights and batches.
+    """
+
+    model: VideoJEPASpec
+    schedule: Schedule
+    augment: Augment = field(default_factory=Augment)
+    windows: int = 384
+    window: int = 5
+    clips: int = 128
+    clip_frames: int = 8
+    later: float = 12.0
+    momentum: float = 0.998
+    seed: int = 0
+
+
+def train_jepa(
+    recipe: JEPARecipe,
+    cache: FrameCache,
+    device: torch.device,
+    state_path: Path | None = None,
+    on_step: OnStep | None = None,
+    frames: Tensor | None = None,
+) -> VideoJEPA:
+    """Trains encoder and projector; resumes from `state_path` where it exists.
+
+    Args:
+        recipe: Model and schedule.
+        cache: The decoded dataset; only its training split is used.
+        device: Where to compute.
+        state_path: Where the state of the training is kept.
+        on_step: Called with the steps done and the smoothed loss terms.
+        frames: All pictures (N, height, width, 3) uint8 on the device; None to leave
+            them on disk.
+
+    Raises:
+        WorldModelError: no episode is as long as a window and a clip.
+    """
+    torch.manual_seed(recipe.seed)
+    model = VideoJEPA(recipe.model, cache.actions.shape[1]).to(device)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    batches = Batches(recipe, cache, device, frames)
+
+    def loss() -> dict[str, Tensor]:
+        return model.loss(batches.draw(generator), generator)
+
+    def follow() -> None:
+        ema_update(model.masked.target, model.masked.online, recipe.momentum)
+
+    job = Job(model, loss, follow)
+    fit({"jepa": job}, Training(recipe.schedule, generator, state_path, on_step))
+    return model
+
+
+class Batches:
+    """Draws batches of a dataset's training split, pictures as the recipe changes them."""
+
+    def __init__(
+        self,
+        recipe: JEPARecipe,
+        cache: FrameCache,
+        device: torch.device,
+        frames: Tensor | None = None,
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        self.frames = torch.from_numpy(cache.frames) if frames is None else frames
+        self.actions = torch.from_numpy(cache.actions)
+        self.proprio = standardised_proprio(cache, recipe.model.proprio)
+        self.episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
+        rows, last = self.episodes.rows, self.episodes.last
+        left = last[rows] - rows
+        self.begins = rows[left >= recipe.window - 1]
+        self.clip_begins = rows[left >= recipe.clip_frames - 1]
+        if not len(self.begins) or not len(self.clip_begins):
+            raise WorldModelError(
+                f"no episode for training is as long as window={recipe.window} or "
+                f"clip_frames={recipe.clip_frames} model steps; choose smaller ones"
+            )
+
+    def draw(self, generator: torch.Generator) -> Moments:
+        """A fresh batch on the device."""
+        recipe, first = self.recipe, self.episodes.first
+        start = self._some(self.begins, recipe.windows, generator)
+        window = start[:, None] + torch.arange(-1, recipe.window)
+        gap = torch.empty(len(start)).exponential_(
+            1 / recipe.later, generator=generator
+        )
+        later = torch.minimum(start + 1 + gap.long(), self.episodes.last[start])
+        after = later[:, None] + torch.tensor([-1, 0])
+        clips = self._some(self.clip_begins, recipe.clips, generator)
+        clips = clips[:, None] + torch.arange(recipe.clip_frames)
+        rows = window[:, 1:]
+        return Moments(
+            self._pictures(torch.maximum(window, first[start][:, None]), generator),
+            self.actions[rows].to(self.device),
+            self.proprio[rows].to(self.device),
+            self._pictures(torch.maximum(after, first[start][:, None]), generator),
+            first[start].to(self.device),
+            self._pictures(clips, generator),
+        )
+
+    def _some(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        return rows[torch.randint(len(rows), (count,), generator=generator)]
+
+    def _pictures(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        return self.recipe.augment.gather(self.frames, rows, generator).to(self.device)

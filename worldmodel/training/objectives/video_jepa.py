@@ -1,0 +1,191 @@
+"""A video JEPA whose latents can be planned in: five terms, none about a scene.
+
+Tokens predict hidden tokens (V-JEPA); one latent per moment, a projection of its tokens,
+is predicted from earlier ones and actions, kept from collapsing, compared over time, and
+tells the robot's proprio where there is any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
+from worldmodel.training.objectives.action_conditioned import prediction_error
+from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
+from worldmodel.training.objectives.sigreg import SIGReg
+from worldmodel.training.objectives.target_weights import motion
+from worldmodel.training.objectives.temporal_contrast import TemporalContrast
+from worldmodel.training.objectives.vjepa import (
+    LatentPredictor,
+    LatentPredictorSpec,
+    MaskedPrediction,
+    Objective,
+)
+
+
+@dataclass(frozen=True)
+class JEPAWeights:
+    """Weights of the terms; a term of weight 0 is left out.
+
+    Attributes:
+        masked: of hidden tokens, predicted from visible ones.
+        prediction: of later latents, from earlier ones and actions.
+        sigreg: Gaussianity of the latents, against collapse.
+        contrast: of moments that follow each other against those of other episodes.
+        proprio: linear prediction of what the robot felt.
+    """
+
+    masked: float = 0.5
+    prediction: float = 1.0
+    sigreg: float = 0.02
+    contrast: float = 0.2
+    proprio: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():
+            if not weight >= 0:
+                raise ValueError(f"weights.{name} must be at least 0, got {weight}")
+
+
+@dataclass(frozen=True)
+class VideoJEPASpec:
+    """Everything that a `VideoJEPA` is built from.
+
+    Attributes:
+        encoder: the video ViT.
+        weights: of the terms.
+        latent_dim: width D of the latent that a moment's tokens are projected to.
+        reduced: width that each token keeps before all are joined there.
+        features: of the contrast over time.
+        hidden: fraction of the patches that masked prediction hides.
+        targets: hidden tokens that it asks for, per clip.
+        still: fraction of single clips that stand still, as goal pictures do.
+        proprio: leading dimensions of proprio that latents tell; 0 for none.
+    """
+
+    encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
+    weights: JEPAWeights = field(default_factory=JEPAWeights)
+    latent_dim: int = 64
+    reduced: int = 16
+    features: int = 16
+    hidden: float = 0.75
+    targets: int = 128
+    still: float = 0.3
+    proprio: int = 0
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A batch: B windows of T consecutive model steps, each with a later moment.
+
+    Attributes:
+        clips: (B, T + 1, height, width, 3) uint8: the frame before the window, then its
+            own.
+        actions: (B, T, A), the action taken at each.
+        proprio: (B, T, S) standardised; S may be 0.
+        later: (B, 2, height, width, 3) uint8, a later moment and the frame before it.
+        episodes: (B,) int64.
+        masked: (C, F, height, width, 3) uint8 for masked prediction.
+    """
+
+    clips: Tensor
+    actions: Tensor
+    proprio: Tensor
+    later: Tensor
+    episodes: Tensor
+    masked: Tensor
+
+
+class VideoJEPA(nn.Module):
+    """An encoder and a projector with what they are trained by.
+
+    Targets of latents are not detached: SIGReg keeps them from collapsing (LeJEPA,
+    Balestriero & LeCun 2025; LeWorldModel, Maes et al. 2026). Targets of tokens come
+    from a moving average of the encoder (Assran et al. 2025).
+    """
+
+    def __init__(self, spec: VideoJEPASpec, action_size: int) -> None:
+        super().__init__()
+        self.spec, dim = spec, spec.latent_dim
+        masks = MixedMasks(
+            (
+                TubeMasks(hidden=spec.hidden, targets=spec.targets),
+                LaterMasks(targets=spec.targets),
+            ),
+            (0.7, 0.3),
+        )
+        self.masked = MaskedPrediction(
+            VideoViT(spec.encoder),
+            LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
+            Objective(masks=masks, weights=motion),
+        )
+        self.projector = Projector(
+            ProjectorSpec(
+                spec.encoder.patches, spec.encoder.dim, reduced=spec.reduced, dim=dim
+            )
+        )
+        self.predictor = ActionPredictor(ActionPredictorSpec(dim, action_size))
+        self.contrast = TemporalContrast(dim, spec.features)
+        self.proprio = nn.Linear(dim, spec.proprio) if spec.proprio else None
+        self.sigreg = SIGReg()
+
+    @property
+    def encoder(self) -> VideoViT:
+        """The encoder in training."""
+        return self.masked.online
+
+    def encode(self, clips: Tensor) -> Tensor:
+        """Clips (B, 2, height, width, 3) -> latents (B, D)."""
+        return self.projector(self.encoder.tokens(clips)).float()
+
+    def loss(self, batch: Moments, generator: torch.Generator) -> dict[str, Tensor]:
+        """The terms by name; `total` is the one to differentiate.
+
+        Args:
+            batch: what to learn from.
+            generator: source of randomness, on the CPU.
+        """
+        weights, (windows, steps) = self.spec.weights, batch.actions.shape[:2]
+        singles = stilled(pairs_of(batch.clips), self.spec.still, generator)
+        later = stilled(batch.later, self.spec.still, generator)
+        both = self.encode(torch.cat((singles, later)))
+        latents = both[: windows * steps].view(windows, steps, -1)  # (B, T, D)
+        after = both[windows * steps :]
+        terms = {
+            "prediction": prediction_error(
+                self.predictor, latents, batch.actions, generator
+            ),
+            "sigreg": self.sigreg(latents.flatten(0, 1), generator),
+            "contrast": self.contrast.loss(latents[:, 0], after, batch.episodes),
+        }
+        if self.proprio is not None:
+            told = self.proprio(latents).float()
+            terms["proprio"] = F.mse_loss(told, batch.proprio)
+        if weights.masked:
+            masked = self.masked.loss(batch.masked, generator)
+            terms["masked"] = masked.prediction
+        weighted = [getattr(weights, name) * value for name, value in terms.items()]
+        return {
+            "total": torch.stack(weighted).sum(),
+            **terms,
+            "latent_std": latents.detach().flatten(0, 1).std(0).mean(),
+        }
+
+
+def pairs_of(frames: Tensor) -> Tensor:
+    """Frames (B, T + 1, ...) -> the two-frame clips (B T, 2, ...) that end at each."""
+    return torch.stack((frames[:, :-1], frames[:, 1:]), dim=2).flatten(0, 1)
+
+
+def stilled(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Clips (B, 2, ...), a share of which stands still at its last frame."""
+    stands = torch.rand(len(clips), generator=generator) < share
+    stands = stands.to(clips.device).view(-1, *(1,) * (clips.dim() - 2))
+    before = torch.where(stands, clips[:, 1], clips[:, 0])
+    return torch.stack((before, clips[:, 1]), dim=1)
