@@ -140,8 +140,17 @@ class MaskedPrediction(nn.Module):
         if weigh is not None:
             weights = weigh(clips, spec.patch, spec.tubelet)
             weights = weights + self.objective.weight_floor
-        masks = self.objective.masks.sample(len(clips), grid, generator, weights)
+        source = on_device(generator, clips.device)
+        masks = self.objective.masks.sample(len(clips), grid, source, weights)
         return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
+
+
+def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """A generator on the device: this one where it is there, else one seeded by it."""
+    if generator.device.type == device.type:
+        return generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.Generator(device).manual_seed(seed)
 
 
 def normalised_target(tokens: Tensor) -> Tensor:
