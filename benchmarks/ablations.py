@@ -140,6 +140,7 @@ def train(name: str, reference: Path, models: Path) -> None:
     worldmodel_command(
         [
             "train",
+            "recipe=tabletop",
             f"data={reference / 'play'}",
             f"encoder={reference / 'pretrain/encoder'}",
             f"projector_from={reference / 'first/model'}",

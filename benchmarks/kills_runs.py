@@ -13,6 +13,7 @@ OFTEN = 0.2  # seconds between two saved states [s]
 ENCODER = "recipe.model.encoder"
 COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers=2")
 PRETRAIN = (
+    "recipe=tabletop",
     *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
     *("recipe.pairs=2", "recipe.clips=1", "recipe.model.targets=2", "device=cpu"),
     *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
@@ -23,6 +24,7 @@ PRETRAIN = (
 STAGES = ("projector", "planning")
 PREDICTOR = ("window=3", "windows=4", "width=16", "depth=1")
 TRAIN = (
+    "recipe=tabletop",
     *(f"{stage}.schedule.steps=30" for stage in STAGES),
     *(f"{stage}.schedule.save_every={OFTEN}" for stage in STAGES),
     *("projector.window=3", "projector.pairs=2", "device=cpu"),

@@ -10,7 +10,7 @@ say() { printf 'reference: %s\n' "$*" >&2; }
 
 learn() { # FOLDER, then further options
   out=$1 && shift
-  "$worldmodel" train data="$folder/play" encoder="$folder/pretrain/encoder" \
+  "$worldmodel" train recipe=tabletop data="$folder/play" encoder="$folder/pretrain/encoder" \
     tokens="$folder/tokens" out="$out" "$@"
 }
 
@@ -22,7 +22,7 @@ collect_with() { # MODEL FOLDER SEED: the model plans toward pictures of play
 say "1 of 7: play"
 "$worldmodel" collect out="$folder/play"
 say "2 of 7: encoder (stage 1)"
-"$worldmodel" pretrain data="$folder/play" out="$folder/pretrain"
+"$worldmodel" pretrain recipe=tabletop data="$folder/play" out="$folder/pretrain"
 say "3 of 7: a first model (stages 2 to 5)"
 learn "$folder/first"
 given="projector_from=$folder/first/model"

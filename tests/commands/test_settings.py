@@ -32,7 +32,8 @@ PRACTICE = replace(FRAMES, proprio=-FELT, fingerprint="practice")
 PLACES = {"data", "encoder", "projector_from", "practice", "out", "tokens", "cache"}
 PLACES |= {"device", "bank", "camera", "stride", "absolute_actions"}
 SMALL_TRAIN = (
-    *("data=d", "encoder=e", "tabletop.proprio=3", "tabletop.goal_proprio=1"),
+    *("recipe=tabletop", "data=d", "encoder=e", "tabletop.moves=2"),
+    *("tabletop.proprio=3", "tabletop.goal_proprio=1"),
     *("tabletop.object_dims=3", "tabletop.proprio_estimator.batch=8"),
     *("projector.dim=12", "projector.pairs=2", "projector.schedule.steps=3"),
     *("projector.weights.prediction=0.1", "projector.weights.inverse=0.1"),
@@ -49,6 +50,7 @@ TRAIN = {
     "still": 0.9,
     "tabletop.proprio": 4,
     "tabletop.goal_proprio": 2,
+    "tabletop.moves": 1,
     "tabletop.proprio_correction": "false",
     "tabletop.object_dims": 4,
     "tabletop.proprio_estimator.even": 0.0,
@@ -90,7 +92,8 @@ TRAIN_FIELDS = {
     "planning.policy_prior.sharpness": 0.1,
 }
 SMALL_PRETRAIN = (
-    *("data=d", "recipe.pairs=2", "recipe.clips=1", "recipe.schedule.steps=5"),
+    *("recipe=tabletop", "data=d", "recipe.model.moves=2"),
+    *("recipe.pairs=2", "recipe.clips=1", "recipe.schedule.steps=5"),
     *(
         "recipe.schedule.warmup=1",
         "recipe.schedule.learning_rate=0.05",
@@ -112,6 +115,7 @@ PRETRAIN = {
     "recipe.model.masked": 1.0,
     "recipe.model.still": 0.9,
     "recipe.model.proprio": 1,
+    "recipe.model.moves": 1,
     "recipe.model.encoder.patch": 4,
     "recipe.model.encoder.dim": 24,
     "recipe.model.encoder.depth": 2,

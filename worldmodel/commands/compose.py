@@ -52,13 +52,12 @@ def compose_config(command: str, options: Sequence[str]) -> DictConfig:
         OptionError: An option is malformed, unknown, missing, or of a wrong type.
     """
     overrides = _parse(options)
-    choices = [o for o in overrides if group_choices(o.key_or_group)]
-    values = [o for o in overrides if not group_choices(o.key_or_group)]
-    for override in choices:
-        _check_choice(override)
-    base = _compose(command, [_line(o) for o in choices])
-    lines = [_admit(base, override) for override in values]
-    config = _compose(command, [_line(o) for o in choices] + lines)
+    groups = {o.key_or_group: own_group(command, o.key_or_group) for o in overrides}
+    chosen = [o for o in overrides if group_choices(groups[o.key_or_group])]
+    choices = [_choice(o, groups[o.key_or_group]) for o in chosen]
+    base = _compose(command, choices)
+    lines = [_admit(base, override) for override in overrides if override not in chosen]
+    config = _compose(command, choices + lines)
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         OmegaConf.resolve(config)
@@ -75,6 +74,16 @@ def group_choices(group: str) -> list[str]:
     """Gives the names that a config group can take; empty where it is no group."""
     folder = configs_folder() / group
     return sorted(f.stem for f in folder.glob("*.yaml")) if folder.is_dir() else []
+
+
+def own_group(command: str, option: str) -> str:
+    """Gives the config group behind an option.
+
+    One of a single command stands in a folder that is called like it: `recipe` of
+    `pretrain` is `configs/pretrain/recipe/`.
+    """
+    own = f"{command}/{option}"
+    return own if group_choices(own) else option
 
 
 def default_config(command: str) -> DictConfig:
@@ -114,13 +123,14 @@ def _parse_text(parser: OverridesParser, option: str) -> Override:
         raise OptionError(f"options are key=value, got '{option}'") from error
 
 
-def _check_choice(override: Override) -> None:
-    known = group_choices(override.key_or_group)
-    if override.value() not in known:
+def _choice(override: Override, group: str) -> str:
+    """Checks the choice of a group; gives it as Hydra wants."""
+    known, value = group_choices(group), override.value()
+    if value not in known:
         raise OptionError(
-            f"unknown {override.key_or_group} '{override.value()}', "
-            f"known are: {', '.join(known)}"
+            f"unknown {override.key_or_group} '{value}', known are: {', '.join(known)}"
         )
+    return f"{group}={value}"
 
 
 def _compose(command: str, lines: Sequence[str]) -> DictConfig:

@@ -11,7 +11,12 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from worldmodel.commands.compose import default_config, group_choices, shown
+from worldmodel.commands.compose import (
+    default_config,
+    group_choices,
+    own_group,
+    shown,
+)
 from worldmodel.resources import configs_folder
 
 _WIDTH = 88
@@ -25,7 +30,9 @@ def option_rows(command: str) -> list[str]:
     config = default_config(command)
     own = OmegaConf.load(configs_folder() / f"{command}.yaml")
     assert isinstance(own, DictConfig)
-    return _rows(config, explanations(command, config), "", own.keys())
+    groups = sorted((configs_folder() / command).glob("*/"))
+    rows = [row for group in groups for row in _group_rows(group.name, command)]
+    return rows + _rows(config, explanations(command, config), "", own.keys())
 
 
 def unexplained(command: str) -> list[str]:
@@ -135,7 +142,7 @@ def _rows(
         if str(key).startswith("_"):
             continue
         if group_choices(name):
-            rows += [f"  {name}=…  one of:", *_choices(name)]
+            rows += _group_rows(name)
         value = config._get_node(key)
         if isinstance(value, DictConfig):
             if told.get(name):
@@ -147,11 +154,12 @@ def _rows(
     return rows
 
 
-def _choices(group: str) -> list[str]:
+def _group_rows(option: str, command: str = "") -> list[str]:
     """The names that a group takes, each with what its file says first."""
+    group = own_group(command, option)
     names = group_choices(group)
     width = max(map(len, names))
-    rows = []
+    rows = [f"  {option}=…  one of:"]
     for name in names:
         text = (configs_folder() / group / f"{name}.yaml").read_text(encoding="utf-8")
         first = _first_sentence(text)

@@ -13,7 +13,6 @@ from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.collapse import latent_stats
 from worldmodel.training.objectives.sigreg import SIGReg
 
-MOVES = 4  # action dimensions that move the gripper; the others are latches
 SLOW_FEATURES = 16
 NEAR = 0.1  # error of a place up to which it counts squared
 AMOUNT = 0.2  # weight of a blob's amount beside its place
@@ -73,12 +72,22 @@ class Told:
         proprio: leading dimensions S of proprio.
         blobs: colour blobs K.
         object_positions: things J whose places are told.
+        moves: leading dimensions of an action that inverse dynamics tells; None for
+            all.
     """
 
     actions: int
     proprio: int = 0
     blobs: int = 0
     object_positions: int = 0
+    moves: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.moves is not None and not 1 <= self.moves <= self.actions:
+            raise ValueError(
+                f"moves must be in [1, {self.actions}], the dimensions of an action, "
+                f"or null for all, got {self.moves}"
+            )
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ class LatentObjectives(nn.Module):
             self.predictor = ActionPredictor(spec)
         self.inverse = None
         if weights.inverse:
-            self.inverse = nn.Linear(dim, min(MOVES, told.actions), bias=False)
+            self.inverse = nn.Linear(dim, told.moves or told.actions, bias=False)
         self.slow = _readout(weights.contrast, dim, SLOW_FEATURES)
         self.proprio = _readout(weights.proprio, dim, told.proprio)
         self.blobs = _readout(weights.blobs, dim, 3 * told.blobs)

@@ -37,6 +37,7 @@ class JointSpec:
         targets: hidden tokens predicted per clip.
         still: fraction of the single clips that stand still, as goal images do.
         proprio: leading dimensions of proprio that the latents shall tell.
+        moves: leading dimensions of actions that inverse dynamics tells; None for all.
         latent_dim: width of the latent that the tokens are projected to.
     """
 
@@ -47,6 +48,7 @@ class JointSpec:
     targets: int = 16
     still: float = 0.3
     proprio: int = 0
+    moves: int | None = None
     latent_dim: int = 64
 
     def __post_init__(self) -> None:
@@ -87,7 +89,9 @@ class JointPretraining(nn.Module):
             Objective(masks=masks, weights=motion),
         )
         projector = ProjectorSpec.of(spec.encoder, spec.latent_dim)
-        told = Told(action_size, spec.proprio, spec.encoder.num_blobs)
+        told = Told(
+            action_size, spec.proprio, spec.encoder.num_blobs, moves=spec.moves
+        )
         self.objectives = None
         if spec.weights.any():
             self.objectives = LatentObjectives(projector, spec.weights, told)
