@@ -55,9 +55,12 @@ def configs(tmp_path, monkeypatch):
         "planner/shooter.yaml": f"_target_: {__name__}.Shooter\n{SHOOTER}",
         "planner/walker.yaml": f"_target_: {__name__}.Walker\n",
         "broken.yaml": "a: ${nothing}\n",
+        "fly.yaml": "defaults:\n  - _self_\n  - fly/way: low\nheight: 1\nspeed: 2\n",
+        "fly/way/low.yaml": "# @package _global_\nspeed: 3\n",
+        "fly/way/high.yaml": "# @package _global_\nheight: 9\n",
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(compose, "configs_folder", lambda: tmp_path)
 
@@ -76,6 +79,27 @@ def test_a_path_is_a_text_whatever_it_looks_like(name):
 def test_a_group_choice_changes_the_object():
     config = compose_config("drive", ["planner=walker", "planner.steps=4", "task=x"])
     assert instantiate(config.planner) == Walker(steps=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ([], (1, 3)),
+        (["way=high"], (9, 2)),
+        (["speed=5", "way=high"], (9, 5)),
+        (["way=low", "way=high"], (9, 2)),
+    ],
+)
+def test_a_group_of_one_command_is_called_by_its_name_alone(options, values):
+    config = compose_config("fly", options)
+    assert (config.height, config.speed) == values
+
+
+def test_an_unknown_choice_of_such_a_group_lists_the_known():
+    with pytest.raises(OptionError, match="unknown way 'up', known are: high, low"):
+        compose_config("fly", ["way=up"])
+    with pytest.raises(OptionError, match="unknown option 'way'"):
+        compose_config("drive", ["task=x", "way=low"])
 
 
 def test_a_field_that_the_yaml_leaves_out_can_be_given():

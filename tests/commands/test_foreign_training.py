@@ -3,26 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.data.lerobot_like import REAL
+from benchmarks.kills_runs import COLLECT
+from tests.data.lerobot_like import DATA, REAL, Made, change, change_info, write
 from worldmodel.checkpoints.encoders import load_encoder
 from worldmodel.commands.main import main
 from worldmodel.model import WorldModel
 
-# What turns the recipe of the tabletop into one of frames and actions alone.
-PLAIN_PRETRAIN = (
-    "recipe.model.proprio=0",
-    "recipe.model.encoder.num_colors=0",
-    "recipe.model.encoder.num_slots=0",
-)
-PLAIN_TRAIN = (
-    *(f"tabletop.{name}=0" for name in ("proprio", "goal_proprio", "object_dims")),
-    "tabletop.proprio_correction=false",
-    *("projector.weights.inverse=1", "projector.weights.contrast=0.1"),
-    *("cost.proprio_goal=0", "cost.move_threshold=0"),
-)
 ENCODER = "recipe.model.encoder"
 SMALL_PRETRAIN = (
     *("recipe.schedule.steps=2", "recipe.pairs=2", "recipe.clips=1", "device=cpu"),
@@ -41,46 +31,154 @@ SMALL_TRAIN = (
 )
 
 
+TOP, WRIST = "observation.images.top", "observation.images.wrist"
+
+
+def pretrained(name: str, folder: Path, *options: str) -> Path:
+    """An encoder of a real dataset."""
+    data = (f"data={REAL / name}", f"cache={folder / 'cache'}")
+    out = f"out={folder / 'pre'}"
+    assert main(["pretrain", *data, out, *SMALL_PRETRAIN, *options]) == 0
+    return folder / "pre" / "encoder"
+
+
+def train(data: Path, encoder: Path, *options: str) -> int:
+    """Trains on an encoder, with nothing said of the dataset but its place."""
+    named = (f"data={data}", f"encoder={encoder}", f"out={encoder.parents[1] / 'out'}")
+    cache = f"cache={encoder.parents[1] / 'cache'}"
+    return main(["train", *named, cache, *SMALL_TRAIN, *options])
+
+
 @pytest.mark.parametrize(
     ("name", "look", "size"),
     [
         ("pusht_video", (), 2),
         ("pusht_many_files", ("stride=2",), 4),
-        ("pusht_two_cameras", ("camera=observation.images.wrist",), 2),
+        ("pusht_two_cameras", (f"camera={WRIST}",), 2),
+        ("pusht_two_cameras", (f"camera=[{WRIST},{TOP}]",), 2),
     ],
 )
-def test_pretrain_and_train_run_on_it(name, look, size, tmp_path):
-    data = (f"data={REAL / name}", f"cache={tmp_path / 'cache'}", *look)
-    pre, out = tmp_path / "pre", tmp_path / "train"
-    options = (*data, f"out={pre}", *PLAIN_PRETRAIN, *SMALL_PRETRAIN)
-    assert main(["pretrain", *options]) == 0
-    options = (*data, f"encoder={pre / 'encoder'}", f"out={out}")
-    assert main(["train", *options, *PLAIN_TRAIN, *SMALL_TRAIN]) == 0
-    logs = [pre / "pretrain.jsonl", out / "projector.jsonl", out / "planning.jsonl"]
+def test_training_needs_no_more_than_data_and_encoder(name, look, size, tmp_path):
+    encoder = pretrained(name, tmp_path, *look)
+    assert train(REAL / name, encoder) == 0
+    out = tmp_path / "out"
+    logs = [tmp_path / "pre" / "pretrain.jsonl"]
+    logs += [out / "projector.jsonl", out / "planning.jsonl"]
     for log in logs:
         losses = [json.loads(line)["total"] for line in log.read_text().splitlines()]
         assert losses
         assert all(abs(loss) < 1e6 for loss in losses)  # NaN is not below anything
     model = WorldModel.from_pretrained(out / "model")
+    history = load_encoder(encoder)[1]
     assert model.action_spec.absolute
     assert model.action_spec.block == size // 2
-    assert model.history["dataset"] == load_encoder(pre / "encoder")[1]["dataset"]
+    assert model.history["dataset"] == history["dataset"]
+    assert model.history["view"] == history["view"]
+    assert history["view"]["stride"] == size // 2
+    if len(look) and "camera" in look[0]:
+        assert f"camera=[{','.join(history['view']['camera'])}]".count(WRIST) == 1
+        assert history["view"]["camera"][0] == WRIST
     frames = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
     context = model.context(model.encode(frames), torch.zeros(1, 2, size))
     assert torch.isfinite(model.predict(context, torch.zeros(1, 2, 4, size))).all()
 
 
-def test_the_documents_name_these_options():
-    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
-    assert [o for o in (*PLAIN_PRETRAIN, *PLAIN_TRAIN) if o not in text] == []
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Encoders of one camera, of two, and of every third frame."""
+    looks = {
+        "top": ("pusht_two_cameras", f"camera={TOP}"),
+        "both": ("pusht_two_cameras", f"camera=[{TOP},{WRIST}]"),
+        "strided": ("pusht_video", "stride=3"),
+    }
+    return {
+        name: pretrained(data, tmp_path_factory.mktemp(name), look)
+        for name, (data, look) in looks.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("encoder", "data", "options", "message"),
+    [
+        ("top", "pusht_two_cameras", [f"camera={WRIST}"], f"camera must be [{TOP}], "),
+        ("both", "pusht_two_cameras", [f"camera=[{WRIST},{TOP}]"], f"[{TOP},{WRIST}]"),
+        ("both", "pusht_two_cameras", [f"camera={TOP}"], f"got [{TOP}]: leave camera="),
+        ("both", "pusht_video", [], "lacks a camera of"),
+        ("both", "pusht_video", ["camera=observation.image"], "camera must be ["),
+        ("strided", "pusht_video", ["stride=2"], "stride must be 3, as encoder="),
+        ("strided", "pusht_video", ["stride=1"], "got 1: leave stride= out, or pretra"),
+    ],
+)
+def test_another_look_than_the_encoders_is_one_line(
+    encoder, data, options, message, encoders, capsys
+):
+    assert train(REAL / data, encoders[encoder], *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (encoders[encoder].parents[1] / "out").exists()
+
+
+def test_another_dataset_may_call_its_camera_otherwise(encoders):
+    assert train(REAL / "pusht_video", encoders["top"]) == 0
+    model = WorldModel.from_pretrained(encoders["top"].parents[1] / "out" / "model")
+    assert model.history["view"]["camera"] == ["observation.image"]
+
+
+def recorded(folder: Path, side: int, most: float) -> Path:
+    """A dataset of squares, with actions from 0 on."""
+    write(folder, Made(lengths=(9, 8, 9), height=side, width=side, state=2))
+    steps = np.linspace([0, 0], [most, most], 26)
+    change(folder / DATA, "action", lambda values: steps.tolist())
+    return folder
+
+
+def test_what_was_recorded_later_is_learned_from_too(tmp_path, capsys):
+    data = recorded(tmp_path / "data", 40, 9.0)
+    (tmp_path / "pre").mkdir()
+    options = [f"data={data}", f"out={tmp_path / 'pre'}", *SMALL_PRETRAIN]
+    assert main(["pretrain", *options]) == 0
+    encoder = tmp_path / "pre" / "encoder"
+    later = recorded(tmp_path / "later", 48, 5.0)  # of another size, less far
+    assert train(data, encoder, f"practice=[{later}]") == 0
+    model = WorldModel.from_pretrained(tmp_path / "out" / "model")
+    assert len(model.history["practice"]) == 1
+    beyond = recorded(tmp_path / "beyond", 40, 9.5)
+    capsys.readouterr()
+    assert train(data, encoder, f"practice=[{beyond}]") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be in [0, 9], the range of data, got [0, 9.5]: put both" in line
+    change_info(later, "features/action/names", ["left", "right"])
+    assert train(data, encoder, f"practice=[{later}]") == 2
+    assert "must have the names of data, ('action_0', " in capsys.readouterr().err
 
 
 def test_several_cameras_and_other_versions_are_one_line(tmp_path, capsys):
     out = f"out={tmp_path / 'none'}"
     assert main(["pretrain", f"data={REAL / 'pusht_two_cameras'}", out]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "has 2 cameras, name one with camera=, of: observation.images.top" in line
+    assert (
+        "has 2 cameras, name one with camera=, or several with camera=[…], of" in line
+    )
     assert main(["pretrain", f"data={REAL / 'pusht_video'}", out, "stride=0"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "stride must be a whole number in [1, 10000], got 0" in line
     assert not (tmp_path / "none").exists()
+
+
+def test_frames_of_another_size_are_one_line(tmp_path, capsys):
+    options = [f"out={tmp_path / 'play'}", *COLLECT, "episodes=1", "workers=1"]
+    assert main(["collect", *options]) == 0
+    data, out = f"data={tmp_path / 'play'}", f"out={tmp_path / 'none'}"
+    assert main(["pretrain", data, out]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "has frames of 32 x 32 (height x width), the encoder sees 96 x 9" in line
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("moves", [0, 3])
+def test_moves_are_dimensions_of_actions(moves, tmp_path, capsys):
+    data, out = f"data={REAL / 'pusht_video'}", f"out={tmp_path / 'none'}"
+    options = [f"recipe.model.moves={moves}", f"cache={tmp_path}", *SMALL_PRETRAIN]
+    assert main(["pretrain", data, out, *options]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "moves must be in [1, 2], the dimensions of an action, or null for" in line

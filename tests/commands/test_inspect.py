@@ -49,7 +49,7 @@ def test_a_dataset_of_the_client_is_told(told, tmp_path):
         "8 episodes, 2 to 64 frames each, 285 in all, 28.5 s at 10 frames/s"
     ]
     assert lines["tasks"] == ["'move about' in 4, 'push T' in 4"]
-    assert lines["camera"][0].startswith("observation.images.top; ")
+    assert lines["camera"][0].startswith("observation.images.top: frames of 96 x 96 ")
     assert lines["action"][0] == "x: [0, 500.603] (unknown) becomes [-1, 1]"
     assert lines["actions"] == [
         "taken to say where to be (absolute): they are in [0, 512]; "
@@ -69,6 +69,20 @@ def test_features_are_told_before_a_camera_is_asked_for(capsys):
     assert "observation.images.wrist: pictures of 96 x 96" in shown.out
     assert "has 2 cameras, name one with camera=" in shown.err
     assert shown.err.count("\n") == 1
+
+
+def test_cameras_side_by_side_are_told(told, tmp_path):
+    out = tmp_path / "sheet.png"
+    keys = ["observation.images.wrist", "observation.images.top"]
+    data = f"data={REAL / 'pusht_two_cameras'}"
+    status, lines = told(data, f"camera=[{','.join(keys)}]", f"out={out}")
+    assert status == 0
+    assert lines["camera"] == [
+        f"{keys[0]}, {keys[1]} side by side: frames of 96 x 192 (height x width); "
+        "pretrain and train resize them to the encoder's size"
+    ]
+    with Image.open(out) as sheet:
+        assert sheet.width > 5 * 192
 
 
 def test_every_damaged_episode_is_told(told, tmp_path):

@@ -68,7 +68,7 @@ def all_frames(file: Path) -> list[np.ndarray]:
 def test_frames_are_those_at_their_index_in_the_video(name):
     dataset = real(name)
     rows = pq.read_table(REAL / name / RECORDS).to_pylist()
-    key = f"videos/{dataset.camera.key}"
+    key = f"videos/{dataset.cameras[0]}"
     for file, group in itertools.groupby(rows, lambda row: row[f"{key}/file_index"]):
         film = all_frames(REAL / name / f"{key}/chunk-000/file-{file:03d}.mp4")
         first = 0
@@ -101,12 +101,53 @@ def test_actions_fill_their_range_and_come_back(name):
     assert spec.absolute
 
 
+def test_several_cameras_are_put_side_by_side(tmp_path):
+    made = Made(height=32, width=48)
+    left, right = write(tmp_path / "a", made), write(tmp_path / "b", made)
+    wrist = "observation.images.wrist"
+    change_rows(
+        left / DATA,
+        lambda table: table.append_column(
+            wrist, pq.read_table(right / DATA)[CAMERA].take(list(range(15))[::-1])
+        ),
+    )
+    change_info(left, f"features/{wrist}", {"dtype": "image", "shape": [32, 48, 3]})
+    single = [opened(left, View(name)) for name in (CAMERA, wrist)]
+    both = opened(left, View([CAMERA, wrist]))
+    assert both.cameras == both.spec.cameras == (CAMERA, wrist)
+    assert (both.spec.height, both.spec.width) == (32, 96)
+    for index in both.indices:
+        parts = [dataset.episode(index).frames for dataset in single]
+        assert not np.array_equal(parts[0], parts[1])
+        assert np.array_equal(both.episode(index).frames, np.concatenate(parts, 2))
+    turned = opened(left, View([wrist, CAMERA]))
+    assert turned.fingerprint() != both.fingerprint()
+    assert turned.cache_name != both.cache_name
+    small = opened(left, View([CAMERA, wrist], height=16, width=32))
+    thin = opened(left, View(wrist, height=16, width=16))
+    assert small.episode(0).frames.shape == (5, 16, 32, 3)
+    assert np.array_equal(small.episode(0).frames[:, :, 16:], thin.episode(0).frames)
+
+
+def test_cameras_of_different_sizes_get_the_height_of_the_first(tmp_path):
+    root = write(tmp_path, Made(height=32, width=48))
+    wrist = "observation.images.wrist"
+    other = write(tmp_path / "other", Made(height=64, width=32))
+    column = pq.read_table(other / DATA)[CAMERA]
+    change_rows(root / DATA, lambda table: table.append_column(wrist, column))
+    change_info(root, f"features/{wrist}", {"dtype": "image", "shape": [64, 32, 3]})
+    frames = opened(root, View([CAMERA, wrist])).episode(1).frames
+    assert frames.shape == (3, 32, 48 + 16, 3)
+    both = opened(root, View([CAMERA, wrist], height=16, width=32)).episode(1).frames
+    assert both.shape == (3, 16, 32, 3)
+
+
 def test_several_cameras_need_a_name():
     with pytest.raises(DatasetError) as caught:
         open_dataset(REAL / "pusht_two_cameras")
     assert str(caught.value).endswith(
-        "has 2 cameras, name one with camera=, of: observation.images.top, "
-        "observation.images.wrist"
+        "has 2 cameras, name one with camera=, or several with camera=[…], of: "
+        "observation.images.top, observation.images.wrist"
     )
     with pytest.raises(DatasetError, match=r"unknown camera 'left' .* known are: obs"):
         open_dataset(REAL / "pusht_two_cameras", View("left"))
@@ -304,7 +345,11 @@ def test_our_own_datasets_open_through_the_same_door(folder, dataset):
         ({"stride": 0}, r"stride must be a whole number in \[1, 10000\], got 0"),
         ({"stride": 1.5}, "stride must be a whole number"),
         ({"height": 0}, r"height must be a whole number in \[1, "),
-        ({"camera": 3}, "camera must be a text, got 3"),
+        ({"camera": 3}, "camera must be a text, or a list of such, got 3"),
+        ({"camera": []}, r"camera must be a text, or a list of such, got \[\]"),
+        ({"camera": ["a", 3]}, r"camera must be a text, or a list of such, got \['a'"),
+        ({"camera": ["a", "a"]}, "camera must name each once"),
+        ({"camera": ["a", "b"], "width": 3}, "width must be a multiple of the 2 cam"),
         ({"absolute_actions": "yes"}, "absolute_actions must be true, false or null"),
     ],
 )

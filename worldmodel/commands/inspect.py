@@ -122,10 +122,12 @@ def _print_content(dataset: EpisodeSource) -> None:
 def _print_use(dataset: EpisodeSource) -> None:
     spec, actions = dataset.spec, dataset.spec.action_spec
     if isinstance(dataset, ForeignDataset):
+        beside = " side by side" if len(spec.cameras) > 1 else ""
         _line(
             "camera",
-            f"{dataset.camera.key}; pretrain and train resize its pictures to the "
-            "encoder's height x width",
+            f"{', '.join(spec.cameras)}{beside}: frames of {spec.height} x "
+            f"{spec.width} (height x width); pretrain and train resize them to the "
+            "encoder's size",
         )
     ends = actions.in_units(np.array([[-1.0], [1.0]]) * np.ones(actions.size))
     for place, (name, unit) in enumerate(
@@ -210,10 +212,11 @@ def _draw(
 ) -> None:
     """Writes a sheet with small pictures of these episodes."""
     if isinstance(dataset, ForeignDataset):
-        spec = dataset.spec
-        shrink = min(1.0, SHEET_SIDE / max(spec.height, spec.width))
-        height, width = (max(1, round(s * shrink)) for s in (spec.height, spec.width))
-        small = View(dataset.camera.key, height, width, 1, view.absolute_actions)
+        spec, count = dataset.spec, len(dataset.cameras)
+        shrink = min(1.0, SHEET_SIDE * count / max(spec.height, spec.width))
+        height = max(1, round(spec.height * shrink))
+        width = max(1, round(spec.width * shrink / count)) * count
+        small = View(dataset.cameras, height, width, 1, view.absolute_actions)
         dataset = ForeignDataset.open(dataset.path, small)
     contact_sheet(dataset, out, episodes=list(indices))
     _line("pictures", str(out))

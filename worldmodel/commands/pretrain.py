@@ -20,8 +20,8 @@ from worldmodel.commands.training import (
     finish_training,
     followed,
     open_frames,
-    view_of,
 )
+from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
@@ -62,6 +62,7 @@ def _pretrain(
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
         "frames": len(frames.frames),
+        "view": view_history(config, frames.spec),
         "device": device.type,
         "recipe": OmegaConf.to_container(config.recipe, resolve=True),
     }

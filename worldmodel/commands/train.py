@@ -33,8 +33,8 @@ from worldmodel.commands.training import (
     finish_training,
     followed,
     open_frames,
-    view_of,
 )
+from worldmodel.commands.views import encoder_view
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
@@ -72,8 +72,9 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     recipe = recipe_of(config)
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
-    frames = open_frames(config.data, config.cache, view_of(config, encoder.spec))
-    practised = open_practice(config, frames)
+    view = encoder_view(config, encoder.spec, encoder_history)
+    frames = open_frames(config.data, config.cache, view)
+    practised = open_practice(config, frames, view)
     _check_spec(recipe, encoder, frames)
     given = given_projectors(config, encoder, recipe, frames)
     folder = held.enter_context(open_run_folder("train", config, STALE)).path

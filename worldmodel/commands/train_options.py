@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import nn
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import open_frames
-from worldmodel.data import FrameCache
+from worldmodel.commands.views import view_history
+from worldmodel.data import FrameCache, View
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
@@ -37,9 +38,14 @@ def recipe_of(config: DictConfig) -> Recipe:
         raise OptionError(str(error)) from error
 
 
-def open_practice(config: DictConfig, frames: FrameCache) -> list[FrameCache]:
-    """What models practised."""
-    practised = [open_frames(str(path), config.cache) for path in config.practice]
+def open_practice(
+    config: DictConfig, frames: FrameCache, view: View
+) -> list[FrameCache]:
+    """What models practised, or what was recorded later, looked at as the data is."""
+    alike = replace(view, actions=frames.spec.action_spec)
+    practised = [
+        open_frames(str(path), config.cache, alike) for path in config.practice
+    ]
     for path, practice in zip(config.practice, practised, strict=True):
         for name in ("height", "width", "proprio_names", "action_spec"):
             wanted, found = getattr(frames.spec, name), getattr(practice.spec, name)
@@ -102,6 +108,7 @@ def training_history(
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
         "frames": len(frames.frames),
+        "view": view_history(config, frames.spec),
         "protocol": training_protocol(),
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 
 from worldmodel.commands.compose import first_line
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
 from worldmodel.data import (
+    DatasetSpec,
     EpisodeSource,
     FrameCache,
     LeRobotDataset,
@@ -22,7 +22,6 @@ from worldmodel.data import (
     open_dataset,
 )
 from worldmodel.data.cache_place import cache_folder
-from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import OptionError
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -53,24 +52,10 @@ def choose_device(name: str) -> torch.device:
         ) from error
 
 
-def view_of(config: DictConfig, encoder: VideoViTSpec | None = None) -> View:
-    """How the options look at a dataset that others recorded.
-
-    Args:
-        config: Has `camera`, `stride` and `absolute_actions`.
-        encoder: Whose size frames shall have; None leaves them as they are.
-    """
-    return View(
-        camera=config.camera,
-        height=None if encoder is None else encoder.height,
-        width=None if encoder is None else encoder.width,
-        stride=config.stride,
-        absolute_actions=config.absolute_actions,
-    )
-
-
 def open_frames(
-    path: str, cache: str | None = None, view: View | None = None
+    path: str,
+    cache: str | None = None,
+    view: View | None = None,
 ) -> FrameCache:
     """The decoded cache of a dataset, made first where it is missing.
 
@@ -78,10 +63,15 @@ def open_frames(
         path: The dataset's folder.
         cache: Folder for caches, or None; see `cache_folder`.
         view: How a dataset of others is looked at; None refuses such.
+
+    Raises:
+        OptionError: Frames have another size than the view says.
     """
     dataset: EpisodeSource = (
         LeRobotDataset.open(path) if view is None else open_dataset(path, view)
     )
+    if view is not None:
+        _check_size(path, dataset.spec, view)
     folder = cache_folder(dataset, None if cache is None else Path(cache))
     if cache is None and not folder.is_relative_to(dataset.path):
         note = f"{path} cannot be written: its decoded frames are in {folder}"
@@ -93,6 +83,16 @@ def open_frames(
             progress.update(done - progress.n)
 
         return FrameCache.open(dataset, folder / dataset.cache_name, progress=advance)
+
+
+def _check_size(path: str, spec: DatasetSpec, view: View) -> None:
+    found, wanted = (spec.height, spec.width), (view.height, view.width)
+    if found != wanted:
+        raise OptionError(
+            f"{path} has frames of {found[0]} x {found[1]} (height x width), the "
+            f"encoder sees {wanted[0]} x {wanted[1]}: pretrain one for this size, with "
+            f"recipe.model.encoder.height={found[0]} and width={found[1]}"
+        )
 
 
 @contextmanager

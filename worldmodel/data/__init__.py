@@ -5,7 +5,7 @@ from worldmodel.data.contact_sheet import contact_sheet
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.foreign import DamagedEpisodes, ForeignDataset
-from worldmodel.data.opening import open_dataset
+from worldmodel.data.opening import camera_keys, open_dataset
 from worldmodel.data.reader import LeRobotDataset
 from worldmodel.data.source import EpisodeSource
 from worldmodel.data.spec import (
@@ -45,6 +45,7 @@ __all__ = [
     "View",
     "WindowBatch",
     "Windows",
+    "camera_keys",
     "contact_sheet",
     "open_dataset",
     "stage_episode",

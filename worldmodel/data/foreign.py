@@ -14,14 +14,13 @@ import numpy as np
 
 from worldmodel.data.episode import Episode
 from worldmodel.data.errors import DatasetError
-from worldmodel.data.foreign_actions import action_range, action_spec_of
-from worldmodel.data.foreign_info import MEND, Feature, ForeignInfo, read_foreign_info
-from worldmodel.data.foreign_pictures import (
-    PictureReader,
-    ends_of,
-    missing_videos,
-    picture_file,
+from worldmodel.data.foreign_actions import (
+    action_range,
+    action_spec_of,
+    require_same_actions,
 )
+from worldmodel.data.foreign_info import MEND, ForeignInfo, read_foreign_info
+from worldmodel.data.foreign_pictures import Steps, ends_of, missing_videos
 from worldmodel.data.foreign_records import (
     ForeignRecord,
     check_video_places,
@@ -30,6 +29,7 @@ from worldmodel.data.foreign_records import (
     read_task_texts,
 )
 from worldmodel.data.foreign_rows import Numbers, check_times, rate_of, read_numbers
+from worldmodel.data.panels import Panel, Panels, panel_sizes
 from worldmodel.data.source import EpisodeIndex
 from worldmodel.data.spec import ACTION_KEY, PROPRIO_KEY, DatasetSpec
 from worldmodel.data.staging import EpisodeRecord
@@ -60,7 +60,7 @@ class ForeignDataset(EpisodeIndex):
     Attributes:
         path: The dataset's folder.
         info: What info.json says.
-        camera: The feature whose pictures are used.
+        cameras: Keys of the features whose pictures are used, from left to right.
         view: How it is looked at.
         spec: What its episodes have in common.
         records: What is known of each episode, in the order of the index; those too
@@ -73,15 +73,15 @@ class ForeignDataset(EpisodeIndex):
     def __init__(
         self,
         info: ForeignInfo,
-        camera: Feature,
+        panels: Panels,
         view: View,
-        records: Sequence[ForeignRecord],
         numbers: Mapping[int, Numbers],
         rate_hz: float,
     ) -> None:
         """For `open`, which has checked all of this."""
-        self.path, self.info, self.camera, self.view = info.root, info, camera, view
-        self._numbers, self._places = numbers, {r.index: r for r in records}
+        self.path, self.info, self.view = info.root, info, view
+        self.cameras, self._panels = panels.keys, panels
+        self._numbers, records = numbers, panels.panels[0].records.values()
         self._rate_hz, texts = rate_hz, read_task_texts(info.root)
         actions = [n.actions for n in numbers.values()]
         self.action_low, self.action_high = action_range(actions)
@@ -97,7 +97,6 @@ class ForeignDataset(EpisodeIndex):
                 f"{self.path}: no episode has the stride={view.stride} control steps "
                 f"of one frame, the longest has {max(r.length for r in records)}"
             )
-        self._pictures = PictureReader(camera, rate_hz)
 
     @classmethod
     def open(cls, path: str | Path, view: View | None = None) -> ForeignDataset:
@@ -113,23 +112,30 @@ class ForeignDataset(EpisodeIndex):
         """
         view = view or View()
         info = read_foreign_info(Path(path))
-        camera = info.camera(view.camera)
-        records = read_foreign_records(info, camera)
-        numbers, problems = read_numbers(info, records)
+        cameras = info.cameras(view.cameras)
+        tracks = [read_foreign_records(info, camera) for camera in cameras]
+        numbers, problems = read_numbers(info, tracks[0])
         rate_hz = rate_of(info, numbers)
         problems += check_times(numbers, rate_hz)
-        problems += check_video_places(records, rate_hz)
-        problems += missing_videos(records)
+        for records in tracks:
+            problems += check_video_places(records, rate_hz)
+            problems += missing_videos(records)
         if problems:
             raise DamagedEpisodes(info.root, problems)
-        for note in _notes(info, records, rate_hz):
+        for note in _notes(info, tracks, rate_hz):
             warnings.warn(note, stacklevel=2)
-        return cls(info, camera, view, records, numbers, rate_hz)
+        panels = [
+            Panel(camera, {record.index: record for record in records}, size)
+            for camera, records, size in zip(
+                cameras, tracks, panel_sizes(cameras, view), strict=True
+            )
+        ]
+        return cls(info, Panels(panels, rate_hz), view, numbers, rate_hz)
 
     @property
     def cache_name(self) -> str:
         """Of the folder of decoded frames, beside those of other views."""
-        camera = re.sub(r"[^\w.-]", "_", self.camera.key)
+        camera = re.sub(r"[^\w.+-]", "_", "+".join(self.cameras))
         stride = f"-every-{self.view.stride}" if self.view.stride > 1 else ""
         return f"frames-{camera}-{self.spec.width}x{self.spec.height}{stride}"
 
@@ -147,10 +153,9 @@ class ForeignDataset(EpisodeIndex):
         )
         rows = record.length * stride
         actions = self.spec.action_spec.normalised(numbers.actions[:rows])
-        place, size = self._places[index], (self.spec.height, self.spec.width)
         return Episode(
-            frames=self._pictures.frames(
-                place, numbers.first, (record.length, stride), size
+            frames=self._panels.frames(
+                index, numbers.first, Steps(record.length, stride)
             ),
             actions=_float32(actions).reshape(record.length, -1).clip(-1, 1),
             proprio=_float32(numbers.proprio[:rows:stride]),
@@ -177,38 +182,39 @@ class ForeignDataset(EpisodeIndex):
     @functools.cached_property
     def _fingerprint(self) -> str:
         spec = self.spec
-        view = [self.camera.key, spec.height, spec.width, spec.proprio_names]
+        camera = "+".join(self.cameras)
+        view = [camera, spec.height, spec.width, spec.proprio_names]
         said = [*view, spec.action_spec.to_json()]
         hasher = hashlib.sha256(json.dumps(said).encode())
         for index, numbers in self._numbers.items():
             hasher.update(json.dumps([index, len(numbers.actions)]).encode())
             hasher.update(np.ascontiguousarray(numbers.actions).tobytes())
             hasher.update(np.ascontiguousarray(numbers.proprio).tobytes())
-        for file in dict.fromkeys(map(picture_file, self._places.values())):
+        for file in self._panels.files:
             hasher.update(ends_of(file))
         return hasher.hexdigest()
 
     def _spec(self) -> DatasetSpec:
-        pixels, proprio = self.camera.pixels(), self.info.features.get(PROPRIO_KEY)
-        assert pixels is not None, f"{self.camera.key} was chosen as a camera"
+        proprio = self.info.features.get(PROPRIO_KEY)
+        ends = np.stack((self.action_low, self.action_high))
+        names = self.info.features[ACTION_KEY].names
+        stride, absolute = self.view.stride, self.view.absolute_actions
+        own = action_spec_of(names, ends, self._rate_hz, stride, absolute)
+        if self.view.actions is not None:
+            require_same_actions(self.path, self.view.actions, own, ends)
         return DatasetSpec(
-            height=self.view.height or pixels[0],
-            width=self.view.width or pixels[1],
+            height=self._panels.height,
+            width=self._panels.width,
             proprio_names=() if proprio is None else proprio.names,
             sim_state_size=0,
-            action_spec=action_spec_of(
-                self.info.features[ACTION_KEY].names,
-                (self.action_low, self.action_high),
-                self._rate_hz,
-                self.view.stride,
-                self.view.absolute_actions,
-            ),
+            action_spec=self.view.actions or own,
             robot_type=self.info.robot_type,
+            cameras=self.cameras,
         )
 
 
 def _notes(
-    info: ForeignInfo, records: Sequence[ForeignRecord], rate_hz: float
+    info: ForeignInfo, tracks: Sequence[Sequence[ForeignRecord]], rate_hz: float
 ) -> list[str]:
     """Gives what is odd about a dataset that can be read."""
     notes: list[str] = []
@@ -217,7 +223,7 @@ def _notes(
             f"{info.file} says {info.rate_hz:g} frames/s, timestamps say {rate_hz:g}: "
             "these are used"
         )
-    longer = longer_videos(records, rate_hz)
+    longer = sorted({i for some in tracks for i in longer_videos(some, rate_hz)})
     if longer:
         notes.append(
             f"{info.root}: {len(longer)} episodes, the first is {longer[0]}, have more "

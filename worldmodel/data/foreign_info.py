@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -103,35 +103,47 @@ class ForeignInfo:
         keys = [key for key in (ACTION_KEY, PROPRIO_KEY) if key in self.features]
         return {key: self.features[key].shape[0] for key in keys}
 
-    def camera(self, name: str | None) -> Feature:
-        """Gives the picture feature of that name, or the only one.
+    @property
+    def camera_keys(self) -> tuple[str, ...]:
+        """Keys of the features that hold RGB pictures."""
+        return tuple(key for key, f in self.features.items() if f.pixels())
+
+    def cameras(self, names: Sequence[str]) -> tuple[Feature, ...]:
+        """Gives the picture features of these names, or the only one where none is.
 
         Raises:
-            DatasetError: There is none of that name, or several and none is named.
+            DatasetError: There is none of a name, or several and none is named.
         """
-        known = [key for key, f in self.features.items() if f.pixels()]
-        if name is not None and name in self.features and name not in known:
-            feature = self.features[name]
-            raise DatasetError(
-                f"camera={name} of {self.root} must hold RGB pictures, got "
-                f"{_kind(feature)}; such are in: {', '.join(known) or 'none'}"
-            )
-        if name is not None and name not in known:
-            raise DatasetError(
-                f"unknown camera {name!r} in {self.root}, known are: "
-                f"{', '.join(known) or 'none'}"
-            )
+        if names:
+            return tuple(self._camera(name) for name in names)
+        known = self.camera_keys
         if not known:
             raise DatasetError(
                 f"{self.file}: no feature holds RGB pictures, it has "
                 f"{', '.join(self.features)}"
             )
-        if name is None and len(known) > 1:
+        first, *others = known
+        if others:
             raise DatasetError(
-                f"{self.root} has {len(known)} cameras, name one with camera=, of: "
-                f"{', '.join(known)}"
+                f"{self.root} has {len(known)} cameras, name one with camera=, or "
+                f"several with camera=[…], of: {', '.join(known)}"
             )
-        return self.features[name or known[0]]
+        return (self.features[first],)
+
+    def _camera(self, name: str) -> Feature:
+        known = self.camera_keys
+        if name in self.features and name not in known:
+            feature = self.features[name]
+            raise DatasetError(
+                f"camera={name} of {self.root} must hold RGB pictures, got "
+                f"{_kind(feature)}; such are in: {', '.join(known) or 'none'}"
+            )
+        if name not in known:
+            raise DatasetError(
+                f"unknown camera {name!r} in {self.root}, known are: "
+                f"{', '.join(known) or 'none'}"
+            )
+        return self.features[name]
 
     def data_file(self, chunk: int, file: int) -> Path:
         """Gives a file with rows."""

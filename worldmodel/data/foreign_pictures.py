@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,21 @@ from worldmodel.data.video import video_frames
 _SAMPLE = 2**16  # bytes at each end of a file, of which a fingerprint is made
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Some pictures of an episode.
+
+    Attributes:
+        count: How many, T.
+        stride: Control steps from one to the next.
+        begin: Control step of the first.
+    """
+
+    count: int
+    stride: int = 1
+    begin: int = 0
+
+
 class PictureReader:
     """Reads a camera's pictures; callable from several threads."""
 
@@ -33,7 +49,7 @@ class PictureReader:
         self,
         record: ForeignRecord,
         first: int,
-        steps: tuple[int, int],
+        steps: Steps,
         size: tuple[int, int],
     ) -> np.ndarray:
         """Gives frames of an episode, resized, uint8 (T, height, width, 3).
@@ -41,25 +57,26 @@ class PictureReader:
         Args:
             record: Where the episode lies.
             first: Its first row in its data file.
-            steps: How many frames T, and control steps from one to the next.
+            steps: Which of its pictures.
             size: Height and width [pixels].
 
         Raises:
             DatasetError: They are damaged or of another size than info.json says; the
                 message names file, episode and frame.
         """
-        (count, stride), told = steps, self._camera.pixels()
-        frames = np.empty((count, *size, 3), np.uint8)
+        told = self._camera.pixels()
+        frames = np.empty((steps.count, *size, 3), np.uint8)
         try:
-            pictures = self._pictures(record, first, (count - 1) * stride + 1)
-            for step, picture in enumerate(pictures):
+            pictures = self._pictures(record, first, steps)
+            for step, picture in enumerate(pictures, steps.begin):
                 if picture.shape[:2] != told:
                     raise DatasetError(
                         f"frame {step} must have {told} pixels (height, width), as "
                         f"info.json says, got {picture.shape[:2]}"
                     )
-                if step % stride == 0:
-                    frames[step // stride] = resized(picture, *size)
+                place, rest = divmod(step - steps.begin, steps.stride)
+                if not rest:
+                    frames[place] = resized(picture, *size)
         except DatasetError as error:
             file = picture_file(record)
             raise DatasetError(
@@ -68,14 +85,18 @@ class PictureReader:
         return frames
 
     def _pictures(
-        self, record: ForeignRecord, first: int, count: int
+        self, record: ForeignRecord, first: int, steps: Steps
     ) -> Iterator[np.ndarray]:
-        """Gives the first pictures of an episode, as recorded."""
+        """Gives all pictures from the first of these to the last, as recorded."""
+        begin, count = steps.begin, (steps.count - 1) * steps.stride + 1
         if record.video is not None:
             video = record.video
-            yield from video_frames(video.file, video.start, count, self._rate_hz)
+            yield from video_frames(
+                video.file, video.start, begin, count, self._rate_hz
+            )
             return
-        for step, content in enumerate(self._contents(record.data_file, first, count)):
+        contents = self._contents(record.data_file, first + begin, count)
+        for step, content in enumerate(contents, begin):
             if not content:
                 raise DatasetError(f"frame {step} must have bytes, got null")
             try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldmodel.data import layout
+from worldmodel.data.errors import DatasetError
 from worldmodel.data.foreign import ForeignDataset
+from worldmodel.data.foreign_info import read_foreign_info
 from worldmodel.data.reader import LeRobotDataset
 from worldmodel.data.view import View
 from worldmodel.errors import WorldModelError
@@ -32,6 +34,14 @@ def open_dataset(
         return ForeignDataset.open(path, view)
     (view or View()).require_own()
     return LeRobotDataset.open(path)
+
+
+def camera_keys(path: str | Path) -> tuple[str, ...]:
+    """Gives the keys of a dataset's cameras, () where its folder cannot be read."""
+    try:
+        return read_foreign_info(Path(path)).camera_keys
+    except DatasetError:
+        return ()
 
 
 def is_foreign(path: Path) -> bool:

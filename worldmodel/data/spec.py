@@ -46,6 +46,7 @@ class DatasetSpec:
         collection: Plain JSON that, with an episode's index, determines the episode
             (behaviour mix, seed). How many episodes are wanted is not part of it.
         robot_type: The robot's name.
+        cameras: Keys of the pictures that make up a frame, from left to right.
     """
 
     height: int
@@ -55,6 +56,7 @@ class DatasetSpec:
     action_spec: ActionSpec
     collection: Mapping[str, Any] = field(default_factory=dict)
     robot_type: str = "panda"
+    cameras: tuple[str, ...] = (IMAGE_KEY,)
 
     def __post_init__(self) -> None:
         """Checks sizes."""
@@ -249,7 +251,7 @@ def _check_versions(info: Mapping[str, Any]) -> None:
     if "worldmodel" not in info:
         raise DatasetError(
             "the dataset has no 'worldmodel' block, which holds the meaning of its "
-            "actions: it was not made by `worldmodel collect`"
+            "actions: it was not made by `worldmodel collect` or `worldmodel practice`"
         )
     if not isinstance(info["worldmodel"], Mapping):
         raise DatasetError(

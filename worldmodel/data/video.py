@@ -17,13 +17,14 @@ _OFF = 0.3  # of a frame, what its time may be off; half would be the next one's
 
 
 def video_frames(
-    file: Path, start: float, length: int, rate_hz: float
+    file: Path, start: float, begin: int, length: int, rate_hz: float
 ) -> Iterator[np.ndarray]:
     """Gives consecutive frames, decoded one after the other from a key frame on.
 
     Args:
         file: The video file.
-        start: When the first of them is shown, in the file's time [s].
+        start: When the first frame of the episode is shown, in the file's time [s].
+        begin: Which of the episode's frames is the first of them.
         length: How many.
         rate_hz: How many a second [Hz]; the file's times must agree.
 
@@ -34,19 +35,19 @@ def video_frames(
         DatasetError: The file is missing, damaged, holds other frames than these, or
             no colour; a frame that a decoder had to guess counts as damaged.
     """
-    wanted, end = 0, start
+    wanted, end = begin, start
     try:
         with av.open(str(file), metadata_errors="replace") as container:
-            for frame in _decoded(container, start, rate_hz):
+            for frame in _decoded(container, start, begin, rate_hz):
                 end = _time(frame)
                 place = _place(end, start, rate_hz)
-                if place < 0:
+                if place < begin:
                     continue
                 if place != wanted or frame.is_corrupt:
                     raise DatasetError(f"frame {wanted} is missing or damaged")
                 yield frame.to_ndarray(format="rgb24")
                 wanted += 1
-                if wanted == length:
+                if wanted == begin + length:
                     return
     except FileNotFoundError as error:
         raise DatasetError("it is missing") from error
@@ -54,13 +55,13 @@ def video_frames(
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"it is half-written or damaged ({reason})") from error
     raise DatasetError(
-        f"its frames end at {end:g} s, after {wanted} of the {length} frames from "
-        f"{start:g} s on"
+        f"its frames end at {end:g} s, after {wanted} of the {begin + length} frames "
+        f"from {start:g} s on"
     )
 
 
-def _decoded(container: Any, start: float, rate_hz: float) -> Iterator[Any]:
-    """Gives frames from a key frame on that is not after the start."""
+def _decoded(container: Any, start: float, begin: int, rate_hz: float) -> Iterator[Any]:
+    """Gives frames from a key frame on that is not after the first one."""
     if not container.streams.video:
         raise DatasetError("it holds no video")
     stream = container.streams.video[0]
@@ -71,14 +72,14 @@ def _decoded(container: Any, start: float, rate_hz: float) -> Iterator[Any]:
         raise DatasetError(f"it must hold RGB pictures, got {pixels}, as of depth")
     stream.thread_type = "NONE"  # episodes are decoded side by side already
     stream.codec_context.thread_count = 1
-    for begin in (start, 0.0):
-        container.seek(int(begin / stream.time_base), stream=stream)
+    for time in (start + begin / rate_hz, 0.0):
+        container.seek(int(time / stream.time_base), stream=stream)
         frames = container.decode(stream)
         first = next(frames, None)
         if first is None:
             continue
         # with frames out of order, a search by decoding time may land too late
-        if begin == 0 or _place(_time(first), start, rate_hz) <= 0:
+        if time == 0 or _place(_time(first), start, rate_hz) <= begin:
             return chain([first], frames)
     return iter(())
 

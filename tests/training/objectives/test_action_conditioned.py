@@ -70,6 +70,25 @@ def batch() -> Experience:
     )
 
 
+@pytest.mark.parametrize(("moves", "size"), [(None, 5), (1, 1), (4, 4)])
+def test_inverse_dynamics_tells_all_dimensions_of_an_action_or_the_first(moves, size):
+    made = objectives(told=replace(TOLD, moves=moves))
+    assert made.inverse is not None
+    assert made.inverse.out_features == size
+    before = made.loss(pictures(), batch(), seeded())["inverse"]
+    for place in range(5):
+        other = batch()
+        other.actions[..., place] += 1
+        after = made.loss(pictures(), other, seeded())["inverse"]
+        assert torch.equal(before, after) == (place >= size)
+
+
+@pytest.mark.parametrize("moves", [0, 6])
+def test_no_more_dimensions_are_told_than_an_action_has(moves):
+    with pytest.raises(ValueError, match=r"moves must be in \[1, 5\], .* got "):
+        replace(TOLD, moves=moves)
+
+
 def test_the_total_is_the_weighted_sum_of_the_terms(dynamics):
     terms = dynamics.loss(pictures(), batch(), seeded())
     weights = asdict(WEIGHTS)

@@ -89,9 +89,7 @@ class JointPretraining(nn.Module):
             Objective(masks=masks, weights=motion),
         )
         projector = ProjectorSpec.of(spec.encoder, spec.latent_dim)
-        told = Told(
-            action_size, spec.proprio, spec.encoder.num_blobs, moves=spec.moves
-        )
+        told = Told(action_size, spec.proprio, spec.encoder.num_blobs, moves=spec.moves)
         self.objectives = None
         if spec.weights.any():
             self.objectives = LatentObjectives(projector, spec.weights, told)
