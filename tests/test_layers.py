@@ -16,7 +16,7 @@ CORE_LIBRARIES = {"torch", "numpy", "safetensors", "pyarrow", "av", "PIL"}
 ALLOWED = {
     "planners": {"torch", "numpy", "cma", "threadpoolctl"},
     "envs": {"mujoco", "gymnasium", "numpy", "mink", "OpenGL"},
-    "worldmodel": CORE_LIBRARIES,
+    "worldmodel": CORE_LIBRARIES | {"huggingface_hub"},
     "worldmodel.evaluation": CORE_LIBRARIES
     | {"worldmodel", "planners", "envs", "mujoco", "gymnasium", "imageio"},
     "worldmodel.commands": CORE_LIBRARIES
@@ -166,6 +166,7 @@ def test_every_imported_library_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + extras["plots"] + extras["tensorboard"]
+    wanted += extras["hub"]
     names = [d.split(">")[0].split("=")[0].strip() for d in wanted]
     declared = {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
     used = {

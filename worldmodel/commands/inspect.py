@@ -29,6 +29,7 @@ from worldmodel.data import (
 )
 from worldmodel.data.alignment import Alignment, alignment
 from worldmodel.data.foreign_info import Feature, ForeignInfo, read_foreign_info
+from worldmodel.data.hub import dataset_folder
 from worldmodel.data.opening import is_foreign
 from worldmodel.data.spec import ACTION_KEY, COUNTERS, PROPRIO_KEY
 
@@ -62,15 +63,16 @@ class Seen:
 def run(config: DictConfig) -> int:
     """Prints what is there; gives 1 where something has to be mended."""
     require_whole(config, "episodes", 0, MOST_EPISODES)
-    root = folder_option(config, "data")
+    named = folder_option(config, "data")
     view = View(config.camera, absolute_actions=config.absolute_actions)
+    root = dataset_folder(named)
     if not is_foreign(root):
         open_dataset(root, view)  # says best what to do where something is missing
     _print_features(read_foreign_info(root))
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         try:
-            dataset = open_dataset(root, view)
+            dataset = open_dataset(named, view)
         except DamagedEpisodes as error:
             return _finish(error.problems, "found in records and rows")
     for note in notes:

@@ -8,6 +8,7 @@ from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.foreign import ForeignDataset
 from worldmodel.data.foreign_info import read_foreign_info
+from worldmodel.data.hub import dataset_folder
 from worldmodel.data.reader import LeRobotDataset
 from worldmodel.data.view import View
 from worldmodel.errors import WorldModelError
@@ -23,23 +24,24 @@ def open_dataset(
     whatever the view says.
 
     Args:
-        path: Its folder.
+        path: Its folder, or "hub:owner/name" for one on the Hugging Face hub.
         view: How one of others is looked at.
 
     Raises:
         DatasetError: It is missing, damaged, of another version of the format, or lacks
             what the view asks for.
     """
-    if is_foreign(Path(path)):
-        return ForeignDataset.open(path, view)
+    root = dataset_folder(path, view or View())
+    if is_foreign(root):
+        return ForeignDataset.open(root, view)
     (view or View()).require_own()
-    return LeRobotDataset.open(path)
+    return LeRobotDataset.open(root)
 
 
 def camera_keys(path: str | Path) -> tuple[str, ...]:
     """Gives the keys of a dataset's cameras, () where its folder cannot be read."""
     try:
-        return read_foreign_info(Path(path)).camera_keys
+        return read_foreign_info(dataset_folder(path)).camera_keys
     except DatasetError:
         return ()
 
