@@ -90,7 +90,7 @@ def train_jepa(
 
 
 class Batches:
-    """Draws batches of a dataset's training split, pictures as the recipe changes them."""
+    """Draws batches of a training split, pictures changed as the recipe says."""
 
     def __init__(
         self,

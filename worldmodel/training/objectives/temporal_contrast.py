@@ -12,12 +12,12 @@ _TINY = 1e-4  # keeps the root's gradient finite
 class TemporalContrast(nn.Module):
     """Features of a latent in which moments that follow each other are close.
 
-    Each moment must find the one that followed it among those of other episodes: InfoNCE
-    (van den Oord et al. 2018) with the negative distance of two linear features as score.
-    With positives a geometric number of steps later, that distance learns to be a
-    temporal one (contrastive reinforcement learning, Eysenbach et al. 2022). What
-    actions rarely change, such as where things lie, tells moments apart best, so the
-    features hold that above all.
+    Each moment must find the one that followed it among those of other episodes:
+    InfoNCE (van den Oord et al. 2018), the score being the negative distance of two
+    linear features. With positives a geometric number of steps later, that distance
+    learns to be a temporal one (contrastive reinforcement learning, Eysenbach et al.
+    2022). What actions rarely change, such as where things lie, tells moments apart
+    best, so the features hold that above all.
 
     Args:
         dim: width D of a latent.

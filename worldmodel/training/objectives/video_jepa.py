@@ -1,8 +1,8 @@
 """A video JEPA whose latents can be planned in: five terms, none about a scene.
 
-Tokens predict hidden tokens (V-JEPA); one latent per moment, a projection of its tokens,
-is predicted from earlier ones and actions, kept from collapsing, compared over time, and
-tells the robot's proprio where there is any.
+Tokens predict hidden tokens (V-JEPA). One latent per moment, a projection of its
+tokens, is predicted from earlier ones and actions, kept from collapsing, compared over
+time, and tells the robot's proprio where there is any.
 """
 
 from __future__ import annotations
