@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,34 @@ def test_a_longer_run_does_not_depend_on_when_it_was_killed(tmp_path, killed_at)
 def test_a_schedule_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
         Schedule(**change)
+
+
+def test_training_stops_at_its_time_limit_with_what_there_is(tmp_path):
+    module, state = nn.Linear(1, 1), tmp_path / "state.safetensors"
+    generator = torch.Generator().manual_seed(0)
+
+    def loss() -> dict[str, torch.Tensor]:
+        time.sleep(0.01)
+        return {"total": module(torch.ones(1, 1)).square().mean()}
+
+    steps: list[int] = []
+    fit(
+        {"one": Job(module, loss)},
+        Training(
+            Schedule(10_000, seconds=0.2),
+            generator,
+            state,
+            lambda step, _: steps.append(step),
+        ),
+    )
+    assert 1 <= steps[-1] < 100
+    assert state.is_file()
+
+
+def test_the_learning_rate_falls_by_the_clock_where_that_is_ahead():
+    schedule = Schedule(1000, warmup=1, final=0.1, seconds=10.0)
+    assert schedule.factor(500, 0.0) == pytest.approx(0.55)
+    assert schedule.factor(0, 5.0) == pytest.approx(0.55)
+    assert schedule.factor(500, 9.999) == pytest.approx(0.1, abs=1e-3)
+    with pytest.raises(ValueError, match="seconds must be above 0, got 0"):
+        Schedule(10, seconds=0)

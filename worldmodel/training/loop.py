@@ -40,6 +40,10 @@ class Schedule:
         save_every: seconds between two saved states [s].
         extended_from: smaller numbers of steps that the run was to have before, in
             order; up to each of them the cosine is the one over that number.
+        seconds: wall-clock time after which to stop with what there is [s], counted
+            from the start of the process's training; the learning rate falls by the
+            clock where that is ahead of the steps. Such a run is not repeatable to the
+            bit. None for no limit.
     """
 
     steps: int
@@ -50,10 +54,13 @@ class Schedule:
     clip: float = 1.0
     save_every: float = 60.0
     extended_from: tuple[int, ...] = ()
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"seconds must be above 0, got {self.seconds}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
         stretches = (0, *self.extended_from, self.steps)
@@ -63,11 +70,19 @@ class Schedule:
                 f"got {self.extended_from}"
             )
 
-    def factor(self, step: int) -> float:
-        """Learning rate at a step over its peak, in (0, 1]."""
+    def factor(self, step: int, elapsed: float = 0.0) -> float:
+        """Learning rate at a step over its peak, in (0, 1].
+
+        Args:
+            step: steps done.
+            elapsed: time since the training began [s].
+        """
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         end = next((n for n in self.extended_from if step < n), self.steps)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / end)))
+        share = step / end
+        if self.seconds is not None:
+            share = max(share, elapsed / self.seconds)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
         return rise * (self.final + (1 - self.final) * fall)
 
 
@@ -138,11 +153,14 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
     step, smooth = 0, {}
     if path is not None and path.is_file():
         step, smooth = load_training_state(path, state)
-    saved = time.monotonic()
+    begun = saved = time.monotonic()
     for module in modules.values():
         module.train()
     while step < schedule.steps:
-        rate = schedule.learning_rate * schedule.factor(step)
+        elapsed = time.monotonic() - begun
+        if schedule.seconds is not None and elapsed >= schedule.seconds:
+            break
+        rate = schedule.learning_rate * schedule.factor(step, elapsed)
         terms = _update(jobs, optimizer, rate, schedule.clip)
         step += 1
         smooth = _blend(smooth, terms, step)
@@ -152,6 +170,8 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
         if path is not None and (is_due or step == schedule.steps):
             save_training_state(path, state, step, smooth)
             saved = time.monotonic()
+    if path is not None and step < schedule.steps:
+        save_training_state(path, state, step, smooth)
     for module in modules.values():
         module.eval()
     return smooth

@@ -51,6 +51,8 @@ class JEPAWeights:
         for name, weight in asdict(self).items():
             if not weight >= 0:
                 raise ValueError(f"weights.{name} must be at least 0, got {weight}")
+        if not any(asdict(self).values()):
+            raise ValueError("one weight must be above 0, all are 0")
 
 
 @dataclass(frozen=True)
@@ -157,19 +159,20 @@ class VideoJEPA(nn.Module):
         both = self.encode(torch.cat((singles, later)))
         latents = both[: windows * steps].view(windows, steps, -1)  # (B, T, D)
         after = both[windows * steps :]
-        terms = {
-            "prediction": prediction_error(
+        terms: dict[str, Tensor] = {}
+        if weights.prediction:
+            terms["prediction"] = prediction_error(
                 self.predictor, latents, batch.actions, generator
-            ),
-            "sigreg": self.sigreg(latents.flatten(0, 1), generator),
-            "contrast": self.contrast.loss(latents[:, 0], after, batch.episodes),
-        }
-        if self.proprio is not None:
+            )
+        if weights.sigreg:
+            terms["sigreg"] = self.sigreg(latents.flatten(0, 1), generator)
+        if weights.contrast:
+            terms["contrast"] = self.contrast.loss(latents[:, 0], after, batch.episodes)
+        if weights.proprio and self.proprio is not None:
             told = self.proprio(latents).float()
             terms["proprio"] = F.mse_loss(told, batch.proprio)
         if weights.masked:
-            masked = self.masked.loss(batch.masked, generator)
-            terms["masked"] = masked.prediction
+            terms["masked"] = self.masked.loss(batch.masked, generator).prediction
         weighted = [getattr(weights, name) * value for name, value in terms.items()]
         return {
             "total": torch.stack(weighted).sum(),
