@@ -28,7 +28,7 @@ from worldmodel.commands.limits import (
 )
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
-from worldmodel.commands.workers import spread
+from worldmodel.commands.workers import launch, require_launcher
 from worldmodel.data import (
     DatasetSpec,
     DatasetWriter,
@@ -48,6 +48,7 @@ def run(config: DictConfig) -> int:
     require_whole(config, "steps", 1, MOST_STEPS)
     require_whole(config, "seed", 0, MOST_SEED)
     require_whole(config, "workers", 1, MOST_WORKERS)
+    require_launcher(config.launcher)
     mix = instantiate(config.mix)
     recorder = (mix, config.seed, config.steps, config.height, config.width)
     size = PlayRecorder(*recorder).state_size
@@ -59,7 +60,9 @@ def run(config: DictConfig) -> int:
         done = config.episodes - len(missing)
         with bar(config.episodes, "collect", "episode", done) as progress:
             work = functools.partial(_stage, recorder, root, spec)
-            with closing(spread(work, missing, config.workers)) as finished:
+            with closing(
+                launch(config.launcher, work, missing, config.workers)
+            ) as finished:
                 for count, _ in enumerate(finished, 1):
                     progress.update()
                     if count % COMMIT_EVERY == 0:

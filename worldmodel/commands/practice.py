@@ -25,7 +25,7 @@ from worldmodel.commands.limits import (
 )
 from worldmodel.commands.progress import bar
 from worldmodel.commands.training import open_frames
-from worldmodel.commands.workers import spread
+from worldmodel.commands.workers import launch, require_launcher
 from worldmodel.data import (
     DatasetSpec,
     DatasetWriter,
@@ -45,6 +45,7 @@ def run(config: DictConfig) -> int:
     """Practises until the dataset has `config.episodes` episodes."""
     require_whole(config, "episodes", 1, MOST_EPISODES)
     require_whole(config, "workers", 1, MOST_WORKERS)
+    require_launcher(config.launcher)
     rules = instantiate(config.rules)
     control, goals = load_control(config), open_frames(config.goals, config.cache)
     _check_size(control, goals)
@@ -57,7 +58,9 @@ def run(config: DictConfig) -> int:
         with bar(config.episodes, "practice", "episode", done) as progress:
             key = OmegaConf.to_yaml(config)
             work = functools.partial(_stage, key, root, spec, frozenset(missing))
-            with closing(spread(work, groups, config.workers)) as finished:
+            with closing(
+                launch(config.launcher, work, groups, config.workers)
+            ) as finished:
                 for _ in finished:
                     writer.commit()
                     progress.update(size)

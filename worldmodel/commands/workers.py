@@ -13,7 +13,34 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from worldmodel.errors import WorldModelError
+from worldmodel.commands.ray_workers import spread_over_ray
+from worldmodel.errors import OptionError, WorldModelError
+
+LAUNCHERS = ("processes", "ray")
+
+
+def require_launcher(launcher: str) -> None:
+    """Raises OptionError unless there is such a launcher."""
+    if launcher not in LAUNCHERS:
+        raise OptionError(
+            f"launcher must be one of {', '.join(LAUNCHERS)}, got {launcher!r}"
+        )
+
+
+def launch(
+    launcher: str, work: functools.partial, items: list[int], workers: int
+) -> Generator[int, None, None]:
+    """`spread`, or `spread_over_ray`; the results are the same to the bit.
+
+    Args:
+        launcher: of `LAUNCHERS`.
+        work: As of `spread`.
+        items: As of `spread`.
+        workers: How many run at a time.
+    """
+    if launcher == "ray":
+        return spread_over_ray(work, items, workers)
+    return spread(work, items, workers)
 
 
 def spread(
