@@ -14,19 +14,31 @@ def beside(guess: Guess, proposed: Tensor) -> Guess:
     return replace(guess, elites=torch.cat([proposed, *known], dim=1))
 
 
-def shift(guess: Guess, steps: int, std: float | None = None) -> Guess:
-    """Gives the guess `steps` later: the same actions, zeros at the end, a new std."""
-    mean = _shifted(guess.mean, steps)
+def shift(
+    guess: Guess, steps: int, std: float | None = None, stays: bool = False
+) -> Guess:
+    """Gives the guess `steps` later: the same actions, new ones at the end, a new std.
+
+    Args:
+        guess: where the search before this began, and what it kept.
+        steps: by how many.
+        std: of the new guess; None for the planner's own.
+        stays: whether the new actions are the last one again, which stays there where
+            actions say where to be; else they are zeros.
+    """
+    mean = _shifted(guess.mean, steps, stays)
     return Guess(
         mean=mean,
         std=None if std is None else torch.full_like(mean, std),
-        elites=None if guess.elites is None else _shifted(guess.elites, steps),
+        elites=None if guess.elites is None else _shifted(guess.elites, steps, stays),
     )
 
 
-def _shifted(actions: Tensor, steps: int) -> Tensor:
+def _shifted(actions: Tensor, steps: int, stays: bool) -> Tensor:
     later = actions[..., steps:, :]
     tail = torch.zeros_like(actions[..., :steps, :])
+    if stays:
+        tail = actions[..., -1:, :].expand_as(tail)
     return torch.cat([later, tail], dim=-2)
 
 

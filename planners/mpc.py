@@ -1,6 +1,6 @@
 """Model-predictive control: plan, execute the first actions, shift, plan again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -53,6 +53,9 @@ class MPC:
 
     The next search begins with the rest of this plan. The steps that come into view
     begin at zero, the action that changes nothing where actions are displacements.
+    Where actions say where to be, it is told with each plan which action does nothing
+    (`idle`): the first search begins there, and steps that come into view stay where
+    the plan ends.
 
     A search finds the candidate whose cost is most underestimated. At the goal, where
     nothing is left to gain, executing it undoes what was reached. So a plan must be
@@ -66,7 +69,8 @@ class MPC:
             planner's own. A plan's own final std is not carried on: it has shrunk to
             the problem as it stood.
         min_improvement: least gain in cost, over doing nothing, for which a plan is
-            executed; otherwise zeros are, and the plan waits. 0 executes every plan.
+            executed; otherwise nothing is done, and the plan waits. 0 executes every
+            plan.
         proposals: candidates that are asked for from outside, where there is someone
             to ask; the first is what they would do, the others vary it.
         proposal_std: standard deviation of that variation, at each step.
@@ -156,7 +160,11 @@ class MPC:
         return MPCState(Guess(zeros), control_step=0, seeds=seeds)
 
     def step(
-        self, cost: CostFn, state: MPCState, propose: ProposeFn | None = None
+        self,
+        cost: CostFn,
+        state: MPCState,
+        propose: ProposeFn | None = None,
+        idle: Tensor | None = None,
     ) -> tuple[Tensor, Plan, MPCState]:
         """Gives the actions (B, execute, A) to execute now, their plan, the next state.
 
@@ -167,10 +175,11 @@ class MPC:
             state: what `start` or the step before gave.
             propose: gives `proposals` candidates that the search begins with, beside
                 those it remembers; None for none.
+            idle: (B, A) the action that does nothing now; None for zeros.
         """
         seeds = self.seeds(state)
         actions, plan, guess = self.decide(
-            cost, state.guess, seeds, state.last, propose
+            cost, state.guess, seeds, state.last, propose, idle
         )
         return actions, plan, self.after(state, actions, guess)
 
@@ -190,6 +199,7 @@ class MPC:
         seeds: Tensor,
         last: Tensor | None,
         propose: ProposeFn | None = None,
+        idle: Tensor | None = None,
     ) -> tuple[Tensor, Plan, Guess]:
         """As `step`, of tensors alone, so that it can be recorded (`Graphed`).
 
@@ -199,25 +209,31 @@ class MPC:
             seeds: of this plan; see `seeds`.
             last: (B, A) the actions executed last, None before the first.
             propose: see `step`.
+            idle: see `step`.
 
         Returns:
             The actions (B, execute, A), their plan, and where the next plan begins.
         """
         cost = held(self.penalties.on(cost, last), self.hold)
+        still = torch.zeros_like(begin.mean)
+        if idle is not None:
+            still = idle[:, None].expand_as(begin.mean).contiguous()
+            begin = replace(begin, mean=still) if last is None else begin
         if propose is not None and self.proposals:
             self.require_room(self.proposals)
             begin = beside(begin, self._proposed(propose, seeds, begin.mean))
         if self.min_improvement:
-            begin = beside(begin, torch.zeros_like(begin.mean)[:, None])
+            begin = beside(begin, still[:, None])
             cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
-        guess = shift(plan.next_guess, searched, self.warm_std)
+        stays = idle is not None
+        guess = shift(plan.next_guess, searched, self.warm_std, stays)
         actions = plan.actions[:, :searched]
         if isinstance(cost, _Watched):
             gains = cost.idle() - plan.cost
             waits = (gains < self.min_improvement) & ~plan.invalid
-            actions = torch.where(waits[:, None, None], 0.0, actions)
+            actions = torch.where(waits[:, None, None], still[:, :searched], actions)
             guess = choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
         return self.every_step(actions), plan, guess
 

@@ -73,6 +73,11 @@ class ActionSpec:
         """Number of action dimensions of a control step."""
         return len(self.names)
 
+    @property
+    def step_size(self) -> int:
+        """Number of action dimensions A of a model step: `block` control steps."""
+        return self.size * self.block
+
     def normalised(self, values: np.ndarray) -> np.ndarray:
         """Gives actions of values (..., A) in their units, float64."""
         return (values.astype(np.float64) - self.offsets) / np.array(self.scales)

@@ -66,7 +66,7 @@ class WorldModelSpec:
                 f"proprio_correction={self.proprio_correction}, got "
                 f"{self.proprio_estimator.dim}"
             )
-        wanted = self.action_spec.size * self.action_spec.block
+        wanted = self.action_spec.step_size
         for name, part in (
             ("predictor", self.predictor),
             ("policy_prior", self.policy_prior),

@@ -39,11 +39,15 @@ def tiny_spec(
     proprio_dim: int = 0,
 ) -> WorldModelSpec:
     """Gives the architecture."""
+    actions = action_spec or ActionSpec.from_json(ACTION_SPEC)
+    size = actions.step_size  # of a model step
     return WorldModelSpec(
         encoder=VideoViTSpec(SIDE, SIDE, patch=16, dim=16, depth=1, heads=2),
         projector=ProjectorSpec(patches=4, token_dim=16, hidden=8, dim=8),
-        predictor=ActionPredictorSpec(latent_dim=8, action_size=5, width=16, depth=1),
-        action_spec=action_spec or ActionSpec.from_json(ACTION_SPEC),
+        predictor=ActionPredictorSpec(
+            latent_dim=8, action_size=size, width=16, depth=1
+        ),
+        action_spec=actions,
         policy_prior=PolicyPriorSpec(GoalProjectionSpec(latent_dim=8), hidden=8)
         if policy_prior
         else None,

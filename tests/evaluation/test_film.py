@@ -166,7 +166,7 @@ def test_panels_are_enlarged_with_sharp_pixels():
 
 def test_the_curve_marks_the_step_of_success_only_once_it_came():
     def greens(reached):
-        curve = distance_curve([20, 10, 2], 2.5, 50, reached, 192, 25)
+        curve = distance_curve([20, 10, 2], 2.5, 50, reached, 192, (25, "cm"))
         return (curve == GREEN).all(axis=2).sum()
 
     assert greens(2) > greens(None) + 100

@@ -9,6 +9,7 @@ from envs.simulation import Simulation
 from envs.tabletop import TabletopEnv
 from envs.tasks import TASKS
 from planners import MPC, Gradient, RandomShooting
+from worldmodel.evaluation.arena import TabletopArena
 from worldmodel.evaluation.environment import (
     environment_fingerprint,
     gl_backend,
@@ -68,17 +69,17 @@ def test_problems_in_one_simulator_end_as_they_do_alone_bit_for_bit(env, problem
 
 def test_saved_problems_are_used_again_and_a_larger_set_begins_with_them(tmp_path):
     env = make_env("Reach", height=32, width=32)
-    made = prepare_problems(env, "test", 2, tmp_path)
+    made = prepare_problems(TabletopArena(env), "test", 2, tmp_path)
     stamp = (tmp_path / "problems.npz").stat().st_mtime_ns
-    again = prepare_problems(env, "test", 1, tmp_path)
+    again = prepare_problems(TabletopArena(env), "test", 1, tmp_path)
     assert again.fingerprint == made.head(1).fingerprint
     assert (tmp_path / "problems.npz").stat().st_mtime_ns == stamp
-    larger = prepare_problems(env, "test", 3, tmp_path)
+    larger = prepare_problems(TabletopArena(env), "test", 3, tmp_path)
     env.close()
     assert larger.head(2).fingerprint == made.fingerprint
     push = make_env("Push", height=32, width=32)
     with pytest.raises(ValueError, match="made in environment"):
-        prepare_problems(push, "test", 1, tmp_path)
+        prepare_problems(TabletopArena(push), "test", 1, tmp_path)
 
 
 def test_the_fingerprint_tells_environments_apart(env):

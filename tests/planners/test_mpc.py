@@ -171,6 +171,38 @@ def test_a_plan_that_gains_too_little_waits():
     torch.testing.assert_close(state.guess.elites[:, 0], state.guess.mean)
 
 
+def test_where_actions_say_where_to_be_waiting_holds_what_does_nothing():
+    class _Fixed(_Recorder):
+        def plan(self, cost, guess, seeds):
+            cost(torch.cat([guess.mean[:, None], guess.elites], dim=1))
+            begins.append(guess)
+            plan = super().plan(cost, guess, seeds)
+            return replace(plan, cost=cost(plan.actions[:, None])[:, 0])
+
+    begins = []
+    idle = torch.tensor([[0.6], [-0.4]])
+    mpc = MPC(_Fixed(), horizon=3, warm_std=0.3, min_improvement=50.0)
+    state = mpc.start(torch.arange(2), action_size=1)
+    actions, _, state = mpc.step(
+        lambda actions: actions.sum(dim=(-2, -1)), state, idle=idle
+    )
+    torch.testing.assert_close(actions[:, 0], idle)
+    still = idle[:, None].expand(2, 3, 1)
+    torch.testing.assert_close(begins[0].mean, still)  # the first search begins there
+    torch.testing.assert_close(begins[0].elites[:, 0], still)
+    mpc.step(lambda actions: actions.sum(dim=(-2, -1)), state, idle=-idle)
+    assert not torch.equal(begins[1].mean, -still)  # later ones where the last ended
+    torch.testing.assert_close(begins[1].elites[:, 0], -still)
+
+
+def test_where_actions_say_where_to_be_a_plan_stays_where_it_ends():
+    guess = Guess(torch.tensor([[[0.1], [0.2], [0.3]]]))
+    later = shift(guess, 2, stays=True).mean.flatten()
+    torch.testing.assert_close(later, torch.tensor([0.3, 0.3, 0.3]))
+    none = shift(guess, 0, stays=True).mean
+    torch.testing.assert_close(none, guess.mean)
+
+
 def test_an_invalid_plan_does_not_wait():
     class _Lost(_Recorder):
         def plan(self, cost, guess, seeds):

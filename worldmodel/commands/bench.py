@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from envs.tabletop import TabletopEnv
+from worldmodel.commands.filming import file_name
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.groups import Conditions, Group, KeptGroups
 from worldmodel.evaluation.policy import Policy
@@ -81,7 +82,7 @@ class Bench:
     """Runs rows on the problems of one task; keeps finished groups and rows as files.
 
     Attributes:
-        env: An environment of the task.
+        arena: Where they run.
         problems: The problems.
         folder: Where the files of finished rows are.
         group: Problems side by side.
@@ -89,7 +90,7 @@ class Bench:
         advance: Called with the number of episodes that are done.
     """
 
-    env: TabletopEnv
+    arena: Arena
     problems: ProblemSet
     folder: Path
     group: int
@@ -106,8 +107,8 @@ class Bench:
         Raises:
             WorldModelError: A file is of other problems or another model.
         """
-        protocol = self.problems.protocol(protocol_name, self.env.budget)
-        name = f"{protocol.task.lower()}_{job.key}"
+        protocol = self.problems.protocol(protocol_name, self.arena.budget)
+        name = f"{file_name(protocol.task)}_{job.key}"
         path = self.folder / f"{name}.json"
         kept = KeptGroups(
             self.folder / name,
@@ -151,7 +152,7 @@ class Bench:
             self.problems,
             kept.conditions.protocol,
             job.policy(),
-            self.env,
+            self.arena.envs,
             self.group,
             job.watch,
             done,
@@ -171,7 +172,7 @@ class Bench:
         They are the first ones, as they were run.
         """
         return Row(
-            protocol=self.problems.protocol(protocol_name, self.env.budget),
+            protocol=self.problems.protocol(protocol_name, self.arena.budget),
             problems=self.problems.fingerprint,
             method=whole.method,
             timing=whole.timing,

@@ -10,15 +10,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from envs.tabletop import TabletopEnv
 from envs.tasks import TASKS, find_task
 from planners.graphs import require_recordable
 from planners.mpc import MPC
-from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.arena import Arena, TabletopArena
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
@@ -61,15 +60,19 @@ class Control:
     bank: FrameBank | None
     cuda_graphs: bool = False
 
-    def make_env(self, task: str) -> TabletopEnv:
+    def arena(self, task: str) -> TabletopArena:
         """Makes a task's environment at the image size of the model."""
-        return make_env(task, self.model.height, self.model.width)
+        return TabletopArena(make_env(task, self.model.height, self.model.width))
 
-    def policy(self, env: TabletopEnv) -> WorldModelPolicy:
+    def policy(self, arena: Arena) -> WorldModelPolicy:
         """Makes a policy; refuses an env whose actions mean something else."""
-        spec = ActionSpec.from_json(env.metadata["action_spec"])
         return WorldModelPolicy(
-            self.model, self.mpc, spec, self.device, self.cuda_graphs
+            self.model,
+            self.mpc,
+            arena.action_spec,
+            self.device,
+            self.cuda_graphs,
+            arena.idle,
         )
 
 
@@ -130,7 +133,7 @@ def warm_up(model: WorldModel, mpc: MPC, device: torch.device) -> None:
     goal = model.encode_newest(torch.zeros(shape, dtype=torch.uint8, device=device))
     past = model.remember(None, None, goal)
     seeds = torch.zeros(1, dtype=torch.int64, device=device)
-    begin = mpc.start(seeds, model.action_spec.size)
+    begin = mpc.start(seeds, model.action_spec.step_size)
     mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
 
 

@@ -16,11 +16,9 @@ from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
-from worldmodel.evaluation.environment import environment_fingerprint
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.film import Film
-from worldmodel.evaluation.film_subject import subject_of
-from worldmodel.evaluation.problems import collect_problems, task_problems
+from worldmodel.evaluation.problems import collect_problems
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems
 
@@ -51,24 +49,23 @@ def run(config: DictConfig) -> int:
 
 def _show(control: Control, task: str, n: int, folder: Path) -> list[Episode]:
     """Runs the problems of one task side by side; prints and films each."""
-    with closing(control.make_env(task)) as env:
-        film = Film(range(n), subject_of(env), control.bank)
-        problems = collect_problems(
-            task_problems(env, SPLIT, n), SPLIT, environment_fingerprint(env)
-        )
-        with bar(env.budget, task, "step") as progress:
+    with closing(control.arena(task)) as arena:
+        film = Film(range(n), arena.subject(), control.bank)
+        made = arena.problems(SPLIT, n)
+        problems = collect_problems(made, SPLIT, arena.fingerprint)
+        with bar(arena.budget, task, "step") as progress:
 
             def watch(moment: Moment) -> None:
                 film(moment)
                 progress.update(moment.step - progress.n)
 
-            protocol = problems.protocol("demo", env.budget)
-            policy = control.policy(env)
+            protocol = problems.protocol("demo", arena.budget)
+            policy, env = control.policy(arena), arena.envs
             running = run_problems(problems, protocol, policy, env, n, watch)
             episodes = list(running)
     for episode in episodes:
         path = folder / f"{film_name(task, episode)}.mp4"
-        write_film(film.frames(episode.index), path)
+        write_film(film.frames(episode.index), path, film.subject.rate_hz)
         print(_outcome(episode, path))
     return episodes
 

@@ -14,20 +14,22 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from envs.tabletop import TabletopEnv
+from worldmodel.commands.arenas import JUDGING, chosen_places, open_place
 from worldmodel.commands.bench import Bench, Job, Place
 from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
-from worldmodel.commands.control import Control, chosen_tasks, load_control
-from worldmodel.commands.filming import FilmCutter, film_places
+from worldmodel.commands.control import Control, load_control
+from worldmodel.commands.filming import FilmCutter, file_name, film_places
 from worldmodel.commands.limits import require_whole
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.adapters.adapted_arena import rejected
+from worldmodel.evaluation.arena import TabletopArena
 from worldmodel.evaluation.environment import gl_backend
-from worldmodel.evaluation.film_subject import subject_of
 from worldmodel.evaluation.policy import RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
+from worldmodel.evaluation.problems import ProblemSet
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.results import Method, Row, save_results
 from worldmodel.evaluation.tables import report
@@ -46,7 +48,7 @@ CEILING_ROWS = 2
 def run(config: DictConfig) -> int:
     """Evaluates and writes results, table and films."""
     _check(config)
-    tasks = chosen_tasks(config.task)
+    tasks = chosen_places(config)
     control = load_control(config)
     place = Place(hardware(control.device), gl_backend())
     with open_run_folder("evaluate", config) as run_folder:
@@ -70,12 +72,14 @@ def _rows(
     with bar(each * len(tasks), "evaluate", "episode") as progress:
         for task in tasks:
             progress.set_postfix_str(task)
-            with closing(control.make_env(task)) as env:
+            with closing(open_place(config, control, task, JUDGING)) as arena:
                 problems = prepare_problems(
-                    env, config.split, config.n, _problem_folder(config, folder, task)
+                    arena, config.split, config.n, _problem_folder(config, folder, task)
                 )
+                if not isinstance(arena, TabletopArena):
+                    _tell_rejected(problems)
                 bench = Bench(
-                    env=env,
+                    arena=arena,
                     problems=problems,
                     folder=folder / "rows",
                     group=config.group,
@@ -84,6 +88,11 @@ def _rows(
                 )
                 rows += _task_rows(config, control, bench, folder / "films")
     return rows
+
+
+def _tell_rejected(problems: ProblemSet) -> None:
+    count = rejected(problems.seeds, problems.split)
+    print(f"{len(problems)} problems; {count} starts that are solved already left out")
 
 
 def _check(config: DictConfig) -> None:
@@ -96,13 +105,15 @@ def _check(config: DictConfig) -> None:
         require_whole(config, name, least, MOST_PROBLEMS)
     film_places(config.film, config.n)
     check_ceilings(config)
+    if config.env is not None and config.ceilings:
+        raise OptionError("ceilings read our simulator: they are for task=, not env=")
 
 
 def _problem_folder(config: DictConfig, folder: Path, task: str) -> Path:
     root = (
         Path(config.problems).expanduser() if config.problems else folder / "problems"
     )
-    return root / f"{task.lower()}_{config.split}"
+    return root / f"{file_name(task)}_{config.split}"
 
 
 def _task_rows(
@@ -115,14 +126,15 @@ def _task_rows(
     if config.ceilings:
         head = bench.head(config.ceilings)
         rows += [head.part(CEILING, floor), head.part(CEILING, method)]
-        jobs = ceiling_jobs(config, control, bench.env)
+        assert isinstance(bench.arena, TabletopArena)
+        jobs = ceiling_jobs(config, control, bench.arena.env)
         rows += [head.row(CEILING, job) for job in jobs]
     return rows
 
 
 def _method_job(config: DictConfig, control: Control, bench: Bench, films: Path) -> Job:
     cutter = FilmCutter(
-        subject=subject_of(bench.env),
+        subject=bench.arena.subject(),
         folder=films,
         places=film_places(config.film, config.n),
         bank=control.bank,
@@ -130,7 +142,7 @@ def _method_job(config: DictConfig, control: Control, bench: Bench, films: Path)
     return Job(
         key="method",
         method=_method(config, control),
-        policy=lambda: control.policy(bench.env),
+        policy=lambda: control.policy(bench.arena),
         timing=lambda: _timing(config, control, bench),
         watch=cutter,
         finish=cutter.finish,
@@ -142,9 +154,9 @@ def _timing(config: DictConfig, control: Control, bench: Bench) -> Timing | None
     count = min(config.timing, len(bench.problems))
     if count == 0:
         return None
-    env: TabletopEnv = bench.env
-    few = bench.problems.head(count)
-    return time_policy(control.policy(env), few, env, env.budget, control.device)
+    arena, few = bench.arena, bench.problems.head(count)
+    policy = control.policy(arena)
+    return time_policy(policy, few, arena.envs, arena.budget, control.device)
 
 
 def _method(config: DictConfig, control: Control) -> Method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,6 @@ from worldmodel.evaluation.frame_bank import FrameBank
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.video import write_gif, write_mp4
 
-FPS = 5.0  # [1/s], the control rate: films run as fast as the robot does
 # Small enough for a page, where that can be; else as large as it gets.
 _GIF_BYTES, _MOST_GIF_BYTES = 1_500_000, 50_000_000
 # Pictures of so many problems of a group are kept until it is known how they ended.
@@ -80,7 +80,7 @@ class FilmCutter:
         if not self._takes(episode, self._film.indices):
             return
         path = self._path(episode)
-        write_film(self._film.frames(episode.index), path)
+        write_film(self._film.frames(episode.index), path, self.subject.rate_hz)
         self.written.append(path)
 
     def recall(self, episodes: Sequence[Episode]) -> None:
@@ -109,17 +109,28 @@ class FilmCutter:
         return self.folder / f"{film_name(self.subject.task, episode)}.mp4"
 
 
-def write_film(frames: list[np.ndarray], path: Path) -> None:
-    """Writes a film as mp4, and as a GIF beside it, which a README can show."""
-    write_mp4(frames, path, FPS)
+def write_film(frames: list[np.ndarray], path: Path, fps: float) -> None:
+    """Writes a film as mp4, and as a GIF beside it, which a README can show.
+
+    Args:
+        frames: Its pictures.
+        path: Of the mp4.
+        fps: Frames per second: those of the control rate show it as fast as it was.
+    """
+    write_mp4(frames, path, fps)
     gif = path.with_suffix(".gif")
     try:
-        write_gif(frames, gif, FPS, _GIF_BYTES)
+        write_gif(frames, gif, fps, _GIF_BYTES)
     except WorldModelError:
-        write_gif(frames, gif, FPS, _MOST_GIF_BYTES)
+        write_gif(frames, gif, fps, _MOST_GIF_BYTES)
 
 
 def film_name(task: str, episode: Episode) -> str:
     """Gives a file name that tells task, place and outcome."""
     outcome = "success" if episode.success else "failure"
-    return f"{task.lower()}_{episode.index:03d}_{outcome}"
+    return f"{file_name(task)}_{episode.index:03d}_{outcome}"
+
+
+def file_name(task: str) -> str:
+    """Gives a name for files of a task or env: `gym_pusht/PushT-v0` has a slash."""
+    return re.sub(r"[^\w.-]", "_", task.lower())

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from envs.tabletop import TabletopEnv
 from envs.tasks import find_task
+from worldmodel.commands.arenas import chosen_places, open_place
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import write_film
 from worldmodel.commands.pictures import read_picture, write_picture
@@ -24,11 +24,11 @@ from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.errors import OptionError
-from worldmodel.evaluation.environment import environment_fingerprint
+from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.film import Film
-from worldmodel.evaluation.film_subject import subject_of
-from worldmodel.evaluation.problems import Problem, collect_problems, make_problem
+from worldmodel.evaluation.film_subject import Subject
+from worldmodel.evaluation.problems import Problem, collect_problems
 from worldmodel.evaluation.protocol import SPLIT_SEEDS
 from worldmodel.evaluation.runner import Moment
 from worldmodel.evaluation.runner import run as run_problems
@@ -57,7 +57,7 @@ class _Diary:
 
 def run(config: DictConfig) -> int:
     """Plans and writes film, last frame and plan."""
-    task = find_task(str(config.task)).name
+    _place(config)
     split = _split(config.seed)
     control = load_control(config)
     height, width = control.model.height, control.model.width
@@ -66,24 +66,46 @@ def run(config: DictConfig) -> int:
         given = read_picture(Path(str(config.goal)).expanduser(), height, width)
     with open_run_folder("plan", config) as run_folder:
         folder = run_folder.path
-        with closing(control.make_env(task)) as env:
-            problem = make_problem(env, config.seed)
+        with closing(_arena(config, control)) as arena:
+            problem = arena.problem(config.seed)
             if given is not None:
                 problem = replace(problem, goal_image=given)
-            film = Film([0], subject_of(env, given is None), control.bank)
-            episode, diary = _control(control, env, problem, split, film)
+            film = Film([0], arena.subject(given is None), control.bank)
+            episode, diary = _control(control, arena, problem, split, film)
         assert diary.last_frame is not None
         write_picture(problem.goal_image, folder / "goal.png")
         write_picture(diary.last_frame, folder / "final.png")
-        write_film(diary.film.frames(0), folder / "plan.mp4")
-        plan = _plan(config, control, episode, diary, is_own_goal=given is None)
+        subject = diary.film.subject
+        write_film(diary.film.frames(0), folder / "plan.mp4", subject.rate_hz)
+        plan = _plan(config, control, episode, diary, subject)
         with new_file(folder / "plan.json") as staging:
             staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
-        summary = _summary(plan)
+        summary = _summary(plan, subject)
         write_run_readme(folder, "plan", summary)
         print(summary)
         print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
     return 0
+
+
+def _arena(config: DictConfig, control: Control) -> Arena:
+    (name,) = _place(config)
+    arena = open_place(config, control, name)
+    if config.goal is None and not arena.has_goals:
+        arena.close()
+        raise OptionError(
+            f"env={config.env} has no goals of its own here: give goal=picture.png, or "
+            "an adapter with `problem`"
+        )
+    return arena
+
+
+def _place(config: DictConfig) -> list[str]:
+    """Gives the task or env, alone in a list."""
+    if config.env is not None:
+        return chosen_places(config)
+    if config.task is None:
+        raise OptionError("worldmodel plan also needs: task=… or env=…")
+    return [find_task(str(config.task)).name]
 
 
 def _split(seed: object) -> str:
@@ -97,19 +119,19 @@ def _split(seed: object) -> str:
 
 
 def _control(
-    control: Control, env: TabletopEnv, problem: Problem, split: str, film: Film
+    control: Control, arena: Arena, problem: Problem, split: str, film: Film
 ) -> tuple[Episode, _Diary]:
     """Runs one problem for the task's budget.
 
     With a goal picture from a file the problem's goal state stays that of the seed:
     the policy never sees it, and nothing that is measured by it is reported.
     """
-    problems = collect_problems([problem], split, environment_fingerprint(env))
-    protocol = problems.protocol("plan", env.budget)
-    with bar(env.budget, "plan", "step") as progress:
+    problems = collect_problems([problem], split, arena.fingerprint)
+    protocol = problems.protocol("plan", arena.budget)
+    with bar(arena.budget, "plan", "step") as progress:
         diary = _Diary(film, progress.update)
-        policy = control.policy(env)
-        (episode,) = run_problems(problems, protocol, policy, env, 1, diary)
+        policy = control.policy(arena)
+        (episode,) = run_problems(problems, protocol, policy, arena.envs, 1, diary)
     return episode, diary
 
 
@@ -118,10 +140,10 @@ def _plan(
     control: Control,
     episode: Episode,
     diary: _Diary,
-    is_own_goal: bool,
+    subject: Subject,
 ) -> dict[str, Any]:
     measured = None
-    if is_own_goal:
+    if subject.radius is not None:
         measured = {
             "success": episode.success,
             "start_distance": episode.start_distance,
@@ -131,7 +153,7 @@ def _plan(
     return {
         "task": episode.task,
         "seed": episode.seed,
-        "goal": "the seed's own" if is_own_goal else str(config.goal),
+        "goal": "the seed's own" if config.goal is None else str(config.goal),
         "model": str(config.model),
         "model_hash": control.model_hash,
         "settings": control.settings,
@@ -143,7 +165,7 @@ def _plan(
     }
 
 
-def _summary(plan: dict[str, Any]) -> str:
+def _summary(plan: dict[str, Any], subject: Subject) -> str:
     costs = [cost for cost in plan["costs"] if cost is not None]
     text = f"{plan['task']} from seed {plan['seed']}: {len(plan['actions'])} steps"
     if costs:
@@ -153,6 +175,6 @@ def _summary(plan: dict[str, Any]) -> str:
         return f"{text}; a picture does not tell the true distance, see final.png"
     outcome = "solved" if measured["success"] else "not solved"
     return (
-        f"{text}; {outcome}, {100 * measured['start_distance']:.1f} cm from the goal "
-        f"at first, {100 * measured['final_distance']:.1f} cm at last"
+        f"{text}; {outcome}, {subject.shown(measured['start_distance'])} from the goal "
+        f"at first, {subject.shown(measured['final_distance'])} at last"
     )

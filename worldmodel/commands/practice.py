@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from envs.simulation import Simulation
+from worldmodel.commands.arenas import goal_frames, open_arena
 from worldmodel.commands.collect import scene_spec, show_dataset
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.instantiate import instantiate
@@ -24,7 +26,6 @@ from worldmodel.commands.limits import (
     require_whole,
 )
 from worldmodel.commands.progress import bar
-from worldmodel.commands.training import open_frames
 from worldmodel.commands.workers import launch, require_launcher
 from worldmodel.data import (
     DatasetSpec,
@@ -34,7 +35,9 @@ from worldmodel.data import (
     stage_episode,
 )
 from worldmodel.errors import OptionError
+from worldmodel.evaluation.adapters.adapted_arena import AdaptedArena
 from worldmodel.evaluation.collection import Practice, PracticeRules
+from worldmodel.evaluation.practice_places import AdaptedPlace, TabletopPlace
 
 EXAMPLE = (
     "worldmodel practice model=runs/train/first/model goals=data/play out=data/practice"
@@ -47,8 +50,8 @@ def run(config: DictConfig) -> int:
     require_whole(config, "workers", 1, MOST_WORKERS)
     require_launcher(config.launcher)
     rules = instantiate(config.rules)
-    control, goals = load_control(config), open_frames(config.goals, config.cache)
-    _check_size(control, goals)
+    control = load_control(config)
+    goals, _ = goal_frames(config, control.model)
     spec = _spec(config, control, goals)
     root, size = folder_option(config, "out"), rules.group
     with DatasetWriter(root, spec) as writer:
@@ -58,25 +61,14 @@ def run(config: DictConfig) -> int:
         with bar(config.episodes, "practice", "episode", done) as progress:
             key = OmegaConf.to_yaml(config)
             work = functools.partial(_stage, key, root, spec, frozenset(missing))
-            with closing(
-                launch(config.launcher, work, groups, config.workers)
-            ) as finished:
+            jobs = launch(config.launcher, work, groups, config.workers)
+            with closing(jobs) as finished:
                 for _ in finished:
                     writer.commit()
                     progress.update(size)
         writer.commit()
         show_dataset(root, "practice")
     return 0
-
-
-def _check_size(control: Control, goals: FrameCache) -> None:
-    wanted = (control.model.height, control.model.width)
-    found = (goals.spec.height, goals.spec.width)
-    if found != wanted:
-        raise OptionError(
-            f"goals must be a dataset of {wanted} pixels (height, width), as the model "
-            f"sees, got {found}"
-        )
 
 
 def _spec(config: DictConfig, control: Control, goals: FrameCache) -> DatasetSpec:
@@ -86,8 +78,46 @@ def _spec(config: DictConfig, control: Control, goals: FrameCache) -> DatasetSpe
         "goals": goals.fingerprint,
         "rules": OmegaConf.to_container(config.rules, resolve=True),
     }
+    if config.env is not None:
+        return _env_spec(config, control, goals, collection)
     size = Simulation().state_size
     return scene_spec(control.model.height, control.model.width, size, collection)
+
+
+def _env_spec(
+    config: DictConfig,
+    control: Control,
+    goals: FrameCache,
+    collection: dict[str, Any],
+) -> DatasetSpec:
+    """What episodes in an env of others have in common: the words are its data's."""
+    with closing(_arena(config, control)) as arena:
+        observation, state = arena.start(seed=0)
+        names, count = goals.spec.proprio_names, len(observation["proprio"])
+        if not count or len(names) != count:
+            raise OptionError(
+                f"practice records at least 1 number of proprio, as many as goals= "
+                f"has, {len(names)}; the adapter {arena.kind.__name__} gives {count}: "
+                "set its `proprio`"
+            )
+        return DatasetSpec(
+            height=control.model.height,
+            width=control.model.width,
+            proprio_names=names,
+            sim_state_size=len(state),
+            action_spec=control.model.action_spec,
+            collection={**collection, "env": arena.fingerprint},
+            robot_type=goals.spec.robot_type,
+        )
+
+
+def _arena(config: DictConfig, control: Control) -> AdaptedArena:
+    if control.model.action_spec.block != 1:
+        raise OptionError(
+            "practice records every control step, which a model whose steps are "
+            f"{control.model.action_spec.block} of them cannot learn from"
+        )
+    return open_arena(config, control, needs=("state",))
 
 
 @functools.cache
@@ -98,8 +128,13 @@ def _practice(key: str) -> Practice:
     torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
     control = load_control(config)
     rules: PracticeRules = instantiate(config.rules)
-    goals = open_frames(config.goals, config.cache)
-    return Practice(control.model, control.mpc, goals, rules, control.cuda_graphs)
+    goals, _ = goal_frames(config, control.model)
+    if config.env is None:
+        place = TabletopPlace(control.model.height, control.model.width)
+    else:
+        place = AdaptedPlace(_arena(config, control))
+    graphs = control.cuda_graphs
+    return Practice(control.model, control.mpc, goals, rules, place, graphs)
 
 
 def _stage(

@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from envs.camera import Camera
 from envs.recording import Recording
-from envs.simulation import ACTION_SPEC, Simulation, random_start
 from planners.mpc import MPC
-from worldmodel.action_spec import ActionSpec
 from worldmodel.data import FrameCache
+from worldmodel.evaluation.practice_places import PracticePlace
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel
-
-_MOVES = 4  # action dimensions that move; the last one is the latch
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,7 @@ class Practice:
         mpc: planner, horizon and steps executed per plan.
         goals: play whose pictures are the goals.
         rules: how.
+        place: where.
         cuda_graphs: whether plans are recorded as CUDA graphs.
     """
 
@@ -75,31 +72,28 @@ class Practice:
     mpc: MPC
     goals: FrameCache
     rules: PracticeRules
+    place: PracticePlace
     cuda_graphs: bool = False
-    _simulation: Simulation = field(init=False, repr=False)
-    _camera: Camera = field(init=False, repr=False)
     _policy: WorldModelPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.model.batch_invariant = False
         device = next(self.model.parameters()).device
-        spec = ActionSpec.from_json(ACTION_SPEC)
+        place = self.place
         self._policy = WorldModelPolicy(
-            self.model, self.mpc, spec, device, self.cuda_graphs
+            self.model,
+            self.mpc,
+            place.action_spec,
+            device,
+            self.cuda_graphs,
+            place.idle,
         )
-        self._simulation = Simulation()
-        model = self._simulation.model
-        self._camera = Camera(model, self.model.height, self.model.width)
 
     def record(self, number: int) -> list[Recording]:
         """Records group `number`, the same one on every call on a machine."""
-        rules, simulation = self.rules, self._simulation
+        rules, place, policy = self.rules, self.place, self._policy
         rng = np.random.default_rng([rules.seed, number])
-        states = []
-        for _ in range(rules.group):
-            random_start(simulation, rng)
-            states.append(simulation.get_state())
-        policy = self._policy
+        place.begin(rng, rules.group)
         seeds = rng.integers(2**62, size=rules.group)
         policy.start(self._pictures(rng, rules.group), seeds)
         left = self._patience(rng, rules.group)
@@ -111,14 +105,14 @@ class Practice:
                 policy.set_goal(over, self._pictures(rng, len(over)))
                 left[over] = self._patience(rng, len(over))
             left -= 1
-            pixels, proprio = self._look(states)
+            pixels, proprio, states = place.look()
             actions = policy.act(pixels, proprio).actions.copy()
-            motion = rng.standard_normal((rules.group, _MOVES))
-            actions[:, :_MOVES] += noise * motion
+            motion = rng.standard_normal((rules.group, place.moves))
+            actions[:, : place.moves] += noise * motion
             actions = np.clip(actions, -1.0, 1.0).astype(np.float32)
             policy.took(actions)
-            rows.append((pixels, actions, proprio, np.stack(states)))
-            states = self._step(states, actions)
+            rows.append((pixels, actions, proprio, states))
+            place.step(actions)
         columns = [np.stack(column, axis=1) for column in zip(*rows, strict=True)]
         return [Recording(*(c[i] for c in columns)) for i in range(rules.group)]
 
@@ -130,20 +124,3 @@ class Practice:
     def _patience(self, rng: np.random.Generator, count: int) -> np.ndarray:
         rules = self.rules
         return rng.integers(rules.shortest, rules.longest + 1, size=count)
-
-    def _look(self, states: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Frames (B, height, width, 3) and proprio (B, S) of states."""
-        pixels, proprio = [], []
-        for state in states:
-            self._simulation.set_state(state)
-            pixels.append(self._camera.render(self._simulation.data))
-            proprio.append(self._simulation.proprio())
-        return np.stack(pixels), np.stack(proprio)
-
-    def _step(self, states: list[np.ndarray], actions: np.ndarray) -> list[np.ndarray]:
-        after = []
-        for state, action in zip(states, actions, strict=True):
-            self._simulation.set_state(state)
-            self._simulation.step(action)
-            after.append(self._simulation.get_state())
-        return after

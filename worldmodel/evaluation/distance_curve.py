@@ -14,53 +14,54 @@ _DASH = 5
 
 
 def distance_curve(
-    distances_cm: Sequence[float],
-    radius_cm: float,
+    distances: Sequence[float],
+    radius: float,
     budget: int,
     reached: int | None,
     side: int,
-    most_cm: float,
+    most: tuple[float, str],
 ) -> np.ndarray:
     """Draws the distances of the steps so far.
 
     Args:
-        distances_cm: Before the first step and after each [cm].
-        radius_cm: Distance within which the task is solved [cm].
+        distances: Before the first step and after each.
+        radius: Distance within which the task is solved.
         budget: Steps of an episode.
         reached: Step at which it was solved first, None where not yet.
         side: Side of the picture [px].
-        most_cm: Top of the axis [cm].
+        most: Top of the axis, and the unit of all of these.
 
     Returns:
         uint8 (side, side, 3).
     """
     canvas = Image.new("RGB", (side, side), GROUND)
     draw = ImageDraw.Draw(canvas)
+    top_value, unit = most
     wide, high = side - _LEFT - _RIGHT, side - _TOP - _BOTTOM
 
-    def at(step: float, cm: float) -> tuple[float, float]:
-        share = min(cm / most_cm, 1.0)
+    def at(step: float, distance: float) -> tuple[float, float]:
+        share = min(distance / top_value, 1.0)
         return _LEFT + wide * step / budget, _TOP + high * (1 - share)
 
     letters = font(12)
-    draw.line([at(0, most_cm), at(0, 0), at(budget, 0)], GREY)
+    draw.line([at(0, top_value), at(0, 0), at(budget, 0)], GREY)
     draw.text((_LEFT - 5, _TOP + high), "0", FAINT, letters, anchor="rm")
-    top = f"{most_cm:.0f}"
+    top = f"{top_value:.0f}" if top_value >= 2 else f"{top_value:.2g}"
     draw.text((_LEFT - 5, _TOP + 4), top, FAINT, letters, anchor="rm")
-    draw.text((_LEFT - 5, _TOP + 20), "cm", FAINT, letters, anchor="rm")
+    draw.text((_LEFT - 5, _TOP + 20), unit, FAINT, letters, anchor="rm")
     draw.text((_LEFT, side - 9), "step 0", FAINT, letters, anchor="lm")
     draw.text((side - _RIGHT, side - 9), str(budget), FAINT, letters, anchor="rm")
-    _dashes(draw, at(0, radius_cm), at(budget, radius_cm))
+    _dashes(draw, at(0, radius), at(budget, radius))
     if reached is not None:
-        draw.line([at(reached, 0), at(reached, most_cm)], GREEN)
+        draw.line([at(reached, 0), at(reached, top_value)], GREEN)
         anchor = "lm" if reached < budget * 0.6 else "rm"
         x = at(reached, 0)[0] + (4 if anchor == "lm" else -4)
         draw.text((x, _TOP + 6), f"first at {reached}", GREEN, letters, anchor=anchor)
-    points = [at(step, cm) for step, cm in enumerate(distances_cm)]
+    points = [at(step, distance) for step, distance in enumerate(distances)]
     if len(points) > 1:
         draw.line(points, TEXT, width=2, joint="curve")
     x, y = points[-1]
-    colour = GREEN if distances_cm[-1] <= radius_cm else TEXT
+    colour = GREEN if distances[-1] <= radius else TEXT
     draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
     return np.asarray(canvas)
 

@@ -25,7 +25,6 @@ from worldmodel.evaluation.frame_bank import FrameBank
 from worldmodel.evaluation.runner import Moment
 
 _HOLD_LAST_FRAMES = 8
-_CM = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +141,7 @@ class Film:
             panels.append(shot.future)
         if subject.radius is not None:
             curve = self._curve(shots, max(s.distance for s in reel.shots))
-            within = f"solved within {_CM * subject.radius:.1f} cm, at the end"
+            within = f"solved within {subject.shown(subject.radius)}, at the end"
             panels.append(Panel(curve, "distance to the goal", within))
         outcome, colour = _outcome(shots, subject)
         return FilmFrame(
@@ -157,14 +156,15 @@ class Film:
 
     def _curve(self, shots: list[_Shot], most: float) -> np.ndarray:
         assert self.subject.radius is not None
-        radius = _CM * self.subject.radius
+        scale = self.subject.per_unit
+        radius = scale * self.subject.radius
         return distance_curve(
-            [_CM * shot.distance for shot in shots],
-            radius_cm=radius,
+            [scale * shot.distance for shot in shots],
+            radius=radius,
             budget=self.subject.budget,
             reached=_reached(shots),
             side=self.side,
-            most_cm=max(1.1 * _CM * most, 2 * radius),
+            most=(max(1.1 * scale * most, 2 * radius), self.subject.unit),
         )
 
 
@@ -200,8 +200,8 @@ def _facts(shot: _Shot, subject: Subject) -> list[str]:
     facts = [f"step {shot.step} of {subject.budget}"]
     if subject.radius is not None:
         facts.append(
-            f"distance to the goal {_CM * shot.distance:.1f} cm "
-            f"(success: {_CM * subject.radius:.1f} cm)"
+            f"distance to the goal {subject.shown(shot.distance)} "
+            f"(success: {subject.shown(subject.radius)})"
         )
     if shot.cost is not None:
         facts.append(f"planned cost {shot.cost:.3g}")

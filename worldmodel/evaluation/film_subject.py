@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.presentation import Marker, PresentationCamera
+from envs.simulation import CONTROL_RATE_HZ
 from envs.tabletop import TabletopEnv
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -24,15 +25,27 @@ class Subject:
     Attributes:
         task: Name of the task.
         budget: Steps of an episode.
-        radius: Distance within which the task is solved [m]; None where the true goal
-            is not known, so that neither distance nor outcome can be told.
+        radius: Distance within which the task is solved; None where the true goal is
+            not known, so that neither distance nor outcome can be told.
         open_view: Opens the camera for people, None to leave it out.
+        unit: Unit in which distances are shown.
+        per_unit: What distances are multiplied by for that; of those in metres, 100.
+        rate_hz: Control steps per second, so that films run as fast as the robot [Hz].
     """
 
     task: str
     budget: int
     radius: float | None
     open_view: OpenView | None = None
+    unit: str = "cm"
+    per_unit: float = 100.0
+    rate_hz: float = CONTROL_RATE_HZ
+
+    def shown(self, distance: float) -> str:
+        """Gives a distance as a text with its unit."""
+        value = self.per_unit * distance
+        number = f"{value:.1f}" if self.unit == "cm" else f"{value:.3g}"
+        return f"{number} {self.unit}".rstrip()
 
 
 def subject_of(env: TabletopEnv, is_goal_known: bool = True) -> Subject:

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.tabletop import TabletopEnv
 from worldmodel.errors import WorldModelError
-from worldmodel.evaluation.environment import environment_fingerprint
+from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.problems import (
     ARRAY_NAMES,
     ProblemSet,
     collect_problems,
-    task_problems,
 )
 from worldmodel.files.atomic import new_file
 from worldmodel.files.json_file import read_object
@@ -29,41 +27,41 @@ LOCK = ".lock"
 _ADVICE = "delete the folder and evaluate again: problems are made from seeds"
 
 
-def prepare_problems(env: TabletopEnv, split: str, n: int, folder: Path) -> ProblemSet:
+def prepare_problems(arena: Arena, split: str, n: int, folder: Path) -> ProblemSet:
     """Gives the first n problems of a split, from disk where enough are saved.
 
     Processes that ask for the same folder at the same time wait for the one that makes
     them; problems that are there can be read where nothing can be written.
 
     Args:
-        env: An environment of the task.
+        arena: Where they are made.
         split: One of SPLIT_SEEDS.
         n: Number of problems.
         folder: Where they are saved, or will be.
     """
-    saved = _saved_problems(env, split, n, folder)
+    saved = _saved_problems(arena, split, n, folder)
     if saved is not None:
         return saved
     with FileLock(folder / LOCK, wait=True):
-        saved = _saved_problems(env, split, n, folder)
+        saved = _saved_problems(arena, split, n, folder)
         if saved is not None:
             return saved
-        environment = environment_fingerprint(env)
-        problems = collect_problems(task_problems(env, split, n), split, environment)
+        made = arena.problems(split, n)
+        problems = collect_problems(made, split, arena.fingerprint)
         save_problems(problems, folder)
         return problems
 
 
 def _saved_problems(
-    env: TabletopEnv, split: str, n: int, folder: Path
+    arena: Arena, split: str, n: int, folder: Path
 ) -> ProblemSet | None:
-    environment = environment_fingerprint(env)
+    environment = arena.fingerprint
     if (folder / MANIFEST).is_file():
         saved = load_problems(folder, environment)
-        if (saved.task, saved.split) != (env.task.name, split):
+        if (saved.task, saved.split) != (arena.task, split):
             raise WorldModelError(
                 f"{folder} holds {saved.split} problems of {saved.task}, not {split} "
-                f"problems of {env.task.name}; give another folder"
+                f"problems of {arena.task}; give another folder"
             )
         if len(saved) >= n:
             return saved.head(n)

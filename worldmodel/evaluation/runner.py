@@ -13,6 +13,7 @@ from worldmodel.evaluation.episode import Episode, Trace
 from worldmodel.evaluation.policy import Decision, Policy, Privileged
 from worldmodel.evaluation.problems import ProblemSet
 from worldmodel.evaluation.protocol import Protocol, ProtocolMismatch
+from worldmodel.evaluation.side_by_side import EnvPool, side_by_side
 
 Observation = dict[str, np.ndarray]
 
@@ -51,7 +52,7 @@ def run(
     problems: ProblemSet,
     protocol: Protocol,
     policy: Policy,
-    env: ProblemEnv,
+    env: ProblemEnv | EnvPool,
     group: int = 16,
     watch: Watch | None = None,
     first: int = 0,
@@ -64,7 +65,8 @@ def run(
         problems: The problems; must be those of the protocol.
         protocol: Task, number of problems and budget.
         policy: Started anew for each group of at most `group` problems.
-        env: An environment of the task; all problems run in it, in turns.
+        env: An environment of the task, in which all problems run, in turns; or
+            several, of which each problem of a group gets its own.
         group: Problems that the policy decides side by side.
         watch: Called at every step of every group, and once after the last step.
         first: Number of problems that are done: whole groups.
@@ -101,16 +103,20 @@ def check_problems(problems: ProblemSet, protocol: Protocol) -> None:
 
 @dataclass
 class _Lockstep:
-    """One group of problems that share one simulator and one renderer.
+    """One group of problems, of which each has an env, or all share one.
 
-    Each problem's state is put into the simulator for its step and taken out again:
-    replay from a state is bit-identical, and there is never a second GL context.
+    Where they share one simulator and one renderer, each problem's state is put into
+    the simulator for its step and taken out again: replay from a state is
+    bit-identical, and there is never a second GL context.
     """
 
-    env: ProblemEnv
+    envs: ProblemEnv | EnvPool
     problems: ProblemSet
     indices: np.ndarray
     protocol: Protocol
+
+    def __post_init__(self) -> None:
+        self.each, self.is_shared = side_by_side(self.envs, len(self.indices))
 
     def run(self, policy: Policy, watch: Watch | None) -> list[Episode]:
         """Gives the episodes of the group."""
@@ -160,7 +166,7 @@ class _Lockstep:
         observations, states = [], []
         for row, i in enumerate(self.indices):
             start, goal = self.problems.states[i], self.problems.goals[i]
-            observation, info = self.env.reset(
+            observation, info = self.each[row].reset(
                 seed=int(self.problems.seeds[i]),
                 options={"state": start, "goal": goal},
             )
@@ -168,7 +174,7 @@ class _Lockstep:
                 raise WorldModelError(f"{self._name(row, 0)} is solved at the start")
             traces[row].see(info)
             observations.append(observation)
-            states.append(self.env.get_state())
+            states.append(self.each[row].get_state())
         return observations, np.stack(states)
 
     def _step(
@@ -177,11 +183,12 @@ class _Lockstep:
         observations, next_states = [], np.empty_like(states)
         is_last = step + 1 == self.protocol.budget
         for row, i in enumerate(self.indices):
-            self.env.set_state(states[row])
-            self.env.set_goal(self.problems.goals[i])
-            observation, _, terminated, truncated, info = self.env.step(
-                decision.actions[row]
-            )
+            env = self.each[row]
+            if self.is_shared:
+                env.set_state(states[row])
+                env.set_goal(self.problems.goals[i])
+            action = decision.actions[row]
+            observation, _, terminated, truncated, info = env.step(action)
             if terminated or (truncated and not is_last):
                 raise WorldModelError(
                     f"{self._name(row, step + 1)} ended before the budget of "
@@ -195,7 +202,7 @@ class _Lockstep:
             traces[row].decide(decision, row)
             traces[row].see(info)
             observations.append(observation)
-            next_states[row] = self.env.get_state()
+            next_states[row] = env.get_state()
         return observations, next_states
 
     def _stack(
@@ -221,7 +228,7 @@ class _Lockstep:
         )
 
     def _check_decision(self, decision: Decision, step: int) -> None:
-        wanted = (len(self.indices), *(self.env.action_space.shape or ()))
+        wanted = (len(self.indices), *(self.each[0].action_space.shape or ()))
         if decision.actions.shape != wanted:
             raise WorldModelError(
                 f"actions must have shape {wanted}, got {decision.actions.shape}"

@@ -15,6 +15,8 @@ from worldmodel.evaluation.statistics import (
     wilson_interval,
 )
 
+_END = "median end [cm]"
+_END_OF_ANY = "median end"  # its unit stands in the cell
 _HEADER = (
     "task",
     "method",
@@ -23,7 +25,7 @@ _HEADER = (
     "n",
     "floor",
     "ever",
-    "median end [cm]",
+    _END,
     "ms p50",
     "ms p99",
     "GFLOP/s fp32 / bf16",
@@ -60,7 +62,11 @@ def table(rows: Sequence[Row]) -> str:
     """
     _require_comparable(rows)
     machines = list(dict.fromkeys(row.timing.hardware for row in rows if row.timing))
-    lines = [_line(_HEADER), _line(["---"] * len(_HEADER))]
+    units = {end_unit(row) for row in rows}
+    header = _HEADER
+    if units != {""}:
+        header = tuple(_END_OF_ANY if name == _END else name for name in _HEADER)
+    lines = [_line(header), _line(["---"] * len(header))]
     for task in dict.fromkeys(row.protocol.task for row in rows):
         of_task = [row for row in rows if row.protocol.task == task]
         floor = _floor(of_task)
@@ -144,7 +150,7 @@ def _cells(row: Row, floor: Row, machines: Sequence[str]) -> list[str]:
         str(n),
         _percent(floor.successes, n),
         _percent(row.ever, n),
-        f"{100 * percentile(ends, 50):.1f}",
+        _length(percentile(ends, 50), end_unit(row)),
         *measured,
     ]
 
@@ -182,6 +188,16 @@ def _floor(rows: Sequence[Row]) -> Row:
         f"no floor for {protocol.task} under protocol {protocol.name!r} "
         f"{protocol.hash}: evaluate random actions on the same problems"
     )
+
+
+def end_unit(row: Row) -> str:
+    """Gives the unit that the name of the main distance ends with, "" for metres."""
+    name = next(iter(row.episodes[0].final), "")
+    return name.rpartition("[")[2].removesuffix("]") if name.endswith("]") else ""
+
+
+def _length(distance: float, unit: str) -> str:
+    return f"{distance:.3g} {unit}" if unit else f"{100 * distance:.1f}"
 
 
 def _percent(count: int, n: int) -> str:

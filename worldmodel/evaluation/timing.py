@@ -13,6 +13,7 @@ from worldmodel.evaluation.environment import ProblemEnv
 from worldmodel.evaluation.policy import Decision, Policy
 from worldmodel.evaluation.problems import ProblemSet
 from worldmodel.evaluation.runner import run
+from worldmodel.evaluation.side_by_side import EnvPool
 from worldmodel.evaluation.statistics import percentile
 from worldmodel.hardware import MatmulRate, hardware, matmul_rate, synchronize
 
@@ -74,7 +75,7 @@ class TimedPolicy:
 def time_policy(
     policy: Policy,
     problems: ProblemSet,
-    env: ProblemEnv,
+    env: ProblemEnv | EnvPool,
     budget: int,
     device: torch.device | str = "cpu",
 ) -> Timing:
@@ -86,7 +87,7 @@ def time_policy(
     Args:
         policy: Any policy that is not privileged.
         problems: A few problems to run.
-        env: An environment of their task.
+        env: An environment of their task, or several.
         budget: Control steps per problem.
         device: Where the policy computes.
     """

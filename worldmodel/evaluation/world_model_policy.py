@@ -2,82 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from planners.contract import CostFn, Guess, Plan, ProposeFn
+from planners.contract import Guess, Plan
 from planners.graphs import Graphed
 from planners.mpc import MPC, MPCState
 from worldmodel.action_spec import ActionSpec, require_same
 from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.planning_model import PlanningModel
 from worldmodel.evaluation.policy import Decision
 
-
-class PlanningModel(Protocol):
-    """What the policy asks of a world model.
-
-    Attributes:
-        height: Height of its frames [px].
-        width: Width of its frames [px].
-        tubelet: Frames that the latent of one moment is computed from.
-        action_spec: Meaning of its actions.
-    """
-
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def tubelet(self) -> int: ...
-    @property
-    def action_spec(self) -> ActionSpec: ...
-
-    def encode_newest(self, clip: Tensor) -> Tensor:
-        """Gives the latents (B, P, D) of the last frame of clips.
-
-        Args:
-            clip: uint8 (B, t, height, width, 3), t in [1, tubelet]; where there are
-                fewer than `tubelet` frames the first one repeats.
-        """
-        ...
-
-    def remember(
-        self,
-        past: Any | None,
-        action: Tensor | None,
-        latents: Tensor,
-        proprio: Tensor | None,
-    ) -> Any:
-        """Gives the past with one moment more: latents (B, P, D), proprio (B, S).
-
-        Args:
-            past: what it gave a moment ago; None at the start.
-            action: (B, A) taken since then; None at the start.
-            latents: of `encode_newest`.
-            proprio: measured with them.
-        """
-        ...
-
-    def begun(self, past: Any, rows: Tensor) -> Any:
-        """Gives the past of episodes of which some, bool (B,), begin now."""
-        ...
-
-    def predict(self, context: Any, actions: Tensor) -> Tensor:
-        """Gives latents (B, N, H, P, D) under actions (B, N, H, A)."""
-        ...
-
-    def goal_cost(self, context: Any, goal: Tensor) -> CostFn:
-        """Gives the cost of action sequences toward a goal (B, P, D)."""
-        ...
-
-    def proposals(self, context: Any, goal: Tensor) -> ProposeFn | None:
-        """Gives what proposes action sequences toward a goal, where anything does."""
-        ...
+Idle = Callable[[np.ndarray], np.ndarray]
+"""The actions (B, size) in [-1, 1] that do nothing now, of proprio (B, S)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +33,7 @@ class _Memory:
         clip: uint8 (B, t, height, width, 3) the newest t <= tubelet frames.
         past: What the model remembers, up to the newest frame; None before the first.
         action: (B, A) the action that was decided last, None before the first.
+        begun: Control steps of that action that have been given out.
         queue: (B, k, A) planned actions that are not executed yet.
         fresh: bool (B,) episodes that have another goal since the newest frame.
     """
@@ -99,6 +43,7 @@ class _Memory:
     clip: Tensor
     past: Any | None
     action: Tensor | None
+    begun: int
     queue: Tensor
     fresh: Tensor
 
@@ -107,13 +52,19 @@ class _Memory:
 class WorldModelPolicy:
     """Encodes each new frame once, then plans on the last few latents.
 
+    Where a model step is several control steps (`ActionSpec.block`), its actions are
+    given out one by one, and the model sees the frame at the end of the last.
+
     Attributes:
         model: The world model; its device rules.
         mpc: Planner, horizon and steps executed per plan.
-        env_spec: Meaning of the env's actions; must be that of the model's.
+        env_spec: Meaning of the env's actions; must be that of the model's, but for
+            the block: an env takes one control step at a time.
         device: Where frames are sent for encoding.
         cuda_graphs: Whether plans are recorded as CUDA graphs and replayed; the model
             must stay as it is then (see `Graphed`).
+        idle: Which action does nothing. None: that of zeros, or, where actions say
+            where to be, the one before.
     """
 
     model: PlanningModel
@@ -121,10 +72,12 @@ class WorldModelPolicy:
     env_spec: ActionSpec
     device: torch.device | str = "cpu"
     cuda_graphs: bool = False
+    idle: Idle | None = None
     _memory: _Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_same(self.model.action_spec, self.env_spec)
+        one = self.env_spec.block
+        require_same(replace(self.model.action_spec, block=one), self.env_spec)
         # not a method: the cycle would keep recordings until garbage is collected
         decide = partial(_decide, self.model, self.mpc)
         self._decide = Graphed(decide) if self.cuda_graphs else decide
@@ -138,13 +91,14 @@ class WorldModelPolicy:
         check_images("goal image", goal_images, self.model.height, self.model.width)
         images = torch.from_numpy(np.ascontiguousarray(goal_images)).to(self.device)
         goal = self.model.encode_newest(images[:, None])  # (B, P, D)
-        batch, action_size = len(goal_images), self.model.action_spec.size
+        batch, action_size = len(goal_images), self.model.action_spec.step_size
         self._memory = _Memory(
             goal=goal,
             mpc=self.mpc.start(torch.from_numpy(seeds).to(self.device), action_size),
             clip=images[:, None][:, :0],
             past=None,
             action=None,
+            begun=0,
             queue=goal.new_zeros((batch, 0, action_size)),
             fresh=torch.zeros(batch, dtype=torch.bool, device=goal.device),
         )
@@ -170,11 +124,14 @@ class WorldModelPolicy:
         self._memory = replace(self._memory, goal=goal, fresh=fresh)
 
     def took(self, actions: np.ndarray) -> None:
-        """Tells the actions (B, A) that were taken, where not those decided."""
+        """Tells the actions (B, size) that were taken, where not those decided."""
         if self._memory is None or self._memory.action is None:
             raise WorldModelError("act must be called before took")
         check_numbers("actions", actions, len(self._memory.action))
-        taken = torch.from_numpy(actions).to(self._memory.action)
+        taken = self._memory.action.clone()
+        taken[:, self._part(self._memory.begun - 1)] = torch.from_numpy(actions).to(
+            taken
+        )
         self._memory = replace(self._memory, action=taken)
 
     def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
@@ -183,14 +140,37 @@ class WorldModelPolicy:
             raise WorldModelError("start must be called before act")
         check_images("frame", pixels, self.model.height, self.model.width)
         check_numbers("proprio", proprio, len(pixels))
-        memory = self._see(self._memory, pixels, proprio)
+        memory, action = self._memory, self._memory.action
+        if action is not None and memory.begun < self.model.action_spec.block:
+            self._memory = replace(memory, begun=memory.begun + 1)
+            return Decision.of_actions(
+                action[:, self._part(memory.begun)].cpu().numpy()
+            )
+        memory = self._see(memory, pixels, proprio)
         if memory.queue.shape[1]:
-            decision = Decision.of_actions(memory.queue[:, 0].cpu().numpy())
+            first = memory.queue[:, 0, self._part(0)]
+            decision = Decision.of_actions(first.cpu().numpy())
         else:
-            decision, memory = self._plan(memory)
+            decision, memory = self._plan(memory, self._still(memory, proprio))
         action, rest = memory.queue[:, 0], memory.queue[:, 1:]
-        self._memory = replace(memory, action=action, queue=rest)
+        self._memory = replace(memory, action=action, begun=1, queue=rest)
         return decision
+
+    def _part(self, step: int) -> slice:
+        """Which dimensions of a model step's action are those of a control step."""
+        size = self.model.action_spec.size
+        return slice(step * size, (step + 1) * size)
+
+    def _still(self, memory: _Memory, proprio: np.ndarray) -> Tensor | None:
+        """The action (B, A) that does nothing now; None for zeros."""
+        spec = self.model.action_spec
+        if self.idle is not None:
+            rows = torch.from_numpy(self.idle(proprio)).to(memory.goal).clamp(-1, 1)
+        elif spec.absolute and memory.action is not None:
+            rows = memory.action[:, self._part(spec.block - 1)]
+        else:
+            return None
+        return rows.repeat(1, spec.block)
 
     def _see(self, memory: _Memory, pixels: np.ndarray, proprio: np.ndarray) -> _Memory:
         """Takes in one new frame."""
@@ -198,14 +178,16 @@ class WorldModelPolicy:
         clip = torch.cat([memory.clip, frame[:, None]], dim=1)
         clip = clip[:, -self.model.tubelet :]
         latent = self.model.encode_newest(clip)
-        felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
+        felt = None
+        if proprio.shape[1]:
+            felt = torch.from_numpy(np.ascontiguousarray(proprio)).to(latent)
         past = self.model.remember(memory.past, memory.action, latent, felt)
         if memory.fresh.any():
             past = self.model.begun(past, memory.fresh)
         fresh = torch.zeros_like(memory.fresh)
         return replace(memory, clip=clip, past=past, fresh=fresh)
 
-    def _plan(self, memory: _Memory) -> tuple[Decision, _Memory]:
+    def _plan(self, memory: _Memory, still: Tensor | None) -> tuple[Decision, _Memory]:
         context = memory.past
         state = memory.mpc
         actions, plan, guess = self._decide(
@@ -213,10 +195,10 @@ class WorldModelPolicy:
             memory.goal,
             state.guess,
             self.mpc.seeds(state),
-            memory.action,  # what was done, not what was decided
+            (memory.action, still),  # what was done, not what was decided
         )
         decision = Decision(
-            actions=actions[:, 0].float().cpu().numpy(),
+            actions=actions[:, 0, self._part(0)].float().cpu().numpy(),
             cost=plan.cost.double().cpu().numpy(),
             invalid=plan.invalid.cpu().numpy(),
             evaluations=plan.evaluations,
@@ -239,11 +221,12 @@ def _decide(
     goal: Tensor,
     begin: Guess,
     seeds: Tensor,
-    last: Tensor | None,
+    last_and_still: tuple[Tensor | None, Tensor | None],
 ) -> tuple[Tensor, Plan, Guess]:
     """Gives what `MPC.decide` gives, toward a goal: of its tensors nothing is kept."""
     cost, propose = model.goal_cost(past, goal), model.proposals(past, goal)
-    return mpc.decide(cost, begin, seeds, last, propose)
+    last, still = last_and_still
+    return mpc.decide(cost, begin, seeds, last, propose, still)
 
 
 def check_numbers(name: str, rows: np.ndarray, batch: int) -> None:

@@ -1,0 +1,81 @@
+"""What docs/own_robot.md says works as it stands, on a small env."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_foreign_training import (
+    PLAIN_PRETRAIN,
+    PLAIN_TRAIN,
+    SMALL_PRETRAIN,
+    SMALL_TRAIN,
+)
+from tests.commands.tiny import QUICK
+from worldmodel.commands.main import main
+from worldmodel.evaluation.results import load_results
+
+TEXT = (Path(__file__).parent.parent / "docs" / "own_robot.md").read_text()
+ENV = Path(__file__).parent / "evaluation" / "adapters" / "pusher_env.py"
+MODEL = "runs/train/pusher/model"
+
+
+def block(name: str) -> str:
+    """Gives a fenced block of the document by what stands behind its backticks."""
+    found = re.search(rf"```{name}\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder with the env's module and the document's adapter, to work in."""
+    (tmp_path / "pusher_env.py").write_text(ENV.read_text())
+    (tmp_path / "pusher.py").write_text(block("python adapter"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("pusher", "pusher_env"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore:.*Overriding environment PointPusher-v0")
+def test_from_an_env_to_a_table_and_a_film_as_the_document_says(desk, capsys):
+    exec(compile(block("python record"), "record", "exec"), {})
+    data = "data=data/pusher"
+    assert main(["pretrain", data, "out=pre", *PLAIN_PRETRAIN, *SMALL_PRETRAIN]) == 0
+    options = ["encoder=pre/encoder", "out=runs/train/pusher"]
+    assert main(["train", data, *options, *PLAIN_TRAIN, *SMALL_TRAIN]) == 0
+    lines = [shlex.split(line) for line in block("bash commands").splitlines()]
+    few = [*QUICK, "proposals=0", "budget=4"]
+    evaluate, plan = [line[1:] for line in lines]
+    assert main([*evaluate, *few, "n=3", "timing=2"]) == 0
+    assert "starts that are solved already left out" in capsys.readouterr().out
+    results = load_results(Path("runs/evaluate/pusher/results.json"))
+    floor, method = results.rows
+    assert method.protocol.task == "PointPusher-v0"
+    assert method.protocol.budget == 4
+    assert list(method.episodes[0].final) == ["disc [m]"]
+    assert min(episode.start_distance for episode in floor.episodes) > 0.05
+    assert list(Path("runs/evaluate/pusher/films").glob("*.mp4"))
+    assert "| PointPusher-v0 |" in Path("runs/evaluate/pusher/table.md").read_text()
+    first = next(Path("runs/evaluate/pusher/problems").iterdir())
+    assert (first / "problems.npz").is_file()
+    goal_picture(first / "problems.npz").save("goal.png")
+    assert main([*plan, *few]) == 0
+    assert Path("runs/plan/pusher/plan.mp4").is_file()
+
+
+def goal_picture(path):
+    import numpy as np
+    from PIL import Image
+
+    with np.load(path) as stored:
+        return Image.fromarray(stored["goal_images"][0])
+
+
+def test_the_adapter_of_the_document_is_short():
+    code = [line for line in block("python adapter").splitlines() if line.strip()]
+    assert len(code) <= 15
