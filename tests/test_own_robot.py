@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_foreign_training import (
-    PLAIN_PRETRAIN,
-    PLAIN_TRAIN,
-    SMALL_PRETRAIN,
-    SMALL_TRAIN,
-)
+from tests.commands.test_foreign_training import SMALL_PRETRAIN, SMALL_TRAIN
 from tests.commands.tiny import QUICK
 from worldmodel.commands.main import main
 from worldmodel.evaluation.results import load_results
@@ -45,9 +40,9 @@ def desk(tmp_path, monkeypatch):
 def test_from_an_env_to_a_table_and_a_film_as_the_document_says(desk, capsys):
     exec(compile(block("python record"), "record", "exec"), {})
     data = "data=data/pusher"
-    assert main(["pretrain", data, "out=pre", *PLAIN_PRETRAIN, *SMALL_PRETRAIN]) == 0
+    assert main(["pretrain", data, "out=pre", *SMALL_PRETRAIN]) == 0
     options = ["encoder=pre/encoder", "out=runs/train/pusher"]
-    assert main(["train", data, *options, *PLAIN_TRAIN, *SMALL_TRAIN]) == 0
+    assert main(["train", data, *options, *SMALL_TRAIN]) == 0
     lines = [shlex.split(line) for line in block("bash commands").splitlines()]
     few = [*QUICK, "proposals=0", "budget=4"]
     evaluate, plan = [line[1:] for line in lines]
