@@ -30,6 +30,7 @@ ALLOWED = {
         "yaml",
         "tqdm",
         "matplotlib",
+        "ray",
     },
 }
 MODULE_OF_DISTRIBUTION = {"hydra-core": "hydra", "pillow": "PIL"}
