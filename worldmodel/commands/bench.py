@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,9 @@ from worldmodel.evaluation.timing import Timing
 from worldmodel.hardware import Hardware, software
 
 OnEpisode = Callable[[Episode], None]
+Elsewhere = Callable[[str, Timing | None, list[int]], Generator[int, None, None]]
+"""Runs groups of a row in other processes: key and timing of the row, numbers of the
+groups' first problems -> these numbers, as the groups are kept."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,10 @@ class Job:
         timing: Measures milliseconds per action, before the run.
         watch: Passed on to the runner.
         finish: Called with every finished episode.
-        recall: Called with every group that an earlier run has finished, in its place.
+        recall: Called with every group that an earlier run has finished, or another
+            process, in its place.
+        conclude: Called when all groups are there.
+        can_spread: Whether its groups may be run by other processes.
     """
 
     key: str
@@ -75,6 +82,8 @@ class Job:
     watch: Watch | None = None
     finish: OnEpisode = lambda episode: None
     recall: Callable[[Sequence[Episode]], None] = lambda episodes: None
+    conclude: Callable[[], None] = lambda: None
+    can_spread: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ class Bench:
         group: Problems side by side.
         place: The machine.
         advance: Called with the number of episodes that are done.
+        elsewhere: Runs groups in other processes; None to run them in this one.
     """
 
     arena: Arena
@@ -96,6 +106,7 @@ class Bench:
     group: int
     place: Place
     advance: Callable[[int], object]
+    elsewhere: Elsewhere | None = None
 
     def head(self, n: int) -> Bench:
         """Gives a bench with the first n problems only."""
@@ -107,19 +118,14 @@ class Bench:
         Raises:
             WorldModelError: A file is of other problems or another model.
         """
-        protocol = self.problems.protocol(protocol_name, self.arena.budget)
-        name = f"{file_name(protocol.task)}_{job.key}"
-        path = self.folder / f"{name}.json"
-        kept = KeptGroups(
-            self.folder / name,
-            Conditions(protocol, self.problems.fingerprint, job.method, self.group),
-        )
+        kept = self.kept(protocol_name, job)
+        path = kept.folder.with_name(f"{kept.folder.name}.json")
         if path.is_file():
             row = self._finished(path, kept.conditions)
         else:
             groups = self._groups(job, kept)
             row = Row(
-                protocol=protocol,
+                protocol=kept.conditions.protocol,
                 problems=self.problems.fingerprint,
                 method=job.method,
                 timing=groups[0].timing,
@@ -128,6 +134,15 @@ class Bench:
             save_results(self.place.results([row]), path)
         kept.clear()
         return row
+
+    def kept(self, protocol_name: str, job: Job) -> KeptGroups:
+        """Gives the files of a row's finished groups."""
+        protocol = self.problems.protocol(protocol_name, self.arena.budget)
+        method, problems = job.method, self.problems.fingerprint
+        return KeptGroups(
+            self.folder / f"{file_name(protocol.task)}_{job.key}",
+            Conditions(protocol, problems, method, self.group),
+        )
 
     def _finished(self, path: Path, wanted: Conditions) -> Row:
         (row,) = load_results(path).rows
@@ -143,28 +158,63 @@ class Bench:
     def _groups(self, job: Job, kept: KeptGroups) -> list[Group]:
         """Gives all groups of a row: those that are kept, and then the others."""
         groups = kept.load()
+        timing = groups[0].timing if groups else job.timing()
+        if self.elsewhere is not None and job.can_spread:
+            self._run_elsewhere(self.elsewhere, job.key, kept, timing)
+            groups = kept.load()
         for group in groups:
             job.recall(group.episodes)
-            self.advance(len(group.episodes))
-        timing = groups[0].timing if groups else job.timing()
-        done = sum(len(group.episodes) for group in groups)
+        if self.elsewhere is None or not job.can_spread:
+            self.advance(sum(len(group.episodes) for group in groups))
+        starts = range(len(groups) * self.group, len(self.problems), self.group)
+        policy = job.policy() if starts else None
+        groups += [self.run_group(job, kept, timing, start, policy) for start in starts]
+        job.conclude()
+        return groups
+
+    def _run_elsewhere(
+        self, run_there: Elsewhere, key: str, kept: KeptGroups, timing: Timing | None
+    ) -> None:
+        missing, count = kept.missing(), len(self.problems)
+        done = count - sum(min(self.group, count - start) for start in missing)
+        self.advance(done)
+        with closing(run_there(key, timing, missing)) as finished:
+            for start in finished:
+                self.advance(min(self.group, count - start))
+
+    def run_group(
+        self,
+        job: Job,
+        kept: KeptGroups,
+        timing: Timing | None,
+        start: int,
+        policy: Policy | None = None,
+    ) -> Group:
+        """Runs the group whose first problem is number `start`, and keeps it.
+
+        Args:
+            job: Whose row it is.
+            kept: Where the row's groups are kept.
+            timing: Of the row.
+            start: Ends a group, or is 0.
+            policy: To use again, None to make one.
+        """
         running = run(
             self.problems,
             kept.conditions.protocol,
-            job.policy(),
+            policy or job.policy(),
             self.arena.envs,
             self.group,
             job.watch,
-            done,
+            start,
         )
-        while episodes := tuple(islice(running, self.group)):
-            for episode in episodes:
-                job.finish(episode)
-            group = Group(kept.conditions, timing, episodes)
-            kept.save(episodes[0].index, group)
-            groups.append(group)
-            self.advance(len(episodes))
-        return groups
+        episodes = tuple(islice(running, self.group))
+        for episode in episodes:
+            job.finish(episode)
+        group = Group(kept.conditions, timing, episodes)
+        kept.save(start, group)
+        self.advance(len(episodes))
+        return group
 
     def part(self, protocol_name: str, whole: Row) -> Row:
         """Gives the episodes of a row that belong to this bench's problems.

@@ -90,6 +90,18 @@ class FilmCutter:
             if self._takes(episode, wanted):
                 self.written.append(self._path(episode))
 
+    def keep_written(self) -> None:
+        """Removes the films of this task that are none of those written.
+
+        Where groups are run by several processes, each films a success and a failure
+        of its own.
+        """
+        kept = {path.stem for path in self.written}
+        name = re.compile(rf"{re.escape(file_name(self.subject.task))}_\d+_[a-z]+")
+        for path in self.folder.glob("*"):
+            if name.fullmatch(path.stem) and path.stem not in kept:
+                path.unlink()
+
     def _wanted(self, indices: list[int]) -> set[int]:
         """Gives the problems of a group whose pictures are kept."""
         wanted = set(self.places).intersection(indices)

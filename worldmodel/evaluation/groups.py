@@ -75,6 +75,11 @@ class KeptGroups:
             groups.append(self._read(path, start))
         return groups
 
+    def missing(self) -> list[int]:
+        """Numbers of the first problems of the groups that are not finished."""
+        starts = range(0, self.conditions.protocol.n, self.conditions.group)
+        return [start for start in starts if not self._file(start).is_file()]
+
     def save(self, start: int, group: Group) -> None:
         """Keeps a group whose first problem is number `start`."""
         with new_file(self._file(start)) as staging:

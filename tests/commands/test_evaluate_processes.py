@@ -1,0 +1,53 @@
+"""Groups of an evaluation in several processes, and over Ray, give the same results."""
+
+import pytest
+
+from tests.commands.tiny import QUICK, save_tiny_model
+from worldmodel.commands.main import main
+from worldmodel.evaluation.results import load_results
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluations")
+    model = save_tiny_model(folder / "tiny")
+    own = [f"model={model}", f"problems={folder / 'problems'}", "task=reach"]
+    own += ["split=validation", "n=3", "group=1", "timing=1", "film=[1]"]
+    return ["evaluate", *own, *QUICK]
+
+
+@pytest.fixture(scope="module")
+def alone(words, tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone") / "run"
+    assert main([*words, f"out={out}"]) == 0
+    return out
+
+
+@pytest.mark.parametrize("launcher", ["processes", "ray"])
+def test_rows_and_films_are_those_of_one_process(words, alone, launcher, tmp_path):
+    if launcher == "ray":
+        pytest.importorskip("ray")
+    out = tmp_path / "run"
+    options = [f"out={out}", "processes=2", f"launcher={launcher}"]
+    assert main([*words, *options]) == 0
+    rows, wanted = (load_results(f / "results.json").rows for f in (out, alone))
+    assert [row.method for row in rows] == [row.method for row in wanted]
+    for row, other in zip(rows, wanted, strict=True):
+        for episode, same in zip(row.episodes, other.episodes, strict=True):
+            assert episode == same
+    assert rows[1].timing is not None
+    films = {path.name: path.read_bytes() for path in (out / "films").iterdir()}
+    assert films == {p.name: p.read_bytes() for p in (alone / "films").iterdir()}
+    assert not list((out / "rows").glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ("processes=0", "processes must be a whole number in [1, 256]"),
+        ("launcher=slurm", "launcher must be one of processes, ray, got 'slurm'"),
+    ],
+)
+def test_bad_options_are_one_line(words, option, error, tmp_path, capsys):
+    assert main([*words, f"out={tmp_path / 'run'}", option]) == 2
+    assert error in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""The rows of an evaluation: problems, floor and method, here or in other processes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from worldmodel.commands.arenas import JUDGING, open_place
+from worldmodel.commands.bench import Bench, Job, Place
+from worldmodel.commands.control import Control, load_control
+from worldmodel.commands.filming import FilmCutter, file_name, film_places
+from worldmodel.commands.workers import launch
+from worldmodel.evaluation.environment import gl_backend
+from worldmodel.evaluation.policy import RandomPolicy
+from worldmodel.evaluation.problem_files import prepare_problems
+from worldmodel.evaluation.results import Method
+from worldmodel.evaluation.timing import Timing, time_policy
+from worldmodel.hardware import hardware
+
+STANDARD = "standard"  # the protocol's name
+FLOOR = Method("random actions", "floor", {})
+
+
+def open_bench(
+    config: DictConfig,
+    control: Control,
+    place: Place,
+    task: str,
+    folder: Path,
+    advance: Callable[[int], object] = lambda count: None,
+) -> Bench:
+    """Makes the place and the problems of one task; close its `arena`.
+
+    Args:
+        config: Of `evaluate`.
+        control: The model, and what plans with it.
+        place: The machine.
+        task: One of ours, or the env's id.
+        folder: Run folder.
+        advance: Called with the number of episodes that are done.
+    """
+    arena = open_place(config, control, task, JUDGING)
+    saved = _problem_folder(config, folder, task)
+    spreads = config.processes > 1 or config.launcher != "processes"
+    return Bench(
+        arena=arena,
+        problems=prepare_problems(arena, config.split, config.n, saved),
+        folder=folder / "rows",
+        group=config.group,
+        place=place,
+        advance=advance,
+        elsewhere=functools.partial(_spread, config, task, folder) if spreads else None,
+    )
+
+
+def floor_and_method(
+    config: DictConfig, control: Control, bench: Bench, films: Path
+) -> dict[str, Job]:
+    """The rows that every evaluation has, by key."""
+    size = control.model.action_spec.size
+    cutter = FilmCutter(
+        subject=bench.arena.subject(),
+        folder=films,
+        places=film_places(config.film, config.n),
+        bank=control.bank,
+    )
+    method = Job(
+        key="method",
+        method=_method(config, control),
+        policy=lambda: control.policy(bench.arena),
+        timing=lambda: _timing(config, control, bench),
+        watch=cutter,
+        finish=cutter.finish,
+        recall=cutter.recall,
+        conclude=cutter.keep_written,
+        can_spread=True,
+    )
+    floor = Job("floor", FLOOR, lambda: RandomPolicy(size), can_spread=True)
+    return {job.key: job for job in (floor, method)}
+
+
+def _spread(
+    config: DictConfig,
+    task: str,
+    folder: Path,
+    key: str,
+    timing: Timing | None,
+    starts: list[int],
+) -> Generator[int, None, None]:
+    """Runs groups of a row in processes of their own, which keep them as files."""
+    settings = OmegaConf.to_yaml(config, resolve=True)
+    work = functools.partial(_run_group, settings, task, folder.resolve(), key, timing)
+    return launch(config.launcher, work, starts, config.processes)
+
+
+def _run_group(
+    settings: str, task: str, folder: Path, key: str, timing: Timing | None, start: int
+) -> int:
+    bench, jobs = _opened(settings, task, folder)
+    kept = bench.kept(STANDARD, jobs(key))
+    bench.run_group(jobs(key), kept, timing, start)
+    return start
+
+
+@functools.cache
+def _opened(
+    settings: str, task: str, folder: Path
+) -> tuple[Bench, Callable[[str], Job]]:
+    """A bench and its rows, once in a process, so one GL context."""
+    config = OmegaConf.create(settings)
+    assert isinstance(config, DictConfig)
+    torch.set_num_threads(max(1, torch.get_num_threads() // config.processes))
+    control = load_control(config)
+    place = Place(hardware(control.device), gl_backend())
+    bench = open_bench(config, control, place, task, folder)
+
+    def job(key: str) -> Job:  # each group films a success and a failure of its own
+        return floor_and_method(config, control, bench, folder / "films")[key]
+
+    return bench, job
+
+
+def _problem_folder(config: DictConfig, folder: Path, task: str) -> Path:
+    root = (
+        Path(config.problems).expanduser() if config.problems else folder / "problems"
+    )
+    return root / f"{file_name(task)}_{config.split}"
+
+
+def _timing(config: DictConfig, control: Control, bench: Bench) -> Timing | None:
+    count = min(config.timing, len(bench.problems))
+    if count == 0:
+        return None
+    arena, few = bench.arena, bench.problems.head(count)
+    policy = control.policy(arena)
+    return time_policy(policy, few, arena.envs, arena.budget, control.device)
+
+
+def _method(config: DictConfig, control: Control) -> Method:
+    name = config.name or f"{config.model}, {type(control.mpc.planner).__name__}"
+    method = Method(name, "method", control.settings, control.model_hash)
+    return replace(method, training_seed=_training_seed(control.model.history))
+
+
+def _training_seed(history: dict[str, Any]) -> int | None:
+    """Gives the seed that `worldmodel train` noted, None where there is none."""
+    seed = history.get("recipe", {}).get("seed")
+    return seed if isinstance(seed, int) else None
