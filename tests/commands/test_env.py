@@ -1,6 +1,7 @@
 """`env=`: any env of Gymnasium in place of a task."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.commands.tiny import QUICK, SIDE, save_tiny_model
-from tests.data.lerobot_like import Made, write
+from tests.data.lerobot_like import INFO, Made, write
 from tests.data.synthetic import same
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands import evaluate
@@ -85,7 +86,7 @@ def test_a_model_of_blocks_runs_in_control_steps(goals, tmp_path, capsys):
     # what we recorded has no stride, so it is no dataset for such a model
     assert "stride must be 1" in capsys.readouterr().err
     words = [f"model={pairs}", *ENV, *QUICK, "budget=5"]
-    write_picture(np.zeros((SIDE, SIDE, 3), np.uint8), tmp_path / "goal.png")
+    write_picture(np.zeros((50, 60, 3), np.uint8), tmp_path / "goal.png")
     out = f"out={tmp_path / 'plan'}"
     assert main(["plan", *words, f"goal={tmp_path / 'goal.png'}", out]) == 0
     plan = json.loads((tmp_path / "plan" / "plan.json").read_text())
@@ -117,7 +118,7 @@ def test_what_cannot_be_run_is_one_line(
     assert run(model, goals, tmp_path / "run", *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
-    assert not (tmp_path / "run" / "rows").exists()
+    assert not (tmp_path / "run").exists() or "problems are wanted" in message
 
 
 def test_a_dataset_without_the_state_is_refused(model, tmp_path, capsys):
@@ -137,6 +138,61 @@ def test_an_env_that_does_not_look_like_the_dataset_is_refused(
     file.write_text(text + "\n" + blind)
     assert run(model, goals, tmp_path / "run", f"adapter={file}:Pusher") == 2
     assert "does not look like their frames" in capsys.readouterr().err
+
+
+@pytest.fixture
+def others(goals, tmp_path):
+    """The same recordings as somebody else's, whose info.json tells less of them."""
+    shutil.copytree(goals, tmp_path / "others")
+    info = json.loads((goals / INFO).read_text())
+    del info["worldmodel"]
+    (tmp_path / "others" / INFO).write_text(json.dumps(info))
+    return tmp_path / "others"
+
+
+def test_a_model_of_blocks_takes_goals_of_others_at_its_own_steps(
+    others, tmp_path, capsys
+):
+    pairs = save_tiny_model(tmp_path / "pairs", replace(SPEC, block=2))
+    out = tmp_path / "run"
+    assert run(pairs, others, out, "ahead=9", "states=sim_state") == 2
+    assert "ahead must be a multiple of the 2 control steps" in capsys.readouterr().err
+    assert run(pairs, others, out) == 2
+    shown = capsys.readouterr().err
+    assert "does not say which of its columns are the env's state" in shown
+    assert "sim_state" in shown
+    assert run(pairs, others, out, "states=no.such") == 2
+    assert "has no column no.such" in capsys.readouterr().err
+    assert run(pairs, others, out, "states=sim_state", "budget=5") == 0
+    _, row = load_results(out / "results.json").rows
+    planned = [cost is not None for cost in row.episodes[0].costs]
+    assert planned == [True, False, False, False, True]
+
+
+def test_states_of_another_length_are_refused(model, others, tmp_path, capsys):
+    states = "states=[sim_state,observation.state]"
+    assert run(model, others, tmp_path / "run", states) == 2
+    shown = capsys.readouterr().err
+    assert "goals= has states of 6 numbers, Pusher.state gives 4" in shown
+
+
+def test_states_that_are_read_from_pictures_where_nothing_else_tells_them(
+    model, others, tmp_path, capsys
+):
+    file, text = tmp_path / "reader.py", (HERE / "pusher.py").read_text()
+    body = """
+    def read(self, picture, proprio):
+        if picture[:, :, 2].max() < 250:
+            return np.array([*proprio, *self.middle(picture)])
+        raise ValueError("too bright")
+
+    def middle(self, picture):
+        rows, columns = np.nonzero(picture[:, :, 0] > picture[:, :, 2])
+        return (columns.mean() + 0.5) / 32, (rows.mean() + 0.5) / 32
+"""
+    file.write_text(text + body)
+    assert run(model, others, tmp_path / "run", f"adapter={file}:Pusher") == 0
+    assert "read from pictures" in capsys.readouterr().out
 
 
 def test_practice_in_an_env_is_more_data_like_that_of_its_goals(

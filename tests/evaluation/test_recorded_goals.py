@@ -19,7 +19,7 @@ def frames(tmp_path_factory):
 
 
 def test_starts_are_held_out_and_their_goals_are_in_the_same_episode(frames):
-    goals = RecordedGoals(frames, frames.sim_state, ahead=3)
+    goals = RecordedGoals.of_states(frames, frames.sim_state, ahead=3)
     rows = goals.starts("validation")
     held_out = [i for i in range(EPISODES) if SplitRule().split_of(i) == "validation"]
     found = set()
@@ -36,13 +36,13 @@ def test_starts_are_held_out_and_their_goals_are_in_the_same_episode(frames):
 
 
 def test_a_goal_further_than_any_episode_is_refused(frames):
-    goals = RecordedGoals(frames, frames.sim_state, ahead=30)
+    goals = RecordedGoals.of_states(frames, frames.sim_state, ahead=30)
     with pytest.raises(ValueError, match="has 2 episodes, the longest of .* ahead=30"):
         goals.starts("validation")
 
 
 def test_states_of_other_frames_are_refused(frames):
     with pytest.raises(ValueError, match=r"states must be \(N="):
-        RecordedGoals(frames, frames.sim_state[1:], ahead=3)
+        RecordedGoals.of_states(frames, frames.sim_state[1:], ahead=3)
     with pytest.raises(ValueError, match="ahead must be at least 1 frame, got 0"):
-        RecordedGoals(frames, frames.sim_state, ahead=0)
+        RecordedGoals.of_states(frames, frames.sim_state, ahead=0)

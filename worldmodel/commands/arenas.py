@@ -88,6 +88,7 @@ def open_arena(
         _check_proprio(model, arena)
         if judges and config.goals is not None:
             arena.goals = recorded_goals(config, model, arena)
+            arena.goals.starts(config.split)  # which refuses a split without any
         arena.check()
     except BaseException:
         arena.close()
@@ -108,8 +109,16 @@ def recorded_goals(
         )
     frames, view = goal_frames(config, model)
     require_fits("dataset", frames.spec.action_spec, arena.adapter, config.env)
-    states = _states(config, frames, view, type(arena.adapter))
-    return RecordedGoals(frames, states, config.ahead // block)
+    ahead = config.ahead // block
+    states = _states(config, frames, view, arena.kind)
+    if states is not None:
+        return RecordedGoals.of_states(frames, states, ahead)
+
+    def read(row: int) -> np.ndarray:
+        picture = np.array(frames.frames[row])
+        return arena.adapter.read(picture, frames.proprio[row])
+
+    return RecordedGoals(frames, read, ahead)
 
 
 def goal_frames(config: DictConfig, model: WorldModel) -> tuple[FrameCache, View]:
@@ -134,21 +143,29 @@ def goal_frames(config: DictConfig, model: WorldModel) -> tuple[FrameCache, View
 
 def _states(
     config: DictConfig, frames: FrameCache, view: View, kind: type[Adapter]
-) -> np.ndarray:
-    """The env's state at each frame: what we recorded, or columns of others."""
+) -> np.ndarray | None:
+    """The env's state at each frame: what we recorded, or columns of others.
+
+    None where neither tells it, but the adapter reads it from pictures.
+    """
     if frames.sim_state.shape[1]:
         return frames.sim_state
-    keys = config.states or kind.columns
-    if isinstance(keys, str):
-        keys = [keys]
-    if not keys:
-        raise OptionError(
-            f"goals={config.goals} says of no column that it is the env's state: name "
-            "it with states=COLUMN, or set `columns` in the adapter"
-        )
+    keys = [config.states] if isinstance(config.states, str) else config.states
+    keys = [str(key) for key in keys or kind.columns]
     dataset = open_dataset(config.goals, view)
     assert not isinstance(dataset, LeRobotDataset)
-    return read_vectors(dataset, [str(key) for key in keys])
+    is_there = bool(keys) and set(keys) <= set(dataset.info.features)
+    if is_there or config.states:
+        return read_vectors(dataset, keys)
+    if kind.has("read"):
+        print("the env's state is read from pictures: the dataset does not tell it")
+        return None
+    named = f", and has no {', '.join(keys)}" if keys else ""
+    raise OptionError(
+        f"goals={config.goals} does not say which of its columns are the env's state"
+        f"{named}: name them with states=, of: "
+        f"{', '.join(sorted(dataset.info.features))}"
+    )
 
 
 def _budget(config: DictConfig, kind: type[Adapter]) -> int:

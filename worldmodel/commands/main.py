@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
+from omegaconf import DictConfig
+
 from envs.graphics import NoGraphicsError, select_backend
 from worldmodel.commands.compose import compose_config
 from worldmodel.commands.help import option_rows
@@ -88,9 +90,18 @@ def _dispatch(words: list[str]) -> int:
         return 0
     config = compose_config(name, options)
     if COMMANDS[name].renders:
-        select_backend()  # before the command's module imports mujoco
+        _find_graphics(config)  # before the command's module imports mujoco
     with invoked(words):
         return _module(name).run(config) or 0
+
+
+def _find_graphics(config: DictConfig) -> None:
+    """Chooses what MuJoCo renders with; an env of others may do without."""
+    try:
+        select_backend()
+    except NoGraphicsError:
+        if config.get("env") is None:
+            raise
 
 
 def _module(name: str) -> ModuleType:

@@ -12,8 +12,15 @@ from worldmodel.errors import OptionError
 from worldmodel.files.atomic import new_file
 
 
-def read_picture(path: Path, height: int, width: int) -> np.ndarray:
+def read_picture(
+    path: Path, height: int | None = None, width: int | None = None
+) -> np.ndarray:
     """Gives an RGB picture, uint8 (height, width, 3).
+
+    Args:
+        path: Its file.
+        height: That it must have [px], with `width`; None takes any size.
+        width: See `height`.
 
     Raises:
         OptionError: It is missing, no picture, cut off, not 8-bit RGB, or of another
@@ -26,13 +33,14 @@ def read_picture(path: Path, height: int, width: int) -> np.ndarray:
             mode, size = image.mode, image.size
             if is_deep(image):
                 mode = "RGB with 16 bits"  # of which Pillow would drop half
-            if mode == "RGB" and size == (width, height):
+            if mode == "RGB" and (height is None or size == (width, height)):
                 return np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OptionError(f"{path} cannot be read as a picture: {error}") from error
+    sized = "" if height is None else f" and {width}x{height} pixels for this model"
     raise OptionError(
-        f"goal picture {path} must be RGB with 8 bits and {width}x{height} pixels for "
-        f"this model, got {mode} and {size[0]}x{size[1]}"
+        f"goal picture {path} must be RGB with 8 bits{sized}, got {mode} and "
+        f"{size[0]}x{size[1]}"
     )
 
 

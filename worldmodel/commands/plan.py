@@ -23,6 +23,7 @@ from worldmodel.commands.pictures import read_picture, write_picture
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
+from worldmodel.data.pictures import resized
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.episode import Episode
@@ -63,28 +64,46 @@ def run(config: DictConfig) -> int:
     height, width = control.model.height, control.model.width
     given = None
     if config.goal is not None:
-        given = read_picture(Path(str(config.goal)).expanduser(), height, width)
-    with open_run_folder("plan", config) as run_folder:
+        path = Path(str(config.goal)).expanduser()
+        if config.env is None:
+            given = read_picture(path, height, width)
+        else:
+            given = resized(read_picture(path), height, width)
+    with (
+        closing(_arena(config, control)) as arena,
+        open_run_folder("plan", config) as run_folder,
+    ):
         folder = run_folder.path
-        with closing(_arena(config, control)) as arena:
-            problem = arena.problem(config.seed)
-            if given is not None:
-                problem = replace(problem, goal_image=given)
-            film = Film([0], arena.subject(given is None), control.bank)
-            episode, diary = _control(control, arena, problem, split, film)
-        assert diary.last_frame is not None
-        write_picture(problem.goal_image, folder / "goal.png")
-        write_picture(diary.last_frame, folder / "final.png")
-        subject = diary.film.subject
-        write_film(diary.film.frames(0), folder / "plan.mp4", subject.rate_hz)
-        plan = _plan(config, control, episode, diary, subject)
-        with new_file(folder / "plan.json") as staging:
-            staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
-        summary = _summary(plan, subject)
-        write_run_readme(folder, "plan", summary)
-        print(summary)
-        print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
+        problem = arena.problem(config.seed)
+        if given is not None:
+            problem = replace(problem, goal_image=given)
+        film = Film([0], arena.subject(given is None), control.bank)
+        episode, diary = _control(control, arena, problem, split, film)
+        _write(config, control, problem, episode, diary, folder)
     return 0
+
+
+def _write(
+    config: DictConfig,
+    control: Control,
+    problem: Problem,
+    episode: Episode,
+    diary: _Diary,
+    folder: Path,
+) -> None:
+    """Writes what came of it into the run folder."""
+    assert diary.last_frame is not None
+    subject = diary.film.subject
+    write_picture(problem.goal_image, folder / "goal.png")
+    write_picture(diary.last_frame, folder / "final.png")
+    write_film(diary.film.frames(0), folder / "plan.mp4", subject.rate_hz)
+    plan = _plan(config, control, episode, diary, subject)
+    with new_file(folder / "plan.json") as staging:
+        staging.write_text(json.dumps(plan, indent=1, allow_nan=False) + "\n")
+    summary = _summary(plan, subject)
+    write_run_readme(folder, "plan", summary)
+    print(summary)
+    print(f"plan.mp4, goal.png, final.png and plan.json are in {folder}")
 
 
 def _arena(config: DictConfig, control: Control) -> Arena:

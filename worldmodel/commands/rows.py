@@ -16,12 +16,11 @@ from worldmodel.commands.bench import Bench, Job, Place
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import FilmCutter, file_name, film_places
 from worldmodel.commands.workers import launch
-from worldmodel.evaluation.environment import gl_backend
+from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.policy import RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.timing import Timing, time_policy
-from worldmodel.hardware import hardware
 
 STANDARD = "standard"  # the protocol's name
 FLOOR = Method("random actions", "floor", {})
@@ -31,23 +30,24 @@ def open_bench(
     config: DictConfig,
     control: Control,
     place: Place,
-    task: str,
+    arena: Arena,
     folder: Path,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Bench:
-    """Makes the place and the problems of one task; close its `arena`.
+    """Makes, or finds, the problems of one task.
 
     Args:
         config: Of `evaluate`.
         control: The model, and what plans with it.
         place: The machine.
-        task: One of ours, or the env's id.
+        arena: Where problems run.
         folder: Run folder.
         advance: Called with the number of episodes that are done.
     """
-    arena = open_place(config, control, task, JUDGING)
-    saved = _problem_folder(config, folder, task)
-    spreads = config.processes > 1 or config.launcher != "processes"
+    saved = _problem_folder(config, folder, arena.task)
+    elsewhere = None
+    if config.processes > 1 or config.launcher != "processes":
+        elsewhere = functools.partial(_spread, config, place, arena.task, folder)
     return Bench(
         arena=arena,
         problems=prepare_problems(arena, config.split, config.n, saved),
@@ -55,7 +55,7 @@ def open_bench(
         group=config.group,
         place=place,
         advance=advance,
-        elsewhere=functools.partial(_spread, config, task, folder) if spreads else None,
+        elsewhere=elsewhere,
     )
 
 
@@ -87,6 +87,7 @@ def floor_and_method(
 
 def _spread(
     config: DictConfig,
+    place: Place,
     task: str,
     folder: Path,
     key: str,
@@ -95,14 +96,15 @@ def _spread(
 ) -> Generator[int, None, None]:
     """Runs groups of a row in processes of their own, which keep them as files."""
     settings = OmegaConf.to_yaml(config, resolve=True)
-    work = functools.partial(_run_group, settings, task, folder.resolve(), key, timing)
+    there = (settings, place, task, folder.resolve())
+    work = functools.partial(_run_group, there, key, timing)
     return launch(config.launcher, work, starts, config.processes)
 
 
 def _run_group(
-    settings: str, task: str, folder: Path, key: str, timing: Timing | None, start: int
+    there: tuple[str, Place, str, Path], key: str, timing: Timing | None, start: int
 ) -> int:
-    bench, jobs = _opened(settings, task, folder)
+    bench, jobs = _opened(*there)
     kept = bench.kept(STANDARD, jobs(key))
     bench.run_group(jobs(key), kept, timing, start)
     return start
@@ -110,15 +112,15 @@ def _run_group(
 
 @functools.cache
 def _opened(
-    settings: str, task: str, folder: Path
+    settings: str, place: Place, task: str, folder: Path
 ) -> tuple[Bench, Callable[[str], Job]]:
     """A bench and its rows, once in a process, so one GL context."""
     config = OmegaConf.create(settings)
     assert isinstance(config, DictConfig)
     torch.set_num_threads(max(1, torch.get_num_threads() // config.processes))
     control = load_control(config)
-    place = Place(hardware(control.device), gl_backend())
-    bench = open_bench(config, control, place, task, folder)
+    arena = open_place(config, control, task, JUDGING)
+    bench = open_bench(config, control, place, arena, folder)
 
     def job(key: str) -> Job:  # each group films a success and a failure of its own
         return floor_and_method(config, control, bench, folder / "films")[key]

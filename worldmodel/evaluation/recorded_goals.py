@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 
@@ -19,23 +20,28 @@ class RecordedGoals:
 
     Attributes:
         frames: The decoded dataset.
-        states: float64 (N, n) the env's state at each of its frames.
+        states: The env's state (n,) at a row of it; raises ValueError where it cannot
+            be told.
         ahead: Frames from a start to its goal.
     """
 
     frames: FrameCache
-    states: np.ndarray
+    states: Callable[[int], np.ndarray]
     ahead: int
 
     def __post_init__(self) -> None:
         if self.ahead < 1:
             raise WorldModelError(f"ahead must be at least 1 frame, got {self.ahead}")
-        rows = len(self.frames.frames)
-        if self.states.ndim != 2 or len(self.states) != rows:
+
+    @classmethod
+    def of_states(cls, frames: FrameCache, states: np.ndarray, ahead: int) -> Self:
+        """For states (N, n) that were recorded with the frames."""
+        rows = len(frames.frames)
+        if states.ndim != 2 or len(states) != rows:
             raise WorldModelError(
-                f"states must be (N={rows}, n), one for each frame, got "
-                f"{self.states.shape}"
+                f"states must be (N={rows}, n), one for each frame, got {states.shape}"
             )
+        return cls(frames, lambda row: np.asarray(states[row], np.float64), ahead)
 
     def starts(self, split: str) -> np.ndarray:
         """Gives the rows of all starts in the episodes of a split, int64 (M,).
@@ -64,6 +70,13 @@ class RecordedGoals:
             )
         found = np.concatenate(rows)
         return np.random.default_rng(SPLIT_SEEDS[split].start).permutation(found)
+
+    def told(self, row: int) -> np.ndarray:
+        """Gives the state (n,) at a row, (0,) where it cannot be told."""
+        try:
+            return self.states(row)
+        except ValueError:
+            return np.zeros(0)
 
     def picture(self, row: int) -> np.ndarray:
         """Gives a recorded frame uint8 (height, width, 3)."""

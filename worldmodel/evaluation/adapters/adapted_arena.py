@@ -16,6 +16,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.adapters.adapted_env import AdaptedEnv
 from worldmodel.evaluation.adapters.adapter import Adapter
 from worldmodel.evaluation.adapters.finding import make_adapter, source_of
+from worldmodel.evaluation.adapters.looks import require_alike
 from worldmodel.evaluation.environment import ProblemEnv
 from worldmodel.evaluation.film_subject import Subject, View
 from worldmodel.evaluation.problems import Problem
@@ -24,8 +25,6 @@ from worldmodel.evaluation.recorded_goals import RecordedGoals
 from worldmodel.evaluation.side_by_side import EnvPool
 from worldmodel.evaluation.world_model_policy import Idle
 
-_LOOKS = 8  # recorded moments at which the env's picture is compared
-_ALIKE = 0.5  # of how much frames differ from each other, what it may differ
 _TRIES = 100  # seeds for a problem of the env's own that is not solved at its start
 
 
@@ -130,13 +129,7 @@ class AdaptedArena:
         _, state = self.start(seed=0)
         if self.goals is None:
             return
-        size = self.goals.states.shape[1]
-        if size != len(state):
-            raise WorldModelError(
-                f"goals= has states of {size} numbers, {self.kind.__name__}.state "
-                f"gives {len(state)}: record these, or name other columns with states="
-            )
-        self._check_looks(self.goals)
+        require_alike(self.goals, self._shown, len(state), self.kind.__name__)
 
     def problems(self, split: str, n: int) -> Iterator[Problem]:
         """Makes the first n problems of a split, without those solved at the start.
@@ -154,7 +147,7 @@ class AdaptedArena:
         found = seen = 0
         for problem in drawn:
             seen += 1
-            if self._is_solved(problem):
+            if problem is None or self._is_solved(problem):
                 continue
             yield problem
             found += 1
@@ -228,18 +221,21 @@ class AdaptedArena:
         for place in range(n + _TRIES):
             yield self.problem(first + place)
 
-    def _recorded(self, split: str) -> Iterator[Problem]:
+    def _recorded(self, split: str) -> Iterator[Problem | None]:
         goals = self.goals
         assert goals is not None
         for place, row in enumerate(goals.starts(split).tolist()):
-            state = np.asarray(goals.states[row], np.float64)
+            state, goal = goals.told(row), goals.told(row + goals.ahead)
+            if not len(state) or not len(goal):
+                yield None
+                continue
             seed = SPLIT_SEEDS[split].start + place
             observation, _ = self._first.reset(seed=seed, options={"state": state})
             yield Problem(
                 task=self.task,
                 seed=seed,
                 state=state,
-                goal=np.asarray(goals.states[row + goals.ahead], np.float64),
+                goal=goal,
                 start_image=observation["pixels"],
                 goal_image=goals.picture(row + goals.ahead),
             )
@@ -249,29 +245,9 @@ class AdaptedArena:
         _, info = self._first.reset(seed=problem.seed, options=options)
         return info["is_success"]
 
-    def _check_looks(self, goals: RecordedGoals) -> None:
-        """Raises unless the env, restored, looks like what was recorded there."""
-        rows = np.linspace(0, len(goals.states) - 1, _LOOKS).astype(int)
-        recorded = [goals.picture(int(row)).astype(float) for row in rows]
-        shown = []
-        for row in rows:
-            state = np.asarray(goals.states[row], np.float64)
-            try:
-                observation, _ = self._first.reset(seed=0, options={"state": state})
-            except ValueError as error:
-                raise WorldModelError(
-                    f"{self.kind.__name__}.restore refuses a state of goals=: {error}"
-                ) from error
-            shown.append(observation["pixels"].astype(float))
-        off = _differences(shown, recorded)
-        usual = _differences(recorded, [*recorded[1:], recorded[0]])
-        if off > _ALIKE * usual:
-            raise WorldModelError(
-                f"env={self.task}, restored to states of goals=, does not look like "
-                f"their frames: pixels differ by {off:.1f} of 255, those of frames far "
-                f"from each other by {usual:.1f}; name another camera=, or mend "
-                f"`picture` or `restore` of {self.kind.__name__}"
-            )
+    def _shown(self, state: np.ndarray) -> np.ndarray:
+        """What the env shows at a recorded state."""
+        return self._first.reset(seed=0, options={"state": state})[0]["pixels"]
 
 
 def rejected(seeds: np.ndarray, split: str) -> int:
@@ -282,11 +258,6 @@ def rejected(seeds: np.ndarray, split: str) -> int:
 def unit_of(name: str) -> str:
     """Gives the unit in brackets at the end of a distance's name, "" for none."""
     return name.rpartition("[")[2].removesuffix("]") if name.endswith("]") else ""
-
-
-def _differences(some: list[np.ndarray], others: list[np.ndarray]) -> float:
-    pairs = zip(some, others, strict=True)
-    return float(np.mean([np.abs(one - other).mean() for one, other in pairs]))
 
 
 def _version(package: str) -> str:

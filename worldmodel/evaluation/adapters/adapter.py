@@ -108,6 +108,16 @@ class Adapter:
         """
         raise NotImplementedError
 
+    def read(self, picture: np.ndarray, proprio: np.ndarray) -> np.ndarray:
+        """Gives the state (n,) that a recorded picture shows, with its proprio (S,).
+
+        For datasets that tell no state. The picture is as large as the model sees it.
+
+        Raises:
+            ValueError: It does not show it.
+        """
+        raise NotImplementedError
+
     def problem(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Puts the env at the start of a problem of its own, made from a seed.
 

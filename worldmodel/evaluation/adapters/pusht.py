@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.evaluation.adapters.adapter import Adapter
+from worldmodel.evaluation.adapters.pusht_picture import read_block, read_pointer
 
 
 class PushT(Adapter):
@@ -53,6 +54,12 @@ class PushT(Adapter):
     def hold(self, proprio: np.ndarray) -> np.ndarray:
         """Gives where the pointer is: an action says where it shall be."""
         return proprio[:2]
+
+    def read(self, picture: np.ndarray, proprio: np.ndarray) -> np.ndarray:
+        """Gives the state (5,) that a picture shows; proprio tells the pointer."""
+        is_told = len(proprio) == len(self.units)
+        pointer = proprio if is_told else read_pointer(picture)
+        return np.array([*pointer, *read_block(picture)])
 
     def problem(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Gives the env's own goal, the T in the green zone, from its own start."""
