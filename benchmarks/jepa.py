@@ -55,7 +55,7 @@ def main() -> None:
         block.forward = torch.compile(block.forward, dynamic=False)
         _warm(recipe, device)
     frames = play.finish()
-    pictures = torch.from_numpy(frames.frames).to(device)
+    pictures = torch.from_numpy(np.asarray(frames.frames)).to(device)
     _say(begun, f"{len(frames.episodes)} episodes, {len(pictures)} frames")
     left = 60 * options.minutes - (time.monotonic() - begun) - HEAD_S
     recipe = _recipe(options, left)

@@ -66,7 +66,7 @@ def states(folder: Path) -> set[str]:
 
 def test_a_dataset_and_an_encoder_become_a_model_that_plans(tmp_path: Path):
     model = trained(tmp_path / "run")
-    pixels = torch.from_numpy(FRAMES.frames[None, :3])
+    pixels = torch.from_numpy(FRAMES.frames[:3])[None]
     past = model.context(model.encode(pixels), torch.zeros(1, 2, 5))
     cost = model.goal_cost(past, model.encode(pixels)[:, -1])
     assert cost(torch.zeros(1, 4, 3, 5)).isfinite().all()

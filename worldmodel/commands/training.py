@@ -22,6 +22,7 @@ from worldmodel.data import (
     open_dataset,
 )
 from worldmodel.data.cache_place import cache_folder
+from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -76,13 +77,16 @@ def open_frames(
     if cache is None and not folder.is_relative_to(dataset.path):
         note = f"{path} cannot be written: its decoded frames are in {folder}"
         print(f"{note}; cache= names another folder", file=sys.stderr)
+    place = folder / dataset.cache_name
+    if isinstance(dataset, LazySource):  # decodes what training asks for
+        return FrameCache.open(dataset, place)
     with bar(len(dataset), "decode", "episode") as progress:
 
         def advance(done: int, total: int) -> None:
             del total
             progress.update(done - progress.n)
 
-        return FrameCache.open(dataset, folder / dataset.cache_name, progress=advance)
+        return FrameCache.open(dataset, place, progress=advance)
 
 
 def _check_size(path: str, spec: DatasetSpec, view: View) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
+from worldmodel.data.lazy_frames import DECODED, Chunks, LazyFrames, LazySource
 from worldmodel.data.mapped import new_mapped
 from worldmodel.data.source import EpisodeSource
 from worldmodel.data.spec import DatasetSpec
@@ -36,7 +37,8 @@ class FrameCache:
         path: The cache's folder.
         spec: What the episodes have in common.
         fingerprint: Of the dataset.
-        frames: uint8 (N, height, width, 3), mapped from disk.
+        frames: uint8 (N, height, width, 3), mapped from disk, or decoded when they are
+            first asked for.
         actions: float32 (N, A).
         proprio: float32 (N, S).
         sim_state: float64 (N, n).
@@ -47,7 +49,7 @@ class FrameCache:
     path: Path
     spec: DatasetSpec
     fingerprint: str
-    frames: np.ndarray
+    frames: np.ndarray | LazyFrames
     actions: np.ndarray
     proprio: np.ndarray
     sim_state: np.ndarray
@@ -64,13 +66,15 @@ class FrameCache:
     ) -> FrameCache:
         """Opens the cache of a dataset, making it first where missing or out of date.
 
+        Frames of a dataset of others are decoded when they are first asked for.
         Processes that ask at the same time wait for the one that makes it.
 
         Args:
             dataset: The dataset.
             path: The cache's folder; by default one in `.cache` in the dataset's.
             workers: Threads that decode.
-            progress: Called with (episodes done, episodes in all).
+            progress: Called with (episodes done, episodes in all) while frames are
+                decoded here.
 
         Raises:
             DatasetError: The dataset or the cache is damaged, or the disk too full.
@@ -78,17 +82,17 @@ class FrameCache:
         """
         folder = path or dataset.path / layout.CACHE / dataset.cache_name
         fingerprint = dataset.fingerprint()
-        dataset.episode(dataset.indices[0])  # so that sizes are what info.json says
+        _read_first(dataset)  # so that sizes are what info.json says
         with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
             remove_leftovers_of(folder)
             found = surviving_folder(folder)
             if _fingerprint_of(found) != fingerprint:
                 _check_space(dataset, folder)
                 with new_folder(folder) as staging:
-                    _decode(dataset, staging, workers, progress)
+                    _make(dataset, staging, workers, progress)
                     _write_header(staging, fingerprint)
                 found = folder
-            return _load(found, dataset, fingerprint)
+            return _load(found, dataset, fingerprint, workers)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -103,11 +107,19 @@ class FrameCache:
                 f"rows must be in [0, {len(self.frames)}), "
                 f"got {flat.min()} to {flat.max()}"
             )
-        picked = torch.from_numpy(np.take(self.frames, flat, axis=0))
+        picked = torch.from_numpy(self.frames[flat])
         return picked.reshape(*rows.shape, *self.frames.shape[1:])
 
 
-def _decode(
+def _read_first(dataset: EpisodeSource) -> None:
+    first = dataset.indices[0]
+    if isinstance(dataset, LazySource):
+        dataset.pictures(first, 0, 1)
+    else:
+        dataset.episode(first)
+
+
+def _make(
     dataset: EpisodeSource,
     folder: Path,
     workers: int,
@@ -123,10 +135,15 @@ def _decode(
             _ARRAYS.items(), _row_shapes(dataset.spec), strict=True
         )
     }
+    read = dataset.episode
+    if isinstance(dataset, LazySource):
+        np.save(folder / DECODED, np.zeros(len(Chunks.of(offsets)), bool))
+        del arrays["frames"]  # stay zeros until somebody asks for them
+        read, progress = dataset.numbers_of, None
 
     def fill(place: int) -> None:
         rows = slice(offsets[place], offsets[place + 1])
-        episode = dataset.episode(dataset.indices[place])
+        episode = read(dataset.indices[place])
         for name, values in arrays.items():
             values[rows] = getattr(episode, name)
 
@@ -150,27 +167,40 @@ def _row_shapes(spec: DatasetSpec) -> list[tuple[int, ...]]:
     ]
 
 
-def _load(folder: Path, dataset: EpisodeSource, fingerprint: str) -> FrameCache:
-    def array(name: str, mapped: bool) -> np.ndarray:
-        file = folder / f"{name}.npy"
-        try:
-            return np.load(file, mmap_mode="r" if mapped else None)
-        except (ValueError, EOFError) as error:
-            raise _damaged(folder, f"{file.name}: {error}") from error
-
+def _load(
+    folder: Path, dataset: EpisodeSource, fingerprint: str, workers: int
+) -> FrameCache:
     cache = FrameCache(
         path=folder,
         spec=dataset.spec,
         fingerprint=fingerprint,
-        frames=array("frames", mapped=True),
-        actions=array("actions", mapped=False),
-        proprio=array("proprio", mapped=False),
-        sim_state=array("sim_state", mapped=True),
-        episodes=array("episodes", mapped=False),
-        offsets=array("offsets", mapped=False),
+        frames=_frames(folder, dataset, workers),
+        actions=_array(folder / "actions.npy"),
+        proprio=_array(folder / "proprio.npy"),
+        sim_state=_array(folder / "sim_state.npy", mapped=True),
+        episodes=_array(folder / "episodes.npy"),
+        offsets=_array(folder / "offsets.npy"),
     )
     _check_arrays(cache, dataset)
     return cache
+
+
+def _frames(
+    folder: Path, dataset: EpisodeSource, workers: int
+) -> np.ndarray | LazyFrames:
+    """All frames; those that are not decoded yet are when they are asked for."""
+    decoded = folder / DECODED
+    if not decoded.is_file() or _array(decoded).all():
+        return _array(folder / "frames.npy", mapped=True)
+    assert isinstance(dataset, LazySource), "only such caches begin without frames"
+    return LazyFrames(dataset, folder, workers)
+
+
+def _array(file: Path, mapped: bool = False) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r" if mapped else None)
+    except (ValueError, EOFError) as error:
+        raise _damaged(file.parent, f"{file.name}: {error}") from error
 
 
 def _check_arrays(cache: FrameCache, dataset: EpisodeSource) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,17 +147,39 @@ class ForeignDataset(EpisodeIndex):
             DatasetError: There is no episode of that index, or its pictures are
                 damaged.
         """
-        record, numbers, stride = (
-            self.record(index),
-            self._numbers[index],
-            self.view.stride,
-        )
+        frames = self.pictures(index, 0, self.record(index).length)
+        return replace(self.numbers_of(index), frames=frames)
+
+    def pictures(self, index: int, begin: int, count: int) -> np.ndarray:
+        """Reads some frames of an episode. Callable from several threads.
+
+        Args:
+            index: The episode's.
+            begin: The first of them.
+            count: How many, T.
+
+        Returns:
+            uint8 (T, height, width, 3).
+
+        Raises:
+            DatasetError: They are damaged.
+        """
+        stride = self.view.stride
+        steps = Steps(count, stride, begin * stride)
+        return self._panels.frames(index, self._numbers[index].first, steps)
+
+    def numbers_of(self, index: int) -> Episode:
+        """Gives an episode without its pictures: frames are (T, 0, 0, 3).
+
+        Raises:
+            DatasetError: There is no episode of that index.
+        """
+        record, numbers = self.record(index), self._numbers[index]
+        stride = self.view.stride
         rows = record.length * stride
         actions = self.spec.action_spec.normalised(numbers.actions[:rows])
         return Episode(
-            frames=self._panels.frames(
-                index, numbers.first, Steps(record.length, stride)
-            ),
+            frames=np.zeros((record.length, 0, 0, 3), np.uint8),
             actions=_float32(actions).reshape(record.length, -1).clip(-1, 1),
             proprio=_float32(numbers.proprio[:rows:stride]),
             sim_state=np.zeros((record.length, 0)),

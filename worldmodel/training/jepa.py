@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,7 +101,9 @@ class Batches:
         frames: Tensor | None = None,
     ) -> None:
         self.recipe, self.device = recipe, device
-        self.frames = torch.from_numpy(cache.frames) if frames is None else frames
+        if frames is None:
+            frames = torch.from_numpy(np.asarray(cache.frames))
+        self.frames = frames
         self.actions = torch.from_numpy(cache.actions)
         self.proprio = standardised_proprio(cache, recipe.model.proprio)
         self.episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
