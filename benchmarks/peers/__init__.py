@@ -1,0 +1,1 @@
+"""Benchmarks of others: their envs, scripted data and world model, beside ours."""
