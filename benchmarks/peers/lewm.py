@@ -1,0 +1,125 @@
+"""LeWM as stable-worldmodel trains it and plans with it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from worldmodel.evaluation.policy import Decision
+
+SIDE = 224  # px, as published; so is the search
+SEARCH = {"num_samples": 300, "n_steps": 30, "topk": 30}
+PLAN = {"horizon": 5, "receding_horizon": 5, "action_block": 5}
+_NORMALISED = ("action", "proprio", "state")
+
+
+def load_lewm(folder: Path) -> Any:
+    """Loads the newest weights of a run of their training.
+
+    Raises:
+        ValueError: There are none.
+    """
+    found = {int(_number(path)): path for path in folder.glob("weights_epoch_*.pt")}
+    if not found or not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{folder} must hold config.json and weights_epoch_*.pt, as their "
+            "scripts/train/lewm.py leaves them"
+        )
+    config = json.loads((folder / "config.json").read_text())
+    hydra = importlib.import_module("hydra.utils")
+    model = hydra.instantiate(config.get("model", config))
+    weights = torch.load(found[max(found)], map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
+    model.interpolate_pos_encoding = True
+    return model.eval().requires_grad_(False)
+
+
+def peer_policy(model: Any, data: Path, seed: int) -> Any:
+    """Gives their policy with the published search.
+
+    Args:
+        model: Of `load_lewm`.
+        data: HDF5 file that it was trained on; its columns are normalised alike.
+        seed: Of the search.
+    """
+    swm = importlib.import_module("stable_worldmodel")
+    solver = importlib.import_module("stable_worldmodel.solver").CEMSolver(
+        model, batch_size=1, device="cpu", seed=seed, **SEARCH
+    )
+    return swm.policy.WorldModelPolicy(
+        solver=solver,
+        config=swm.PlanConfig(**PLAN),
+        process=scalers(data),
+        transform={"pixels": picture_transform(), "goal": picture_transform()},
+    )
+
+
+def scalers(data: Path) -> dict[str, Any]:
+    """Gives what brings each column to mean 0 and standard deviation 1."""
+    h5py = importlib.import_module("h5py")
+    make = importlib.import_module("sklearn.preprocessing").StandardScaler
+    with h5py.File(data) as file:
+        own = {name: make().fit(file[name][:]) for name in _NORMALISED}
+    goals = {f"goal_{name}": own[name] for name in _NORMALISED if name != "action"}
+    return own | goals
+
+
+def picture_transform() -> Any:
+    """Gives their transform of pictures: ImageNet's mean and deviation, 224 px."""
+    v2 = importlib.import_module("torchvision.transforms.v2")
+    statistics = importlib.import_module("stable_pretraining.data.dataset_stats")
+    return v2.Compose(
+        [
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(**statistics.ImageNet),
+            v2.Resize(size=SIDE),
+        ]
+    )
+
+
+class LeWMPolicy:
+    """Their policy, asked as our runner asks; actions are cut to what the env takes."""
+
+    def __init__(self, model: Any, data: Path, seed: int, action_size: int) -> None:
+        """For a model of `load_lewm`; see `peer_policy`."""
+        self._model, self._data, self._seed = model, data, seed
+        self._size = action_size
+        self._policy: Any = None
+        self._goals = np.zeros(0, np.uint8)
+
+    def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
+        """Begins episodes, with a policy that knows nothing of those before."""
+        spaces = importlib.import_module("gymnasium").spaces
+        one = spaces.Box(-1.0, 1.0, (self._size,), np.float32)
+        batch = spaces.Box(-1.0, 1.0, (len(seeds), self._size), np.float32)
+        seed = self._seed + int(seeds[0])
+        self._policy = peer_policy(self._model, self._data, seed)
+        self._policy.set_env(
+            SimpleNamespace(
+                num_envs=len(seeds), action_space=batch, single_action_space=one
+            )
+        )
+        self._goals = goal_images[:, None]
+
+    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+        """Gives the actions of this step; it plans every 25 steps."""
+        nothing = np.zeros((len(pixels), 1, self._size), np.float32)
+        info = {"pixels": pixels[:, None], "goal": self._goals, "action": nothing}
+        with contextlib.redirect_stdout(io.StringIO()):
+            actions = self._policy.get_action(info)
+        return Decision.of_actions(np.clip(actions, -1.0, 1.0))
+
+
+def _number(path: Path) -> str:
+    found = re.search(r"(\d+)$", path.stem)
+    return found.group(1) if found else "0"
