@@ -1,12 +1,30 @@
 #!/usr/bin/env bash
 # Makes .venv-peers: this package and the peers that benchmarks are run beside.
+#
+#   tools/peers.sh        their solver and their model, for benchmarks.planning_peer
+#   tools/peers.sh full   .venv-peers-full, 7 GB: also their envs, data collection,
+#                         training and evaluation, for benchmarks.peers
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=.venv-peers
+case "${1:-}" in
+"") folder=.venv-peers ;;
+full) folder=.venv-peers-full ;;
+*) echo "peers.sh: the only option is full, got '$1'" >&2 && exit 2 ;;
+esac
 "${PYTHON:-python3}" -m venv "$folder"
 pip=("$folder/bin/python" -m pip install -qq --disable-pip-version-check)
-"${pip[@]}" -c constraints.txt "$(grep '^torch==' constraints.txt)"
-"${pip[@]}" -c constraints.txt -e .
-# Without its dependencies: what is measured of it needs einops and loguru only.
-"${pip[@]}" --no-deps stable-worldmodel==0.1.1
-"${pip[@]}" einops==0.8.2 loguru==0.7.3
+if [ "$folder" = .venv-peers ]; then
+    "${pip[@]}" -c constraints.txt "$(grep '^torch==' constraints.txt)"
+    "${pip[@]}" -c constraints.txt -e .
+    # Without its dependencies: what is measured of it needs einops and loguru only.
+    "${pip[@]}" --no-deps stable-worldmodel==0.1.1
+    "${pip[@]}" einops==0.8.2 loguru==0.7.3
+else
+    # A torch that a torchvision fits; the other versions are those of the figures.
+    "${pip[@]}" torch==2.14.1 torchvision==0.29.1
+    "${pip[@]}" stable-worldmodel==0.1.1 pygame==2.6.1 pymunk==7.3.1 shapely==2.2.0 \
+        opencv-python-headless h5py==3.16.0 hdf5plugin==7.1.0
+    "${pip[@]}" stable-pretraining==0.1.8 transformers==5.24.0 lightning==2.6.6 \
+        scikit-learn==1.9.1 datasets
+    "${pip[@]}" -e .
+fi
