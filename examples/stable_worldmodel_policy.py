@@ -86,6 +86,10 @@ class StableWorldModelPolicy:
         self.env = env
         self._seats = [_Seat(self.make()) for _ in range(env.num_envs)]
 
+    def set_seed(self, seed: int) -> None:
+        """Is called by `World.set_policy`, too, with `seed`."""
+        self.seed = seed
+
     def get_action(self, info_dict: Mapping[str, Any], **_: Any) -> np.ndarray:
         """Gives the actions (n, A) of all envs; zeros where an episode is over.
 

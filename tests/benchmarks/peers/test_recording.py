@@ -41,7 +41,7 @@ def columns(length: int, value: int) -> dict[str, list[Any]]:
 
 
 class World:
-    """A fake of theirs that notes seeds; one episode of each batch is solved at once."""
+    """A fake of theirs that notes seeds; its first episode is solved at once."""
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
