@@ -24,6 +24,14 @@ def test_without_a_new_python_one_line_says_what_is_needed(python, tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
+def test_peers_are_made_by_one_of_two_names():
+    done = subprocess.run(
+        [ROOT / "tools" / "peers.sh", "all"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "peers.sh: the only option is full, got 'all'\n"
+
+
 def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
