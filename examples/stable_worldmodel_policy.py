@@ -90,7 +90,7 @@ class StableWorldModelPolicy:
         """Is called by `World.set_policy`, too, with `seed`."""
         self.seed = seed
 
-    def get_action(self, info_dict: Mapping[str, Any], **_: Any) -> np.ndarray:
+    def get_action(self, info_dict: Mapping[str, Any]) -> np.ndarray:
         """Gives the actions (n, A) of all envs; zeros where an episode is over.
 
         Args:
