@@ -115,7 +115,7 @@ class LazyFrames:
         """Number of frames, N."""
         return len(self._array)
 
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+    def __getitem__(self, rows: int | np.integer | slice | np.ndarray) -> np.ndarray:
         """Gives the frames of rows, (..., height, width, 3), decoding what is missing.
 
         Raises:

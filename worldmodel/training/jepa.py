@@ -143,4 +143,8 @@ class Batches:
         return rows[torch.randint(len(rows), (count,), generator=generator)]
 
     def _pictures(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        return self.recipe.augment.gather(self.frames, rows, generator).to(self.device)
+        frames = self.frames
+        if frames is None:
+            frames = self.cache.frames_at(rows.flatten())
+            rows = torch.arange(len(frames)).view_as(rows)
+        return self.recipe.augment.gather(frames, rows, generator).to(self.device)
