@@ -103,7 +103,7 @@ class Batches:
         self.recipe, self.device = recipe, device
         if frames is None:
             frames = torch.from_numpy(np.asarray(cache.frames))
-        self.frames = frames
+        self.cache, self.frames = cache, frames
         self.actions = torch.from_numpy(cache.actions)
         self.proprio = standardised_proprio(cache, recipe.model.proprio)
         self.episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
