@@ -20,7 +20,7 @@ from worldmodel.errors import CheckpointError
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import PolicyPriorSpec
-from worldmodel.predictors import ActionPredictorSpec
+from worldmodel.predictors import ActionPredictorSpec, ErrorCovariance
 from worldmodel.projectors.projector import ProjectorSpec
 
 SPEC = WorldModelSpec(
@@ -287,16 +287,30 @@ def test_gradients_reach_the_actions_through_imagination():
     assert (candidates.grad.abs().sum(-1) > 0).all()
 
 
+@pytest.mark.parametrize("felt", [None, uniform(2, 4, 7)])
 @torch.no_grad()
-def test_surprise_is_the_error_of_the_one_step_prediction():
+def test_surprise_is_the_error_of_the_one_step_prediction(felt: torch.Tensor | None):
     made, actions = model(), uniform(2, 3, 5)
-    found = made.surprise(frames(), actions)
+    found = made.surprise(frames(), actions, felt)
     assert found.shape == (2, 3)
-    latents = made.encode(frames())
-    context = made.context(latents[:, :1], actions[:, :0])
+    seen = made.context(made.encode(frames()), actions, felt).latents
+    context = made.context(seen[:, :1], actions[:, :0])
     expected = made.predict(context, actions[:, None, :1])[:, 0, 0]
-    error = (expected - latents[:, 1]).square().mean((-2, -1))
+    error = (expected - seen[:, 1]).square().mean((-2, -1))
     torch.testing.assert_close(found[:, 0], error)
+
+
+@torch.no_grad()
+def test_surprise_is_measured_by_what_is_ordinary_where_that_is_known(tmp_path: Path):
+    made, play = model(), (frames(), uniform(2, 3, 5), uniform(2, 4, 7))
+    errors = made.prediction_errors(*play)
+    made.error_covariance = ErrorCovariance.of(errors.flatten(0, 1))
+    made.spec = replace(SPEC, error_covariance=True)
+    found = made.surprise(*play)
+    torch.testing.assert_close(found, made.error_covariance(errors))
+    made.save_pretrained(tmp_path / "model", "# Toy\n")
+    loaded = WorldModel.from_pretrained(tmp_path / "model")
+    torch.testing.assert_close(loaded.surprise(*play), found)
 
 
 def test_bad_shapes_are_named():

@@ -31,7 +31,7 @@ from worldmodel.inputs import (
 )
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import PolicyPrior, PriorProposals
-from worldmodel.predictors import ActionPredictor
+from worldmodel.predictors import ActionPredictor, ErrorCovariance
 from worldmodel.projectors.projector import Projector
 from worldmodel.projectors.proprio_correction import ProprioCorrection
 
@@ -69,6 +69,9 @@ class WorldModel(nn.Module):
         if spec.proprio_correction:
             size = spec.proprio_correction
             self.proprio_correction = ProprioCorrection(spec.projector.dim, size)
+        self.error_covariance = None
+        if spec.error_covariance:
+            self.error_covariance = ErrorCovariance(spec.projector.dim)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along: not the inference copies, it makes its own."""
@@ -254,23 +257,39 @@ class WorldModel(nn.Module):
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
         return PriorProposals(fast.policy_prior, fast.predictor, context, goal, alone)
 
+    def surprise(
+        self, frames: Tensor, actions: Tensor, proprio: Tensor | None = None
+    ) -> Tensor:
+        """How far each frame is from what was expected, (B, T - 1).
+
+        The squared Mahalanobis distance of `prediction_errors`, over D, by their
+        covariance on ordinary play: 1 on the average there. Where a model does not know
+        that (`error_covariance` is None), their mean square, in units of latents.
+        """
+        errors = self.prediction_errors(frames, actions, proprio)
+        if self.error_covariance is None:
+            return errors.square().mean(-1)
+        return self.error_covariance(errors)
+
     @torch.no_grad()
-    def surprise(self, frames: Tensor, actions: Tensor) -> Tensor:
-        """How far each frame is from what was expected.
+    def prediction_errors(
+        self, frames: Tensor, actions: Tensor, proprio: Tensor | None = None
+    ) -> Tensor:
+        """What was seen minus what was expected a step before, (B, T - 1, D).
 
         Args:
             frames: uint8 (B, T, height, width, 3), T at least 2.
             actions: (B, T - 1, A), the action between each two.
-
-        Returns:
-            (B, T - 1) mean squared error of the one-step prediction.
+            proprio: (B, T, S) measured with the frames; see `context`. The predictor
+                has learned from latents that proprio has corrected: without it errors
+                are larger, and do not compare with those of play.
         """
         check_frames(frames, self.height, self.width)
         size = self.spec.predictor.action_size
         require_film_actions(actions, frames.shape, size)
-        latents = self.encode(frames)[:, :, 0]
-        expected = self.predictor(latents[:, :-1], actions)
-        return (expected - latents[:, 1:]).square().mean(-1)
+        past = self.context(self.encode(frames), actions, proprio)
+        latents = past.latents[:, :, 0]
+        return latents[:, 1:] - self.predictor(latents[:, :-1], actions)
 
     def _apart(self, batch: Tensor) -> bool:
         """Whether the problems of a batch are computed one by one."""

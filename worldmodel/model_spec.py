@@ -33,6 +33,8 @@ class WorldModelSpec:
             for pictures that come without; or None, where latents tell what they tell.
         cost: the goal cost that planning uses unless told otherwise.
         proprio_dim: of the proprio that it was trained with; 0 where not known.
+        error_covariance: whether the covariance of prediction errors on ordinary play
+            is known, by which surprise is measured.
     """
 
     encoder: VideoViTSpec
@@ -45,6 +47,7 @@ class WorldModelSpec:
     proprio_estimator: ProjectorSpec | None = None
     cost: GoalCost = field(default_factory=GoalCost)
     proprio_dim: int = 0
+    error_covariance: bool = False
 
     def __post_init__(self) -> None:
         self._check_latents()
@@ -114,6 +117,7 @@ class WorldModelSpec:
             else asdict(self.proprio_estimator),
             "cost": asdict(self.cost),
             "proprio_dim": self.proprio_dim,
+            "error_covariance": self.error_covariance,
         }
 
     @classmethod

@@ -1,11 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.training.toy import ENCODER, toy_frames
+from tests.training.toy import ENCODER, STEPS, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.costs.goal_cost import GoalCost
+from worldmodel.data import SplitRule
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.model import WorldModel
 from worldmodel.projectors.projector import Projector
@@ -18,6 +21,7 @@ from worldmodel.training.predictor import PredictorRecipe
 from worldmodel.training.projector import ProjectorRecipe
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe
 from worldmodel.training.recipe import Projectors, Recipe, Run, train_world_model
+from worldmodel.training.surprise import measure_errors
 from worldmodel.training.tabletop import TabletopRecipe
 
 FRAMES = toy_frames()
@@ -74,6 +78,27 @@ def test_a_dataset_and_an_encoder_become_a_model_that_plans(tmp_path: Path):
     assert model.proprio_correction is None
     assert model.proprio_estimator is None
     assert model.distances.proprio is None
+
+
+@pytest.mark.parametrize("tabletop", [None, TABLETOP])
+def test_ordinary_play_surprises_by_one_on_average(tmp_path: Path, tabletop):
+    model, found = trained(tmp_path / "run", tabletop), []
+    for place in np.flatnonzero(SplitRule().holds("train", FRAMES.episodes)):
+        rows = slice(place * STEPS, (place + 1) * STEPS)
+        film, actions, felt = (
+            torch.from_numpy(values[rows])[None]
+            for values in (FRAMES.frames, FRAMES.actions, FRAMES.proprio)
+        )
+        known = felt if tabletop else None
+        found.append(model.surprise(film, actions[:, :-1], known))
+    assert float(torch.cat(found).mean()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_play_without_two_frames_tells_nothing_of_errors(tmp_path: Path):
+    model = trained(tmp_path / "run")
+    short = replace(FRAMES, episodes=np.arange(1), offsets=np.array([0, 1]))
+    with pytest.raises(ValueError, match="no episode of two frames"):
+        measure_errors(model, short)
 
 
 @pytest.mark.parametrize("tabletop", [None, TABLETOP])

@@ -38,6 +38,7 @@ from worldmodel.training.objectives.action_conditioned import LatentObjectives
 from worldmodel.training.planning import PlanningRecipe, train_planning
 from worldmodel.training.projector import ProjectorRecipe, Targets, projector_job
 from worldmodel.training.proprio_estimator import proprio_estimator_job
+from worldmodel.training.surprise import measure_errors
 from worldmodel.training.tabletop import TabletopRecipe
 from worldmodel.training.tokens import TokenCache, encode_dataset
 
@@ -201,7 +202,9 @@ def train_world_model(
     model.proprio_correction = readouts.proprio_correction
     model.predictor, model.policy_prior = parts.predictor, parts.policy_prior
     model.distances = LearnedDistances(parts.distance, readouts.proprio_distance)
-    return model.cpu().requires_grad_(False).eval()
+    model.cpu().requires_grad_(False).eval()
+    measure_errors(model, frames)
+    return model
 
 
 def train_projectors(
