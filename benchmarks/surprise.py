@@ -170,7 +170,7 @@ def impossible(env: TabletopEnv, play: list[Recording]) -> dict[str, list[Record
 
 
 def drawn(fits: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
-    """One moment of those that fit, bool (T,), that has a past; none where none does."""
+    """One moment of those that fit, bool (T,), with a past; none where none does."""
     moments = np.flatnonzero(fits[KNOWN:]) + KNOWN
     if len(moments):
         yield int(rng.choice(moments))

@@ -1,4 +1,4 @@
-"""Settings that check themselves: types from the annotations, and bounds on work."""
+"""Settings that check themselves, when a planner is made: types and bounds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
+from planners.contract import Std
+
 MOST_SAMPLES = 1_000_000  # candidates of an iteration
 MOST_ITERATIONS = 100_000
 MOST_HORIZON = 1_000  # steps of a plan
-MOST_WORK = 1_000_000  # candidates x steps of an iteration
 
 _NAMES: dict[Any, str] = {
     bool: "true or false",
@@ -54,13 +55,69 @@ def require_iterations(iterations: int) -> None:
     require_in("iterations", iterations, 1, MOST_ITERATIONS)
 
 
-def require_work(candidates: int, horizon: int) -> None:
-    """Raises ValueError if an iteration imagines more steps than anybody waits for."""
-    if candidates * horizon > MOST_WORK:
+def require_at_least(name: str, value: float, low: float) -> None:
+    """Raises ValueError unless low <= value."""
+    if not value >= low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raises ValueError unless 0 < value."""
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+
+
+def require_std(name: str, value: Std) -> None:
+    """Raises ValueError unless each standard deviation is positive and finite."""
+    several = isinstance(value, Sequence)
+    for one in value if several else [value]:
+        require_positive(name, one)
+        if one == math.inf:
+            raise ValueError(f"{name} must be finite, got {one}")
+    if several and not len(value):
+        raise ValueError(f"{name} must be a number or one for each action, got {value}")
+
+
+def require_planner(name: str, planner: object) -> None:
+    """Raises ValueError unless something plans."""
+    wanted = ("plan", "room", "kept")
+    if isinstance(planner, type) or not all(hasattr(planner, one) for one in wanted):
         raise ValueError(
-            f"candidates x horizon must be at most {MOST_WORK}, got {candidates} x "
-            f"{horizon}; take fewer samples or a shorter horizon"
+            f"{name} must be a planner such as CEM(samples=64), got {planner!r}"
         )
+
+
+def require_elites(elites: int, samples: int) -> None:
+    """Raises ValueError unless a normal can be fitted to so many of the samples."""
+    if not 2 <= elites <= samples:
+        raise ValueError(f"elites must be in [2, samples={samples}], got {elites}")
+
+
+def require_kept(kept: int, elites: int, samples: int) -> None:
+    """Raises ValueError unless so many elites can stay beside the next candidates."""
+    if not 0 <= kept <= min(elites, samples - 1):
+        raise ValueError(
+            f"kept must be in [0, elites={elites}] and below samples={samples}, got "
+            f"{kept}"
+        )
+
+
+def require_budget(budget_ms: float | None) -> None:
+    """Raises ValueError unless the budget is None or positive."""
+    if budget_ms is not None:
+        require_positive("budget_ms", budget_ms)
+
+
+def require_share(name: str, value: float) -> None:
+    """Raises ValueError unless 0 <= value <= 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}")
+
+
+def require_fraction(name: str, value: float) -> None:
+    """Raises ValueError unless 0 <= value < 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value}")
 
 
 def require_finite_at_least(name: str, value: float, low: float) -> None:

@@ -11,20 +11,17 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from planners.budget import within
-from planners.candidates import begin
-from planners.checks import require_iterations, require_samples, require_types
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Std,
+from planners.checks import (
     require_budget,
+    require_iterations,
+    require_samples,
     require_std,
+    require_types,
 )
+from planners.contract import CostFn, Guess, Plan, Std
 from planners.noise import normal
 from planners.ranking import better, cheapest
-from planners.search import Normal
+from planners.search import Normal, begin, within
 
 with warnings.catch_warnings():
     # It warns where matplotlib is missing, which only its plots need.

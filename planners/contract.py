@@ -1,8 +1,7 @@
 """What a planner takes and gives: costs, guesses, plans."""
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,6 +16,8 @@ ProposeFn = Callable[[Tensor], Tensor]
 
 Std = float | Sequence[float]
 """A standard deviation for every action dimension, or a list of A, one for each."""
+
+MOST_WORK = 1_000_000  # candidates x steps of an iteration
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,40 @@ class Guess:
                 )
             one = self.elites.shape[:1] + self.elites.shape[2:]
             self._check_like_mean("elites", self.elites, one)
+
+    def beside(self, proposed: Tensor) -> "Guess":
+        """Gives the guess with proposals (B, E, H, A) in front of its elites."""
+        known = [] if self.elites is None else [self.elites]
+        return replace(self, elites=torch.cat([proposed, *known], dim=1))
+
+    def later(
+        self, steps: int, std: float | None = None, stays: bool = False
+    ) -> "Guess":
+        """Gives the guess `steps` later: the same actions, new ones at the end.
+
+        Args:
+            steps: by how many.
+            std: of the new guess; None for the planner's own.
+            stays: whether the new actions are the last one again, which stays there
+                where actions say where to be; else they are zeros.
+        """
+        mean = _later(self.mean, steps, stays)
+        return Guess(
+            mean=mean,
+            std=None if std is None else torch.full_like(mean, std),
+            elites=None if self.elites is None else _later(self.elites, steps, stays),
+        )
+
+    def where(self, rows: Tensor, other: "Guess") -> "Guess":
+        """Gives this guess for the problems in `rows`, bool (B,), else the other."""
+        std, elites = None, None
+        if self.std is not None and other.std is not None:
+            std = torch.where(rows[:, None, None], self.std, other.std)
+        if self.elites is not None and other.elites is not None:
+            some = rows[:, None, None, None]
+            elites = torch.where(some, self.elites, other.elites)
+        mean = torch.where(rows[:, None, None], self.mean, other.mean)
+        return Guess(mean, std, elites)
 
     def _check_values(self) -> None:
         if not self.mean.isfinite().all():
@@ -175,69 +210,21 @@ def seeds_for(guess: Guess, seeds: Tensor) -> Tensor:
     return seeds.to(guess.mean.device)
 
 
-def require_at_least(name: str, value: float, low: float) -> None:
-    """Raises ValueError unless low <= value."""
-    if not value >= low:
-        raise ValueError(f"{name} must be at least {low}, got {value}")
-
-
-def require_positive(name: str, value: float) -> None:
-    """Raises ValueError unless 0 < value."""
-    if not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}")
-
-
-def require_std(name: str, value: Std) -> None:
-    """Raises ValueError unless each standard deviation is positive and finite."""
-    several = isinstance(value, Sequence)
-    for one in value if several else [value]:
-        require_positive(name, one)
-        if one == math.inf:
-            raise ValueError(f"{name} must be finite, got {one}")
-    if several and not len(value):
-        raise ValueError(f"{name} must be a number or one for each action, got {value}")
-
-
-def require_planner(name: str, planner: object) -> None:
-    """Raises ValueError unless something plans."""
-    wanted = ("plan", "room", "kept")
-    if isinstance(planner, type) or not all(hasattr(planner, one) for one in wanted):
+def require_work(candidates: int, horizon: int) -> None:
+    """Raises ValueError if an iteration imagines more steps than anybody waits for."""
+    if candidates * horizon > MOST_WORK:
         raise ValueError(
-            f"{name} must be a planner such as CEM(samples=64), got {planner!r}"
+            f"candidates x horizon must be at most {MOST_WORK}, got {candidates} x "
+            f"{horizon}; take fewer samples or a shorter horizon"
         )
 
 
-def require_elites(elites: int, samples: int) -> None:
-    """Raises ValueError unless a normal can be fitted to so many of the samples."""
-    if not 2 <= elites <= samples:
-        raise ValueError(f"elites must be in [2, samples={samples}], got {elites}")
-
-
-def require_kept(kept: int, elites: int, samples: int) -> None:
-    """Raises ValueError unless so many elites can stay beside the next candidates."""
-    if not 0 <= kept <= min(elites, samples - 1):
-        raise ValueError(
-            f"kept must be in [0, elites={elites}] and below samples={samples}, got "
-            f"{kept}"
-        )
-
-
-def require_budget(budget_ms: float | None) -> None:
-    """Raises ValueError unless the budget is None or positive."""
-    if budget_ms is not None:
-        require_positive("budget_ms", budget_ms)
-
-
-def require_share(name: str, value: float) -> None:
-    """Raises ValueError unless 0 <= value <= 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value}")
-
-
-def require_fraction(name: str, value: float) -> None:
-    """Raises ValueError unless 0 <= value < 1."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {value}")
+def _later(actions: Tensor, steps: int, stays: bool) -> Tensor:
+    """Sequences (..., H, A) without their first steps, and new ones at the end."""
+    tail = torch.zeros_like(actions[..., :steps, :])
+    if stays:
+        tail = actions[..., -1:, :].expand_as(tail)
+    return torch.cat([actions[..., steps:, :], tail], dim=-2)
 
 
 def _describe(tensor: Tensor) -> str:

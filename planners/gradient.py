@@ -6,20 +6,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from planners.budget import within
-from planners.candidates import around, begin
-from planners.checks import require_iterations, require_samples, require_types
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Std,
+from planners.checks import (
     require_budget,
     require_fraction,
+    require_iterations,
+    require_samples,
     require_std,
+    require_types,
 )
+from planners.contract import CostFn, Guess, Plan, Std
 from planners.noise import correlate
 from planners.ranking import better, cheapest, checked
+from planners.search import around, begin, within
 
 _BETA, _BETA_SQUARE, _EPSILON = 0.9, 0.999, 1e-8  # Adam's usual ones
 

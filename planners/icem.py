@@ -6,28 +6,21 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from planners.budget import within
-from planners.candidates import around, begin, with_mean
 from planners.checks import (
-    require_finite_at_least,
-    require_iterations,
-    require_samples,
-    require_types,
-)
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Std,
     require_budget,
     require_elites,
+    require_finite_at_least,
     require_fraction,
+    require_iterations,
     require_kept,
+    require_samples,
     require_std,
+    require_types,
 )
+from planners.contract import CostFn, Guess, Plan, Std
 from planners.noise import coloured
 from planners.ranking import better, cheapest, first, join
-from planners.search import Refit, even_weights
+from planners.search import Refit, around, begin, even_weights, with_mean, within
 
 
 @dataclass(frozen=True)

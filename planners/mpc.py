@@ -7,22 +7,14 @@ from torch import Tensor
 
 from planners.checks import (
     MOST_HORIZON,
+    require_at_least,
     require_finite_at_least,
     require_in,
-    require_types,
-    require_work,
-)
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Planner,
-    ProposeFn,
-    require_at_least,
     require_planner,
     require_std,
+    require_types,
 )
-from planners.guesses import beside, choose, shift
+from planners.contract import CostFn, Guess, Plan, Planner, ProposeFn, require_work
 from planners.noise import fold, normal
 from planners.penalties import Penalties
 from planners.ranking import checked
@@ -221,20 +213,20 @@ class MPC:
             begin = replace(begin, mean=still) if last is None else begin
         if propose is not None and self.proposals:
             self.require_room(self.proposals)
-            begin = beside(begin, self._proposed(propose, seeds, begin.mean))
+            begin = begin.beside(self._proposed(propose, seeds, begin.mean))
         if self.min_improvement:
-            begin = beside(begin, still[:, None])
+            begin = begin.beside(still[:, None])
             cost = _Watched(cost)
         plan = self.planner.plan(cost, begin, seeds)
         searched = self.execute // self.hold
         stays = idle is not None
-        guess = shift(plan.next_guess, searched, self.warm_std, stays)
+        guess = plan.next_guess.later(searched, self.warm_std, stays)
         actions = plan.actions[:, :searched]
         if isinstance(cost, _Watched):
             gains = cost.idle() - plan.cost
             waits = (gains < self.min_improvement) & ~plan.invalid
             actions = torch.where(waits[:, None, None], still[:, :searched], actions)
-            guess = choose(waits, shift(plan.next_guess, 0, self.warm_std), guess)
+            guess = plan.next_guess.later(0, self.warm_std).where(waits, guess)
         return self.every_step(actions), plan, guess
 
     def every_step(self, actions: Tensor) -> Tensor:

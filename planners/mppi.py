@@ -6,29 +6,22 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from planners.budget import within
-from planners.candidates import around, begin, with_mean
 from planners.checks import (
-    require_finite_at_least,
-    require_iterations,
-    require_samples,
-    require_types,
-)
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Std,
     require_budget,
     require_elites,
+    require_finite_at_least,
     require_fraction,
+    require_iterations,
     require_positive,
+    require_samples,
     require_share,
     require_std,
+    require_types,
 )
+from planners.contract import CostFn, Guess, Plan, Std
 from planners.noise import correlate
 from planners.ranking import cheapest, finite_or
-from planners.search import Refit
+from planners.search import Refit, around, begin, with_mean, within
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from planners.candidates import around, begin
-from planners.checks import require_samples, require_types
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Std,
+from planners.checks import (
     require_fraction,
+    require_samples,
     require_std,
+    require_types,
 )
+from planners.contract import CostFn, Guess, Plan, Std
 from planners.noise import correlate
 from planners.ranking import cheapest
+from planners.search import around, begin
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from planners.budget import wait_for
-from planners.checks import require_types
-from planners.contract import (
-    CostFn,
-    Guess,
-    Plan,
-    Planner,
-    require_budget,
-    require_planner,
-)
+from planners.checks import require_budget, require_planner, require_types
+from planners.contract import CostFn, Guess, Plan, Planner
 from planners.noise import fold
 from planners.ranking import Scored, cheapest, score
+from planners.search import wait_for
 
 _SECOND = 2  # use of a problem's seeds by the second search, and on from there
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from planners import CEM, CMAES, ICEM, MPPI, Gradient, Refine
-from planners.budget import within
+from planners.search import within
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ class _Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = _Clock()
-    monkeypatch.setattr("planners.budget.time", clock)
+    monkeypatch.setattr("planners.search.time", clock)
     monkeypatch.setattr("planners.refine.time", clock)
     return clock
 

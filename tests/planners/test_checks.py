@@ -22,7 +22,8 @@ from planners import (
     RandomShooting,
     Refine,
 )
-from planners.checks import MOST_WORK, require_types
+from planners.checks import require_types
+from planners.contract import MOST_WORK
 
 PLANNERS = [RandomShooting, CEM, ICEM, MPPI, CMAES, Gradient, Penalties]
 

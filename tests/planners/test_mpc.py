@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from planners import CEM, MPC, MPPI, Guess, Plan, RandomShooting
-from planners.guesses import shift
 from planners.noise import fold
 
 RATE = 0.2  # [s]
@@ -119,7 +118,7 @@ def test_each_step_searches_with_fresh_seeds_and_the_shifted_plan():
 
 def test_the_final_std_of_a_plan_is_not_carried_on():
     guess = Guess(torch.ones(1, 3, 2), std=torch.full((1, 3, 2), 0.01))
-    assert shift(guess, 1).std is None
+    assert guess.later(1).std is None
 
 
 def test_invalid_plans_go_on_with_the_rest_of_the_last_valid_one():
