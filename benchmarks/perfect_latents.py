@@ -22,9 +22,9 @@ from envs.simulation import ACTION_NAMES, Quantities
 from planners import CEM
 from planners.contract import CostFn, ProposeFn
 from planners.mpc import MPC
+from worldmodel.costs.distances import LearnedDistances
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.learned import LearnedDistances
 from worldmodel.data import FrameCache, LeRobotDataset
 from worldmodel.evaluation.environment import environment_fingerprint, make_env
 from worldmodel.evaluation.gates import quantities_of

@@ -11,10 +11,9 @@ from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.checkpoints.encoders import load_encoder, save_encoder
+from worldmodel.costs.distances import LearnedSpec, TemporalDistanceSpec
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.learned import LearnedSpec
-from worldmodel.costs.temporal import TemporalDistanceSpec
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.errors import CheckpointError
 from worldmodel.model import WorldModel

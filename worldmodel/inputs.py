@@ -5,6 +5,7 @@ Values are read on a CPU alone: on a GPU the reader would have to wait for it.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from worldmodel.errors import WorldModelError
@@ -155,3 +156,8 @@ def require_film_actions(actions: Tensor, frames: tuple[int, ...], size: int) ->
             f"actions must be (B, T - 1 >= 1, A)={wanted}, got {tuple(actions.shape)}"
         )
     require_finite("actions", actions)
+
+
+def asks_for_gradient(given: Tensor) -> bool:
+    """Whether what is computed from a tensor is to be differentiated in it."""
+    return given.requires_grad and torch.is_grad_enabled()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.world_models import load_world_model, save_world_model
-from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.learned import LearnedDistances
-from worldmodel.costs.rollout_cost import RolloutCost
-from worldmodel.costs.tiling import TiledCost, each_tiled
+from worldmodel.costs.distances import LearnedDistances
+from worldmodel.costs.goal_cost import GoalCost, RolloutCost
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.encoders.patches import check_frames
 from worldmodel.history import Context, extended, require_context
-from worldmodel.inference.batch_invariant import each_alone
+from worldmodel.inference.batch_invariant import TiledCost, each_alone, each_tiled
 from worldmodel.inference.copies import CachedRollout, InferenceCopies
 from worldmodel.inputs import (
     require_candidates,
@@ -65,13 +63,9 @@ class WorldModel(nn.Module):
         prior, estimator = spec.policy_prior, spec.proprio_estimator
         self.policy_prior = PolicyPrior(prior) if prior else None
         self.proprio_estimator = Projector(estimator) if estimator else None
-        self.proprio_correction = None
-        if spec.proprio_correction:
-            size = spec.proprio_correction
-            self.proprio_correction = ProprioCorrection(spec.projector.dim, size)
-        self.error_covariance = None
-        if spec.error_covariance:
-            self.error_covariance = ErrorCovariance(spec.projector.dim)
+        dim, size = spec.projector.dim, spec.proprio_correction
+        self.proprio_correction = ProprioCorrection(dim, size) if size else None
+        self.error_covariance = ErrorCovariance(dim) if spec.error_covariance else None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes along: not the inference copies, it makes its own."""
@@ -126,7 +120,7 @@ class WorldModel(nn.Module):
             (B, 1, D), what `encode` gives for the last frame.
         """
         check_frames(clip, self.height, self.width)
-        return self._alone(self._newest, clip)
+        return each_alone(self.batch_invariant, self._newest, clip)
 
     def _newest(self, clip: Tensor) -> Tensor:
         return self._projected(self.encoder.newest(clip))[:, None]
@@ -200,7 +194,8 @@ class WorldModel(nn.Module):
         """Latents (B, P, D) corrected by the proprio (B, S) measured with them."""
         if self.proprio_correction is None:
             return latents
-        return self._alone(self.proprio_correction, latents, proprio[:, None])
+        felt, correct = proprio[:, None], self.proprio_correction
+        return each_alone(self.batch_invariant, correct, latents, felt)
 
     def predict(self, context: Context, actions: Tensor) -> Tensor:
         """Latents that actions lead to; differentiable in the actions.
@@ -243,11 +238,7 @@ class WorldModel(nn.Module):
             distance = weights.toward(goals, past, learned, fast)
             return RolloutCost(self.rollout(past), distance)
 
-        return (
-            each_tiled(cost, context, goal)
-            if self._apart(goal)
-            else cost(context, goal)
-        )
+        return each_tiled(self.batch_invariant, cost, context, goal)
 
     def proposals(self, context: Context, goal: Tensor) -> PriorProposals | None:
         """What the policy prior would do toward goals (B, P, D); None without one."""
@@ -290,16 +281,6 @@ class WorldModel(nn.Module):
         past = self.context(self.encode(frames), actions, proprio)
         latents = past.latents[:, :, 0]
         return latents[:, 1:] - self.predictor(latents[:, :-1], actions)
-
-    def _apart(self, batch: Tensor) -> bool:
-        """Whether the problems of a batch are computed one by one."""
-        return self.batch_invariant and batch.device.type == "cpu"
-
-    def _alone(self, compute: Callable[..., Tensor], *batches: Tensor) -> Tensor:
-        """What `compute` gives, of one problem at a time where that is asked."""
-        if self._apart(batches[0]):
-            return each_alone(compute, *batches)
-        return compute(*batches)
 
     def save_pretrained(self, path: str | Path, card: str) -> None:
         """Writes a checkpoint folder: config, safetensors and model card."""

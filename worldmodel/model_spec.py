@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from worldmodel.action_spec import ActionSpec
+from worldmodel.costs.distances import LearnedSpec
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.learned import LearnedSpec
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.files.plain import of_plain
 from worldmodel.policy_prior import PolicyPriorSpec

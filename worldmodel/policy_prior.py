@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.history import Context
 from worldmodel.inference.affine import pack
+from worldmodel.inference.batch_invariant import apart
 from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.inputs import require_candidates
 
@@ -101,7 +102,7 @@ class PriorProposals:
         """
         taken = self.context.actions
         require_candidates(noise, len(taken), taken.shape[-1])
-        if not self.batch_invariant or noise.device.type != "cpu":
+        if not apart(self.batch_invariant, noise):
             return self._follow(self.context, self.goal, noise)
         rows = [
             self._follow(

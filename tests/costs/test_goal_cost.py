@@ -5,14 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from worldmodel.costs.goal_cost import GoalCost, single_costs
+from worldmodel.costs.distances import (
+    LearnedDistances,
+    LearnedSpec,
+    ReadDistance,
+    TemporalDistance,
+    TemporalDistanceSpec,
+)
+from worldmodel.costs.goal_cost import GoalCost, RolloutCost, single_costs
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.learned import LearnedDistances, LearnedSpec
-from worldmodel.costs.read import ReadDistance
-from worldmodel.costs.rollout_cost import RolloutCost
-from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
-from worldmodel.costs.tiling import TILE, TiledCost
 from worldmodel.history import Context
+from worldmodel.inference.batch_invariant import TILE, TiledCost
 
 B, N, H, A = 2, 5, 3, 2
 NOTHING = LearnedDistances()

@@ -5,14 +5,15 @@ import torch
 from torch import Tensor
 
 from tests.training.toy import seeded
+from worldmodel.costs.distances import TemporalDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.training.distance import (
     DistanceLearner,
     DistanceRecipe,
     arrivals,
     distance_job,
     draw_pairs,
+    expectile_loss,
     look_ahead,
 )
 from worldmodel.training.latents import LatentEpisodes
@@ -162,3 +163,17 @@ def test_goals_are_drawn_in_the_shares_that_were_asked_for():
 def test_a_recipe_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPE, **change)
+
+
+def test_the_expectile_of_a_coin_is_its_closed_form():
+    # Targets 0 and 1: the minimiser m solves tau (1 - m) = (1 - tau) m, so m = tau.
+    targets = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    for tau in (0.1, 0.2, 0.5, 0.9):
+        guesses = torch.linspace(0, 1, 1001, dtype=torch.float64)
+        losses = torch.stack([expectile_loss(targets - m, tau) for m in guesses])
+        assert guesses[losses.argmin()].item() == pytest.approx(tau, abs=1e-9)
+
+
+def test_half_is_half_of_the_mean_squared_error():
+    error = torch.tensor([1.0, -2.0, 3.0])
+    assert expectile_loss(error, 0.5).item() == pytest.approx(0.5 * 14 / 3)

@@ -5,8 +5,8 @@ import torch
 
 from tests.training.test_distance import PLACES, chain
 from tests.training.toy import seeded
+from worldmodel.costs.distances import TemporalDistance, TemporalDistanceSpec
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import TemporalDistance, TemporalDistanceSpec
 from worldmodel.policy_prior import PolicyPrior
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Schedule, fit

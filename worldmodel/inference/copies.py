@@ -9,11 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from worldmodel.costs.learned import LearnedDistances
+from worldmodel.costs.distances import LearnedDistances
 from worldmodel.history import Context
-from worldmodel.inference.gradient import asks_for_gradient
 from worldmodel.inference.predictor import Past, PredictorCopy
-from worldmodel.inputs import require_candidates
+from worldmodel.inputs import asks_for_gradient, require_candidates
 from worldmodel.policy_prior import PolicyPrior
 from worldmodel.predictors import ActionPredictor
 

@@ -7,8 +7,6 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from worldmodel.projectors.minimal_change import minimal_lift
-
 
 class ProprioCorrection(nn.Module):
     """Corrects latents by proprio: the picture says the rest.
@@ -66,3 +64,19 @@ class ProprioCorrection(nn.Module):
         """Latents (..., D) and raw proprio (..., at least S) -> latents (..., D)."""
         felt = (proprio[..., : len(self.mean)] - self.mean) / self.std
         return self.telling(latents, felt)
+
+
+@torch.no_grad()
+def minimal_lift(moved: Tensor, kept: Tensor) -> Tensor:
+    """What to add to a latent, of least norm, to change what it tells by one.
+
+    Args:
+        moved: (K, D) directions of latents along which they shall tell something else.
+        kept: (R, D) directions along which they shall tell what they told; R may be 0.
+
+    Returns:
+        (D, K) by the pseudo-inverse: `latent + lift @ change` tells `change` more along
+        `moved`, and along `kept` what it told before.
+    """
+    rows = torch.cat((kept.to(moved), moved)).double()
+    return torch.linalg.pinv(rows)[:, len(kept) :].to(moved)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import (
+from worldmodel.costs.distances import (
     TemporalDistance,
     TemporalDistanceSpec,
-    expectile_loss,
 )
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job
 from worldmodel.training.objectives.vjepa import ema_update
@@ -192,3 +191,14 @@ def first_arrival(path: Tensor) -> Tensor:
     later = path[:, 1:]
     first = later.int().argmax(dim=1) + 1  # 1 where there is none
     return torch.where(later.any(dim=1), first, later.shape[1])
+
+
+def expectile_loss(error: Tensor, expectile: float) -> Tensor:
+    """Asymmetric square of `target - prediction` (Newey & Powell 1987), mean.
+
+    Args:
+        error: target minus prediction.
+        expectile: in (0, 1); below 0.5 the prediction tends to the smaller targets.
+    """
+    weight = torch.where(error > 0, expectile, 1.0 - expectile)
+    return (weight * error.square()).mean()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from worldmodel.costs.distances import TemporalDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import TemporalDistance
 from worldmodel.policy_prior import PolicyPrior
 from worldmodel.predictors import ActionPredictor
 from worldmodel.training.distance import DistanceLearner, DistanceRecipe, distance_job

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from worldmodel.costs.read import ReadDistance
+from worldmodel.costs.distances import ReadDistance
 from worldmodel.data import FrameCache
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.proprio import training_rows

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from worldmodel.costs.distances import LearnedDistances, LearnedSpec
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.costs.learned import LearnedDistances, LearnedSpec
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.model import WorldModel

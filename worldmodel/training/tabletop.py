@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from worldmodel.costs.distances import ReadDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.read import ReadDistance
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder, VideoViTSpec
 from worldmodel.errors import WorldModelError

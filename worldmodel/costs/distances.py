@@ -1,8 +1,9 @@
-"""How many steps apart are two latents? Learned from play with hindsight goals."""
+"""The distances between latents that a world model has learned."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -84,12 +85,67 @@ class TemporalDistance(nn.Module):
         pack(self, ("enter", "middle", "leave", "norm"), dtype)
 
 
-def expectile_loss(error: Tensor, expectile: float) -> Tensor:
-    """Asymmetric square of `target - prediction` (Newey & Powell 1987), mean.
+class ReadDistance(nn.Module):
+    """Mean squared difference of what is read linearly from two latents, at least 0.
+
+    A latent weighs all its directions alike, of which a gripper or a cube is a few. A
+    read-out that was trained beside the latents says plainly how far apart two of them
+    are in what it reads, e.g. proprio (a goal picture has none, but its latent tells
+    what the robot would feel there) or the places of colour blobs.
 
     Args:
-        error: target minus prediction.
-        expectile: in (0, 1); below 0.5 the prediction tends to the smaller targets.
+        latent_dim: width D of a latent.
+        size: quantities S that are compared.
     """
-    weight = torch.where(error > 0, expectile, 1.0 - expectile)
-    return (weight * error.square()).mean()
+
+    def __init__(self, latent_dim: int, size: int) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}")
+        self.readout = nn.Linear(latent_dim, size, bias=False)
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Latents (..., D) and goals (..., D), broadcast -> (...)."""
+        return self.readout(latents - goals).square().mean(-1)
+
+
+@dataclass(frozen=True)
+class LearnedSpec:
+    """Which distances there are.
+
+    Attributes:
+        temporal: architecture of the temporal distance, or None.
+        proprio: leading dimensions of proprio that latents tell; 0 for none.
+    """
+
+    temporal: TemporalDistanceSpec | None = None
+    proprio: int = 0
+
+    def __post_init__(self) -> None:
+        if self.proprio < 0:
+            raise ValueError(f"proprio must be at least 0, got {self.proprio}")
+
+
+class LearnedDistances(nn.Module):
+    """The distances; each is None where a model has not learned it.
+
+    Args:
+        temporal: model steps from one latent to the other.
+        proprio: difference in what the robot would feel.
+    """
+
+    def __init__(
+        self,
+        temporal: TemporalDistance | None = None,
+        proprio: ReadDistance | None = None,
+    ) -> None:
+        super().__init__()
+        self.temporal, self.proprio = temporal, proprio
+
+    @classmethod
+    def of(cls, spec: LearnedSpec, latent_dim: int) -> Self:
+        """Untrained distances between latents of a width."""
+        return cls(
+            TemporalDistance(spec.temporal) if spec.temporal else None,
+            ReadDistance(latent_dim, spec.proprio) if spec.proprio else None,
+        )

@@ -1,26 +1,11 @@
 import pytest
 import torch
 
-from worldmodel.costs.goal_projection import GoalProjectionSpec
-from worldmodel.costs.temporal import (
+from worldmodel.costs.distances import (
     TemporalDistance,
     TemporalDistanceSpec,
-    expectile_loss,
 )
-
-
-def test_the_expectile_of_a_coin_is_its_closed_form():
-    # Targets 0 and 1: the minimiser m solves tau (1 - m) = (1 - tau) m, so m = tau.
-    targets = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    for tau in (0.1, 0.2, 0.5, 0.9):
-        guesses = torch.linspace(0, 1, 1001, dtype=torch.float64)
-        losses = torch.stack([expectile_loss(targets - m, tau) for m in guesses])
-        assert guesses[losses.argmin()].item() == pytest.approx(tau, abs=1e-9)
-
-
-def test_half_is_half_of_the_mean_squared_error():
-    error = torch.tensor([1.0, -2.0, 3.0])
-    assert expectile_loss(error, 0.5).item() == pytest.approx(0.5 * 14 / 3)
+from worldmodel.costs.goal_projection import GoalProjectionSpec
 
 
 def test_a_distance_is_between_zero_and_its_farthest_value():
