@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.damage import cut_off, overwrite, set_json, take_away
 from benchmarks.hostile_cases import WORKS, Case
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.checkpoints.encoders import save_encoder
@@ -37,15 +37,16 @@ def checkpoints(stock: Path) -> Iterator[Case]:
             change = functools.partial(_set, path, value)
             yield case(f"{path}={value!r}", change, "model")
     for text in ("null", "[]", "", "{}", "3", "[" * 100_000, '{"a":' * 100_000):
-        change = functools.partial(_write, CONFIG_FILE, text.encode())
+        change = functools.partial(overwrite, CONFIG_FILE, text.encode())
         yield case(f"config {text[:5]!r}", change, CONFIG_FILE)
-    yield case("no UTF-8", functools.partial(_write, CONFIG_FILE, b"\xff"), CONFIG_FILE)
+    no_text = functools.partial(overwrite, CONFIG_FILE, b"\xff")
+    yield case("no UTF-8", no_text, CONFIG_FILE)
     for name in (CONFIG_FILE, TENSORS_FILE):
-        yield case(f"without {name}", functools.partial(_unlink, name), name)
-        yield case(f"half of {name}", functools.partial(_cut, name), name)
+        yield case(f"without {name}", functools.partial(take_away, name), name)
+        yield case(f"half of {name}", functools.partial(cut_off, name), name)
     header = (10**15).to_bytes(8, "little") + b"{}"
     yield case(
-        "a header of a petabyte", functools.partial(_write, TENSORS_FILE, header)
+        "a header of a petabyte", functools.partial(overwrite, TENSORS_FILE, header)
     )
     for name, change_tensor in _TENSORS.items():
         change = functools.partial(_set_tensor, change_tensor)
@@ -69,29 +70,7 @@ def _load_changed(change: Change, folder: Path) -> int:
 
 
 def _set(path: str, value: object, root: Path) -> None:
-    config = json.loads((root / CONFIG_FILE).read_text())
-    *parents, last = path.split(".")
-    node = config
-    for name in parents:
-        node = node[name]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
-    (root / CONFIG_FILE).write_text(json.dumps(config))
-
-
-def _write(name: str, content: bytes, root: Path) -> None:
-    (root / name).write_bytes(content)
-
-
-def _unlink(name: str, root: Path) -> None:
-    (root / name).unlink()
-
-
-def _cut(name: str, root: Path) -> None:
-    content = (root / name).read_bytes()
-    (root / name).write_bytes(content[: len(content) // 2])
+    set_json(root / CONFIG_FILE, path, value, ".")
 
 
 def _set_tensor(change: Callable[[dict], None], root: Path) -> None:

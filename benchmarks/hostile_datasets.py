@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.damage import cut_off, overwrite, set_json, take_away
 from benchmarks.hostile_cases import WORKS, Case
 from envs.recording import PROPRIO_NAMES
 from envs.simulation import ACTION_SPEC
@@ -63,7 +64,7 @@ def datasets(stock: Path) -> Iterator[Case]:
             change = functools.partial(_set_info, path, value)
             yield case(f"info {path}={value!r}", change, "play")
     for text in ("null", "[]", "", "{}", "[" * 100_000, '{"a":' * 100_000, "\x00"):
-        change = functools.partial(_write, "meta/info.json", text.encode())
+        change = functools.partial(overwrite, "meta/info.json", text.encode())
         yield case(f"info {text[:5]!r}", change, "info.json")
     for key, changes in _COLUMNS.items():
         for name, new in changes.items():
@@ -75,10 +76,10 @@ def datasets(stock: Path) -> Iterator[Case]:
             yield case(f"records {key} {name}", change, "episode")
     for name in ("meta/info.json", "meta/tasks.parquet", DATA, RECORDS):
         shown = "meta/episodes" if name == RECORDS else name
-        yield case(f"without {name}", functools.partial(_unlink, name), shown)
-        cut = functools.partial(_cut, name)
+        yield case(f"without {name}", functools.partial(take_away, name), shown)
+        cut = functools.partial(cut_off, name)
         yield case(f"half of {name}", cut, name)
-        yield case(f"garbage in {name}", functools.partial(_write, name, b"x" * 99))
+        yield case(f"garbage in {name}", functools.partial(overwrite, name, b"x" * 99))
     for key in (IMAGES, "action", "frame_index", "observation.state"):
         yield case(f"{key} of texts", functools.partial(_retype, key), key)
         yield case(f"without {key}", functools.partial(_drop, key), key)
@@ -96,30 +97,7 @@ def _read_changed(play: Path, change: Change, folder: Path) -> int:
 
 
 def _set_info(path: str, value: object, root: Path) -> None:
-    file = root / "meta/info.json"
-    info = json.loads(file.read_text())
-    *parents, last = path.split("/")
-    node = info
-    for name in parents:
-        node = node[name]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
-    file.write_text(json.dumps(info))
-
-
-def _write(name: str, content: bytes, root: Path) -> None:
-    (root / name).write_bytes(content)
-
-
-def _unlink(name: str, root: Path) -> None:
-    (root / name).unlink()
-
-
-def _cut(name: str, root: Path) -> None:
-    content = (root / name).read_bytes()
-    (root / name).write_bytes(content[: len(content) // 2])
+    set_json(root / "meta/info.json", path, value)
 
 
 def _groups(file: Path) -> list[pa.Table]:

@@ -3,7 +3,6 @@
 # Wrong arguments are what is tried here.
 # pyright: reportArgumentType=false
 
-import json
 import re
 import resource
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.damage import set_json
 from tests.commands.tiny import save_tiny_model
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.outline import TooLargeError, outlined
@@ -25,14 +25,7 @@ def folder(tmp_path):
 
 def change(folder, path, value):
     """Sets a value of config.json, e.g. at "spec.encoder.depth"."""
-    file = folder / "config.json"
-    config = json.loads(file.read_text())
-    *parents, last = path.split(".")
-    node = config
-    for name in parents:
-        node = node[name]
-    node[last] = value
-    file.write_text(json.dumps(config))
+    set_json(folder / "config.json", path, value, ".")
 
 
 def change_tensors(folder, name, value):

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.damage import set_json
+
 INFO = "meta/info.json"
 RECORDS = "meta/episodes/chunk-000/file-000.parquet"
 DATA = "data/chunk-000/file-000.parquet"
@@ -96,16 +98,7 @@ def film(path: Path, frames: list[np.ndarray], made: Made) -> None:
 
 def change_info(root: Path, path: str, value: object) -> None:
     """Sets a value at e.g. "features/action/shape"; a value of ... takes it away."""
-    info = json.loads((root / INFO).read_text())
-    *parents, last = path.split("/")
-    node = info
-    for name in parents:
-        node = node[name]
-    if value is ...:
-        del node[last]
-    else:
-        node[last] = value
-    (root / INFO).write_text(json.dumps(info))
+    set_json(root / INFO, path, value)
 
 
 def change(file: Path, key: str, edit: Callable[[list], Any]) -> None:

@@ -126,7 +126,8 @@ def test_projectors_that_are_given_are_taken_as_they_are(tmp_path: Path):
     ("change", "message"),
     [
         ({"still": 1.5}, r"still must be in \[0, 1\], got 1.5"),
-        ({"practice_weight": 0}, "practice_weight must be at least 1, got 0"),
+        ({"practice_weight": 0}, r"must be a whole number in \[1, 1000\], got 0"),
+        ({"practice_weight": 1.5}, "must be a whole number in .*, got 1.5"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):

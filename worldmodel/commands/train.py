@@ -54,7 +54,6 @@ dataset stand in `config.json`; it has not been evaluated yet:
 `worldmodel evaluate model={path}`.
 """
 MOST_BANK = 100_000  # frames
-MOST_WEIGHT = 1_000
 # What learns from another stage's result begins anew when that goes on.
 STALE = {"projector.schedule.steps": ["planning.safetensors", "planning.jsonl"]}
 
@@ -67,7 +66,6 @@ def run(config: DictConfig) -> int:
 
 def _train(config: DictConfig, held: ExitStack) -> int:
     require_whole(config, "bank", 0, MOST_BANK)
-    require_whole(config, "practice_weight", 1, MOST_WEIGHT)
     require_whole(config, "seed", 0, MOST_SEED)
     recipe = recipe_of(config)
     device = choose_device(config.device)

@@ -50,7 +50,8 @@ def spread(
 
     However this process ends, `kill -9` included, the workers end with it: each holds
     one end of a pipe whose other end only this process has. Ctrl-C does not reach
-    them, so none prints a traceback.
+    them, so none prints a traceback. One that is only starting when this process gets
+    `kill -9` may print an EOFError: Python's own, before any code of ours runs.
 
     Args:
         work: A function of a module, with what it needs; runs in this process if

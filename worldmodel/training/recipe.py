@@ -42,6 +42,7 @@ from worldmodel.training.surprise import measure_errors
 from worldmodel.training.tabletop import TabletopRecipe
 from worldmodel.training.tokens import TokenCache, encode_dataset
 
+MOST_WEIGHT = 1_000  # of what was collected, beside play
 Follow = Callable[[str, int], AbstractContextManager[OnStep | None]]
 
 
@@ -76,9 +77,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
-        if self.practice_weight < 1:
+        weight = self.practice_weight
+        is_whole = isinstance(weight, int) and not isinstance(weight, bool)
+        if not is_whole or not 1 <= weight <= MOST_WEIGHT:
             raise ValueError(
-                f"practice_weight must be at least 1, got {self.practice_weight}"
+                f"practice_weight must be a whole number in [1, {MOST_WEIGHT}], got "
+                f"{weight}"
             )
 
     def spec(self, encoder: FrozenEncoder, frames: FrameCache) -> WorldModelSpec:
