@@ -154,10 +154,13 @@ def start(run: Run, folder: Path, moment: float | None, kind: signal.Signals) ->
     """Runs a command in a process of its own, and kills it after a moment [s]."""
     log = folder.with_name(f"{folder.name}.stderr")
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
     begun = time.monotonic()
     pid = os.fork()
     if pid == 0:
         _be(run.words(folder), log)
+    while os.getpgid(pid) != pid:  # until it leads a session of its own
+        time.sleep(0.001)
     status = _wait(pid, moment)
     if status is None:
         (os.killpg if kind == signal.SIGINT else os.kill)(pid, kind)
