@@ -14,11 +14,13 @@ from worldmodel.errors import WorldModelError
 
 ROOT = Path(__file__).parents[2]
 BUSY = """
-import functools, sys
+import functools, signal, sys
 from pathlib import Path
 from tests.commands.test_workers import note_and_sleep
 from worldmodel.commands.workers import spread
 if __name__ == "__main__":
+    # ignored where the tests were started in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         list(spread(functools.partial(note_and_sleep, Path(sys.argv[1])), [1, 2], 2))
     except KeyboardInterrupt:
