@@ -196,9 +196,9 @@ def test_where_actions_say_where_to_be_waiting_holds_what_does_nothing():
 
 def test_where_actions_say_where_to_be_a_plan_stays_where_it_ends():
     guess = Guess(torch.tensor([[[0.1], [0.2], [0.3]]]))
-    later = shift(guess, 2, stays=True).mean.flatten()
+    later = guess.later(2, stays=True).mean.flatten()
     torch.testing.assert_close(later, torch.tensor([0.3, 0.3, 0.3]))
-    none = shift(guess, 0, stays=True).mean
+    none = guess.later(0, stays=True).mean
     torch.testing.assert_close(none, guess.mean)
 
 
