@@ -20,6 +20,8 @@ import numpy as np
 
 from worldmodel.commands.compose import compose_config
 from worldmodel.commands.control import load_control
+from worldmodel.evaluation.arena import TabletopArena
+from worldmodel.evaluation.environment import make_env
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("worldmodel", "planners")
@@ -30,9 +32,9 @@ WARM_UP = 3  # actions; by then the past is as long as it gets
 def main() -> None:
     """Prints the files of one action."""
     control = load_control(compose_config("plan", [f"task={TASK}"]))
-    env = control.make_env(TASK)
+    env = make_env(TASK, control.model.height, control.model.width)
     observation, _ = env.reset(seed=0)
-    policy = control.policy(env)
+    policy = control.policy(TabletopArena(env))
     policy.start(env.render_goal()[None], np.zeros(1, dtype=np.int64))
     for _ in range(WARM_UP):
         decision = policy.act(*batch_of_one(observation))
