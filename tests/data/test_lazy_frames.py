@@ -54,6 +54,9 @@ def test_only_the_chunks_that_are_asked_for_are_decoded(root: Path):
     assert sorted(read) == [(2, 0, 2 * CHUNK)]
     whole = all_frames(root)
     assert np.array_equal(found.numpy(), whole[[[75, 44], [75, 45]]])
+    assert np.array_equal(cache.frames[44], whole[44])
+    assert np.array_equal(cache.frames[np.array([-38])], whole[[-38]])
+    assert len(read) == 1
     read.clear()
     cache.frames_at(torch.tensor([43]))
     assert np.array_equal(cache.frames[35:45], whole[35:45])

@@ -121,10 +121,10 @@ class LazyFrames:
         Raises:
             DatasetError: Their pictures are damaged.
         """
-        asked = np.arange(len(self))[rows] if isinstance(rows, slice) else rows
-        self._decode(self._chunks.holding(np.asarray(asked).reshape(-1)))
+        asked = np.arange(len(self))[rows]
+        self._decode(self._chunks.holding(asked.reshape(-1)))
         found = self._array[rows]
-        return _read_only(found) if isinstance(rows, slice) else found
+        return found if isinstance(rows, np.ndarray) else _read_only(found)
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
