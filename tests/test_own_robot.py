@@ -5,7 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.commands.test_foreign_training import SMALL_PRETRAIN, SMALL_TRAIN
 from tests.commands.tiny import QUICK
@@ -44,31 +46,27 @@ def test_from_an_env_to_a_table_and_a_film_as_the_document_says(desk, capsys):
     options = ["encoder=pre/encoder", "out=runs/train/pusher"]
     assert main(["train", data, *options, *SMALL_TRAIN]) == 0
     lines = [shlex.split(line) for line in block("bash commands").splitlines()]
-    few = [*QUICK, "proposals=0", "budget=4"]
-    evaluate, plan = [line[1:] for line in lines]
-    assert main([*evaluate, *few, "n=3", "timing=2"]) == 0
+    few = [*QUICK, "proposals=0"]
+    evaluate, plan, practice = [line[1:] for line in lines]
+    assert main([*evaluate, *few, "budget=4", "n=3", "timing=2"]) == 0
     assert "starts that are solved already left out" in capsys.readouterr().out
-    results = load_results(Path("runs/evaluate/pusher/results.json"))
-    floor, method = results.rows
+    floor, method = load_results(Path("runs/evaluate/pusher/results.json")).rows
     assert method.protocol.task == "PointPusher-v0"
     assert method.protocol.budget == 4
     assert list(method.episodes[0].final) == ["disc [m]"]
     assert min(episode.start_distance for episode in floor.episodes) > 0.05
     assert list(Path("runs/evaluate/pusher/films").glob("*.mp4"))
     assert "| PointPusher-v0 |" in Path("runs/evaluate/pusher/table.md").read_text()
-    first = next(Path("runs/evaluate/pusher/problems").iterdir())
-    assert (first / "problems.npz").is_file()
-    goal_picture(first / "problems.npz").save("goal.png")
-    assert main([*plan, *few]) == 0
+    (problems,) = Path("runs/evaluate/pusher/problems").glob("*/problems.npz")
+    with np.load(problems) as stored:
+        Image.fromarray(stored["goal_images"][0]).save("goal.png")
+    assert main([*plan, *few, "budget=4"]) == 0
     assert Path("runs/plan/pusher/plan.mp4").is_file()
-
-
-def goal_picture(path):
-    import numpy as np
-    from PIL import Image
-
-    with np.load(path) as stored:
-        return Image.fromarray(stored["goal_images"][0])
+    short = [f"rules.{name}" for name in ("group=2", "steps=8", "shortest=2")]
+    short += ["rules.longest=3", "episodes=2", "workers=1"]
+    assert main([*practice, *few, *short]) == 0
+    options = ["encoder=pre/encoder", "practice=[data/pusher_practice]", "out=again"]
+    assert main(["train", data, *options, *SMALL_TRAIN]) == 0
 
 
 def test_the_adapter_of_the_document_is_short():
