@@ -97,7 +97,7 @@ def run_job(
         folder=run / "rows",
         group=group,
         place=place,
-        advance=lambda count: print(f"{job.key}: {count} more", flush=True),
+        advance=lambda count: print(f"{job.key}: {count} done", flush=True),
     )
     row = bench.row("standard", job)
     save_results(place.results([row]), run / f"{job.key}_{row.protocol.n}.json")
