@@ -182,3 +182,13 @@ def test_moves_are_dimensions_of_actions(moves, tmp_path, capsys):
     assert main(["pretrain", data, out, *options]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert "moves must be in [1, 2], the dimensions of an action, or null for" in line
+
+
+def test_goals_of_another_scene_need_their_env(tmp_path, capsys):
+    goals = (f"goals={REAL / 'pusht_video'}", f"cache={tmp_path / 'cache'}")
+    out = f"out={tmp_path / 'practice'}"
+    assert main(["practice", "model=reference", *goals, out]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "was not recorded in our scene" in line
+    assert "give the env that the dataset is of" in line
+    assert not (tmp_path / "practice").exists()

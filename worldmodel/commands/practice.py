@@ -52,6 +52,11 @@ def run(config: DictConfig) -> int:
     rules = instantiate(config.rules)
     control = load_control(config)
     goals, _ = goal_frames(config, control.model)
+    if config.env is None and "scene" not in goals.spec.collection:
+        raise OptionError(
+            f"goals={config.goals} was not recorded in our scene, where practice plays "
+            "unless env= names another: give the env that the dataset is of"
+        )
     spec = _spec(config, control, goals)
     root, size = folder_option(config, "out"), rules.group
     with DatasetWriter(root, spec) as writer:
