@@ -29,6 +29,7 @@ import numpy as np
 from benchmarks.peers.lewm import load_lewm, peer_policy
 from benchmarks.peers.outcomes import Outcomes, load_json, save_json
 from benchmarks.peers.sources import SOURCES, Source, source
+from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
 
 SEED = 42  # theirs
@@ -117,18 +118,18 @@ def evaluate(
     known: Source, options: argparse.Namespace, starts: Starts, out: Path
 ) -> Outcomes:
     """Runs what is missing, a group at a time; gives all outcomes."""
+    make, model = _maker(options)
     conditions = {
         "protocol": "swm",
         "env": known.env,
         "method": options.method,
-        "model": str(options.model) if options.model else None,
+        "model": model,
         "ahead": AHEAD,
         "budget": BUDGET,
     }
     found = Outcomes.load(out, conditions)
     swm = importlib.import_module("stable_worldmodel")
     dataset = swm.data.load_dataset(str((options.data / "train.h5").resolve()))
-    make = _maker(options)
     n = len(starts.episodes)
     while len(found.successes) < n:
         some = slice(len(found.successes), min(len(found.successes) + options.group, n))
@@ -151,20 +152,24 @@ def evaluate(
     return found
 
 
-def _maker(options: argparse.Namespace) -> Callable[[int], Any]:
-    """Gives what makes a policy of theirs for the group that begins at a place."""
+def _maker(options: argparse.Namespace) -> tuple[Callable[[int], Any], str | None]:
+    """Gives what makes a policy of theirs for the group that begins at a place.
+
+    And the hash of its model's weights, None where there is no model.
+    """
     swm = importlib.import_module("stable_worldmodel")
     if options.method == "random":
-        return lambda first: swm.policy.RandomPolicy(seed=SEED + first)
+        return lambda first: swm.policy.RandomPolicy(seed=SEED + first), None
     if options.model is None:
         raise ValueError(f"--method {options.method} needs --model FOLDER")
     if options.method == "ours":
         ours = importlib.import_module("examples.stable_worldmodel_policy")
         policy = ours.StableWorldModelPolicy.from_pretrained(options.model)
-        return lambda first: policy
+        config = load_json(options.model / "config.json")
+        return lambda first: policy, config["weights_hash"]
     model = load_lewm(options.model)
     data = options.data / "train.h5"
-    return lambda first: peer_policy(model, data, SEED + first)
+    return lambda first: peer_policy(model, data, SEED + first), weights_hash(model)
 
 
 @contextlib.contextmanager
