@@ -1,8 +1,10 @@
 """Groups of an evaluation in several processes, and over Ray, give the same results."""
 
 import pytest
+import torch
 
 from tests.commands.tiny import QUICK, save_tiny_model
+from worldmodel.commands import rows
 from worldmodel.commands.main import main
 from worldmodel.evaluation.results import load_results
 
@@ -30,15 +32,31 @@ def test_rows_and_films_are_those_of_one_process(words, alone, launcher, tmp_pat
     out = tmp_path / "run"
     options = [f"out={out}", "processes=2", f"launcher={launcher}"]
     assert main([*words, *options]) == 0
-    rows, wanted = (load_results(f / "results.json").rows for f in (out, alone))
-    assert [row.method for row in rows] == [row.method for row in wanted]
-    for row, other in zip(rows, wanted, strict=True):
+    found, wanted = (load_results(f / "results.json").rows for f in (out, alone))
+    assert [row.method for row in found] == [row.method for row in wanted]
+    for row, other in zip(found, wanted, strict=True):
         for episode, same in zip(row.episodes, other.episodes, strict=True):
             assert episode == same
-    assert rows[1].timing is not None
+    assert found[1].timing is not None
     films = {path.name: path.read_bytes() for path in (out / "films").iterdir()}
     assert films == {p.name: p.read_bytes() for p in (alone / "films").iterdir()}
     assert not list((out / "rows").glob("*/*"))
+
+
+def test_other_processes_have_as_many_threads(words, alone, tmp_path, monkeypatch):
+    """Another number of threads gives other last bits."""
+    told = []
+
+    def launch(launcher, work, items, workers):
+        told.append(work.args[0][-1])
+        yield from ()
+
+    monkeypatch.setattr(rows, "launch", launch)
+    out = tmp_path / "run"
+    assert main([*words, f"out={out}", "processes=2"]) == 0
+    assert told == [torch.get_num_threads()] * 2  # the floor and the method
+    found, wanted = (load_results(f / "results.json").rows for f in (out, alone))
+    assert [r.episodes for r in found] == [r.episodes for r in wanted]
 
 
 @pytest.mark.parametrize(

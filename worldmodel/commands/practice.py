@@ -64,7 +64,8 @@ def run(config: DictConfig) -> int:
         groups = sorted({index // size for index in missing})
         done = config.episodes - len(missing)
         with bar(config.episodes, "practice", "episode", done) as progress:
-            key = OmegaConf.to_yaml(config)
+            threads = max(1, torch.get_num_threads() // config.workers)
+            key = (OmegaConf.to_yaml(config), threads)
             work = functools.partial(_stage, key, root, spec, frozenset(missing))
             jobs = launch(config.launcher, work, groups, config.workers)
             with closing(jobs) as finished:
@@ -126,11 +127,11 @@ def _arena(config: DictConfig, control: Control) -> AdaptedArena:
 
 
 @functools.cache
-def _practice(key: str) -> Practice:
+def _practice(settings: str, threads: int) -> Practice:
     """One practice, so one GL context, per process."""
-    config = OmegaConf.create(key)
+    config = OmegaConf.create(settings)
     assert isinstance(config, DictConfig)
-    torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
+    torch.set_num_threads(threads)
     control = load_control(config)
     rules: PracticeRules = instantiate(config.rules)
     goals, _ = goal_frames(config, control.model)
@@ -143,10 +144,14 @@ def _practice(key: str) -> Practice:
 
 
 def _stage(
-    key: str, root: Path, spec: DatasetSpec, missing: frozenset[int], number: int
+    key: tuple[str, int],
+    root: Path,
+    spec: DatasetSpec,
+    missing: frozenset[int],
+    number: int,
 ) -> int:
     """Stages the episodes of a group that are not there yet."""
-    practice = _practice(key)
+    practice = _practice(*key)
     size = practice.rules.group
     for place, recording in enumerate(practice.record(number)):
         index = number * size + place

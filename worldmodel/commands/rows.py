@@ -94,15 +94,22 @@ def _spread(
     timing: Timing | None,
     starts: list[int],
 ) -> Generator[int, None, None]:
-    """Runs groups of a row in processes of their own, which keep them as files."""
+    """Runs groups of a row in processes of their own, which keep them as files.
+
+    Each has as many threads as this one: with another number, products of matrices
+    may be summed in another order.
+    """
     settings = OmegaConf.to_yaml(config, resolve=True)
-    there = (settings, place, task, folder.resolve())
+    there = (settings, place, task, folder.resolve(), torch.get_num_threads())
     work = functools.partial(_run_group, there, key, timing)
     return launch(config.launcher, work, starts, config.processes)
 
 
 def _run_group(
-    there: tuple[str, Place, str, Path], key: str, timing: Timing | None, start: int
+    there: tuple[str, Place, str, Path, int],
+    key: str,
+    timing: Timing | None,
+    start: int,
 ) -> int:
     bench, jobs = _opened(*there)
     kept = bench.kept(STANDARD, jobs(key))
@@ -112,12 +119,12 @@ def _run_group(
 
 @functools.cache
 def _opened(
-    settings: str, place: Place, task: str, folder: Path
+    settings: str, place: Place, task: str, folder: Path, threads: int
 ) -> tuple[Bench, Callable[[str], Job]]:
     """A bench and its rows, once in a process, so one GL context."""
     config = OmegaConf.create(settings)
     assert isinstance(config, DictConfig)
-    torch.set_num_threads(max(1, torch.get_num_threads() // config.processes))
+    torch.set_num_threads(threads)
     control = load_control(config)
     arena = open_place(config, control, task, JUDGING)
     bench = open_bench(config, control, place, arena, folder)
