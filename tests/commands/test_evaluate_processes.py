@@ -1,4 +1,7 @@
-"""Groups of an evaluation in several processes, and over Ray, give the same results."""
+"""Groups of an evaluation in several processes give the same results.
+
+Ray is handed the same work by the same function, see `test_ray_workers.py`.
+"""
 
 import pytest
 import torch
@@ -25,13 +28,9 @@ def alone(words, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("launcher", ["processes", "ray"])
-def test_rows_and_films_are_those_of_one_process(words, alone, launcher, tmp_path):
-    if launcher == "ray":
-        pytest.importorskip("ray")
+def test_rows_and_films_are_those_of_one_process(words, alone, tmp_path):
     out = tmp_path / "run"
-    options = [f"out={out}", "processes=2", f"launcher={launcher}"]
-    assert main([*words, *options]) == 0
+    assert main([*words, f"out={out}", "processes=2"]) == 0
     found, wanted = (load_results(f / "results.json").rows for f in (out, alone))
     assert [row.method for row in found] == [row.method for row in wanted]
     for row, other in zip(found, wanted, strict=True):
