@@ -162,10 +162,10 @@ class Bench:
         if self.elsewhere is not None and job.can_spread:
             self._run_elsewhere(self.elsewhere, job.key, kept, timing)
             groups = kept.load()
+        else:
+            self.advance(sum(len(group.episodes) for group in groups))
         for group in groups:
             job.recall(group.episodes)
-        if self.elsewhere is None or not job.can_spread:
-            self.advance(sum(len(group.episodes) for group in groups))
         starts = range(len(groups) * self.group, len(self.problems), self.group)
         policy = job.policy() if starts else None
         groups += [self.run_group(job, kept, timing, start, policy) for start in starts]

@@ -112,8 +112,8 @@ def _run_group(
     start: int,
 ) -> int:
     bench, jobs = _opened(*there)
-    kept = bench.kept(STANDARD, jobs(key))
-    bench.run_group(jobs(key), kept, timing, start)
+    job = jobs(key)
+    bench.run_group(job, bench.kept(STANDARD, job), timing, start)
     return start
 
 

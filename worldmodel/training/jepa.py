@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -101,8 +100,6 @@ class Batches:
         frames: Tensor | None = None,
     ) -> None:
         self.recipe, self.device = recipe, device
-        if frames is None:
-            frames = torch.from_numpy(np.asarray(cache.frames))
         self.cache, self.frames = cache, frames
         self.actions = torch.from_numpy(cache.actions)
         self.proprio = standardised_proprio(cache, recipe.model.proprio)

@@ -20,6 +20,7 @@ def test_shipped_adapters_say_all_that_commands_ask_for(env_id):
     kind = find_adapter(env_id)
     methods = ("state", "restore", "distances", "tolerances", "problem")
     require_methods(kind, methods, env_id)
+    assert kind is not Adapter
 
 
 def test_an_env_that_nobody_knows_gets_the_plain_adapter():

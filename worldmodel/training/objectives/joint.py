@@ -15,14 +15,8 @@ from worldmodel.training.objectives.action_conditioned import (
     ObjectiveWeights,
     Told,
 )
-from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
-from worldmodel.training.objectives.target_weights import motion
-from worldmodel.training.objectives.vjepa import (
-    LatentPredictor,
-    LatentPredictorSpec,
-    MaskedPrediction,
-    Objective,
-)
+from worldmodel.training.objectives.clips import single_clips
+from worldmodel.training.objectives.vjepa import video_masked_prediction
 
 
 @dataclass(frozen=True)
@@ -76,18 +70,7 @@ class JointPretraining(nn.Module):
     def __init__(self, spec: JointSpec, action_size: int) -> None:
         super().__init__()
         self.spec = spec
-        masks = MixedMasks(
-            (
-                TubeMasks(hidden=spec.hidden, targets=spec.targets),
-                LaterMasks(targets=spec.targets),
-            ),
-            (0.7, 0.3),
-        )
-        self.masked = MaskedPrediction(
-            VideoViT(spec.encoder),
-            LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
-            Objective(masks=masks, weights=motion),
-        )
+        self.masked = video_masked_prediction(spec.encoder, spec.hidden, spec.targets)
         projector = ProjectorSpec.of(spec.encoder, spec.latent_dim)
         told = Told(action_size, spec.proprio, spec.encoder.num_blobs, moves=spec.moves)
         self.objectives = None
@@ -130,22 +113,3 @@ class JointPretraining(nn.Module):
             terms["masked"] = masked.prediction.detach()
             terms["target_std"] = masked.target_std
         return terms
-
-
-def single_clips(frames: Tensor, still: float, generator: torch.Generator) -> Tensor:
-    """The two-frame clip that ends at each frame, some of them standing still.
-
-    Args:
-        frames: (B, T, height, width, 3) uint8, consecutive frames.
-        still: probability of a clip that repeats its own frame; the first frame of a
-            window has no other choice.
-        generator: source of randomness, on the CPU.
-
-    Returns:
-        (B T, 2, height, width, 3).
-    """
-    before = torch.cat((frames[:, :1], frames[:, :-1]), dim=1)
-    stands = torch.rand(frames.shape[:2], generator=generator) < still
-    stands = stands.to(frames.device)[..., None, None, None]
-    before = torch.where(stands, frames, before)
-    return torch.stack((before, frames), dim=2).flatten(0, 1)

@@ -17,16 +17,10 @@ from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.objectives.action_conditioned import prediction_error
-from worldmodel.training.objectives.masking import LaterMasks, MixedMasks, TubeMasks
+from worldmodel.training.objectives.clips import pairs_of, stilled
 from worldmodel.training.objectives.sigreg import SIGReg
-from worldmodel.training.objectives.target_weights import motion
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
-from worldmodel.training.objectives.vjepa import (
-    LatentPredictor,
-    LatentPredictorSpec,
-    MaskedPrediction,
-    Objective,
-)
+from worldmodel.training.objectives.vjepa import video_masked_prediction
 
 
 @dataclass(frozen=True)
@@ -115,18 +109,7 @@ class VideoJEPA(nn.Module):
     def __init__(self, spec: VideoJEPASpec, action_size: int) -> None:
         super().__init__()
         self.spec, dim = spec, spec.latent_dim
-        masks = MixedMasks(
-            (
-                TubeMasks(hidden=spec.hidden, targets=spec.targets),
-                LaterMasks(targets=spec.targets),
-            ),
-            (0.7, 0.3),
-        )
-        self.masked = MaskedPrediction(
-            VideoViT(spec.encoder),
-            LatentPredictor(LatentPredictorSpec(), spec.encoder.dim),
-            Objective(masks=masks, weights=motion),
-        )
+        self.masked = video_masked_prediction(spec.encoder, spec.hidden, spec.targets)
         self.projector = Projector(
             ProjectorSpec(
                 spec.encoder.patches, spec.encoder.dim, reduced=spec.reduced, dim=dim
@@ -179,16 +162,3 @@ class VideoJEPA(nn.Module):
             **terms,
             "latent_std": latents.detach().flatten(0, 1).std(0).mean(),
         }
-
-
-def pairs_of(frames: Tensor) -> Tensor:
-    """Frames (B, T + 1, ...) -> the two-frame clips (B T, 2, ...) that end at each."""
-    return torch.stack((frames[:, :-1], frames[:, 1:]), dim=2).flatten(0, 1)
-
-
-def stilled(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Clips (B, 2, ...), a share of which stands still at its last frame."""
-    stands = torch.rand(len(clips), generator=generator) < share
-    stands = stands.to(clips.device).view(-1, *(1,) * (clips.dim() - 2))
-    before = torch.where(stands, clips[:, 1], clips[:, 0])
-    return torch.stack((before, clips[:, 1]), dim=1)

@@ -16,8 +16,15 @@ from torch import Tensor, nn
 
 from worldmodel.encoders.rope import THETA, Grid, Rotation, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
-from worldmodel.encoders.video_vit import VideoViT
-from worldmodel.training.objectives.masking import Masks, MaskSampler
+from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.training.objectives.masking import (
+    LaterMasks,
+    Masks,
+    MaskSampler,
+    MixedMasks,
+    TubeMasks,
+)
+from worldmodel.training.objectives.target_weights import motion
 
 TargetWeights = Callable[[Tensor, int, int], Tensor]  # e.g. target_weights.motion
 
@@ -143,6 +150,27 @@ class MaskedPrediction(nn.Module):
         source = on_device(generator, clips.device)
         masks = self.objective.masks.sample(len(clips), grid, source, weights)
         return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
+
+
+def video_masked_prediction(
+    encoder: VideoViTSpec, hidden: float, targets: int
+) -> MaskedPrediction:
+    """Masked prediction from nothing: tubes of patches, or all of the later tubelets.
+
+    Args:
+        encoder: architecture.
+        hidden: fraction of the patches that tubes hide, in (0, 1).
+        targets: hidden tokens that are asked for, per clip, drawn where frames differ.
+    """
+    masks = MixedMasks(
+        (TubeMasks(hidden=hidden, targets=targets), LaterMasks(targets=targets)),
+        (0.7, 0.3),
+    )
+    return MaskedPrediction(
+        VideoViT(encoder),
+        LatentPredictor(LatentPredictorSpec(), encoder.dim),
+        Objective(masks=masks, weights=motion),
+    )
 
 
 def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:

@@ -1,0 +1,36 @@
+"""Two-frame clips of windows, some of which stand still, as goal pictures do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def single_clips(frames: Tensor, still: float, generator: torch.Generator) -> Tensor:
+    """The two-frame clip that ends at each frame, some of them standing still.
+
+    Args:
+        frames: (B, T, height, width, 3) uint8, consecutive frames.
+        still: probability of a clip that repeats its own frame; the first frame of a
+            window has no other choice.
+        generator: source of randomness, on the CPU.
+
+    Returns:
+        (B T, 2, height, width, 3).
+    """
+    return stilled(
+        pairs_of(torch.cat((frames[:, :1], frames), dim=1)), still, generator
+    )
+
+
+def pairs_of(frames: Tensor) -> Tensor:
+    """Frames (B, T + 1, ...) -> the two-frame clips (B T, 2, ...) that end at each."""
+    return torch.stack((frames[:, :-1], frames[:, 1:]), dim=2).flatten(0, 1)
+
+
+def stilled(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Clips (B, 2, ...), a share of which stands still at its last frame."""
+    stands = torch.rand(len(clips), generator=generator) < share
+    stands = stands.to(clips.device).view(-1, *(1,) * (clips.dim() - 2))
+    before = torch.where(stands, clips[:, 1], clips[:, 0])
+    return torch.stack((before, clips[:, 1]), dim=1)
