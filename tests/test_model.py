@@ -1,6 +1,6 @@
 import json
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from envs.simulation import ACTION_SPEC
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
-from worldmodel.checkpoints.encoders import load_encoder, save_encoder
+from worldmodel.checkpoints.encoders import load_encoder, load_projector, save_encoder
 from worldmodel.costs.distances import LearnedSpec, TemporalDistanceSpec
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.costs.goal_projection import GoalProjectionSpec
@@ -20,7 +20,7 @@ from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec, ErrorCovariance
-from worldmodel.projectors.projector import ProjectorSpec
+from worldmodel.projectors.projector import Projector, ProjectorSpec
 
 SPEC = WorldModelSpec(
     encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),
@@ -383,6 +383,22 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
     frozen, history = load_encoder(tmp_path / "encoder")
     assert frozen.weights_hash == weights_hash(encoder)
     assert history == {"frames": 7}
+    assert load_projector(tmp_path / "encoder") is None
+
+
+def test_an_encoder_brings_the_projector_that_it_was_trained_with(tmp_path: Path):
+    encoder = VideoViT(SPEC.encoder, torch.Generator().manual_seed(0))
+    projector = Projector(ProjectorSpec.of(SPEC.encoder, 5))
+    path = tmp_path / "encoder"
+    save_encoder(path, encoder, {}, "# E\n", projector)
+    assert load_encoder(path)[0].weights_hash == weights_hash(encoder)
+    found = load_projector(path)
+    assert found is not None
+    assert found.spec == projector.spec
+    assert weights_hash(found) == weights_hash(projector)
+    rewrite(path, projector=asdict(replace(projector.spec, patches=3)))
+    with pytest.raises(CheckpointError, match=r"projector.patches must be"):
+        load_projector(path)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
+from benchmarks.models.lewm import LeWMPredictor, LeWMSpec
+from benchmarks.models.packed_lewm import PackedLeWM
 from worldmodel.evaluation.policy import Decision
 
 SIDE = 224  # px, as published; so is the search
@@ -43,11 +46,38 @@ def load_lewm(folder: Path) -> Any:
     return model.eval().requires_grad_(False)
 
 
+class PackedCosts(nn.Module):
+    """Their model with costs of candidates by our copy of their predictor.
+
+    The same function of the same weights, about five times as fast on a CPU: n = 200
+    problems are an hour of a core rather than a night. Pictures are encoded by theirs.
+
+    Args:
+        theirs: Of `load_lewm`.
+        dtype: Of matrix products; their own training ran in bfloat16.
+    """
+
+    def __init__(self, theirs: Any, dtype: torch.dtype = torch.bfloat16) -> None:
+        super().__init__()
+        self.theirs = theirs
+        predictor = LeWMPredictor.from_published(theirs.state_dict(), LeWMSpec())
+        self._packed = PackedLeWM(predictor, dtype)
+
+    def get_cost(self, info: dict[str, Any], candidates: Tensor) -> Tensor:
+        """Gives costs (1, N) of candidates (1, N, H, A), as theirs does."""
+        if "emb" not in info or "goal_emb" not in info:
+            self.theirs.get_cost(info, candidates[:, :1])  # which leaves both in `info`
+        latents, goal = info["emb"][:, 0].float(), info["goal_emb"][:, -1:].float()
+        none = candidates.new_zeros(len(candidates), 0, candidates.shape[-1])
+        future = self._packed.rollout(latents, none, candidates.float())
+        return (future[:, :, -1] - goal).square().sum(-1)
+
+
 def peer_policy(model: Any, data: Path, seed: int) -> Any:
     """Gives their policy with the published search.
 
     Args:
-        model: Of `load_lewm`.
+        model: Of `load_lewm`, or `PackedCosts` of it.
         data: HDF5 file that it was trained on; its columns are normalised alike.
         seed: Of the search.
     """

@@ -22,7 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.lewm import PLAN, SEARCH, SIDE, LeWMPolicy, load_lewm
+from benchmarks.peers.lewm import (
+    PLAN,
+    SEARCH,
+    SIDE,
+    LeWMPolicy,
+    PackedCosts,
+    load_lewm,
+)
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.commands.bench import Bench, Job, Place
 from worldmodel.commands.filming import file_name
@@ -56,9 +63,9 @@ def main() -> None:
         problems = problems_of(options.run, rows[0]).head(options.n)
         arena = arena_of(rows[0])
         try:
-            size = arena.action_spec.size
+            size, costs = arena.action_spec.size, PackedCosts(model)
             job = Job(
-                "lewm", method, lambda: LeWMPolicy(model, options.data, SEED, size)
+                "lewm", method, lambda: LeWMPolicy(costs, options.data, SEED, size)
             )
             row = run_job(job, arena, problems, options.run, options.group)
         finally:

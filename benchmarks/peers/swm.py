@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.lewm import load_lewm, peer_policy
+from benchmarks.peers.lewm import PackedCosts, load_lewm, peer_policy
 from benchmarks.peers.outcomes import Outcomes, load_json, save_json
 from benchmarks.peers.sources import SOURCES, Source, source
 from worldmodel.checkpoints.checkpoint import weights_hash
@@ -169,7 +169,8 @@ def _maker(options: argparse.Namespace) -> tuple[Callable[[int], Any], str | Non
         return lambda first: policy, config["weights_hash"]
     model = load_lewm(options.model)
     data = options.data / "train.h5"
-    return lambda first: peer_policy(model, data, SEED + first), weights_hash(model)
+    costs = PackedCosts(model)
+    return lambda first: peer_policy(costs, data, SEED + first), weights_hash(model)
 
 
 @contextlib.contextmanager

@@ -9,13 +9,14 @@ import torch
 
 from benchmarks.kills_runs import COLLECT
 from tests.data.lerobot_like import DATA, REAL, Made, change, change_info, write
-from worldmodel.checkpoints.encoders import load_encoder
+from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.encoders import load_encoder, load_projector
 from worldmodel.commands.main import main
 from worldmodel.model import WorldModel
 
 ENCODER = "recipe.model.encoder"
 SMALL_PRETRAIN = (
-    *("recipe.schedule.steps=2", "recipe.pairs=2", "recipe.clips=1", "device=cpu"),
+    *("recipe.schedule.steps=2", "recipe.windows=2", "recipe.clips=1", "device=cpu"),
     *(f"{ENCODER}.{key}=32" for key in ("height", "width")),
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
@@ -62,14 +63,15 @@ def test_training_needs_no_more_than_data_and_encoder(name, look, size, tmp_path
     encoder = pretrained(name, tmp_path, *look)
     assert train(REAL / name, encoder) == 0
     out = tmp_path / "out"
-    logs = [tmp_path / "pre" / "pretrain.jsonl"]
-    logs += [out / "projector.jsonl", out / "planning.jsonl"]
-    for log in logs:
+    assert not list(out.glob("projector*"))
+    for log in (tmp_path / "pre" / "pretrain.jsonl", out / "planning.jsonl"):
         losses = [json.loads(line)["total"] for line in log.read_text().splitlines()]
         assert losses
         assert all(abs(loss) < 1e6 for loss in losses)  # NaN is not below anything
     model = WorldModel.from_pretrained(out / "model")
-    history = load_encoder(encoder)[1]
+    history, own = load_encoder(encoder)[1], load_projector(encoder)
+    assert own is not None
+    assert weights_hash(model.projector) == weights_hash(own)
     assert model.action_spec.absolute
     assert model.action_spec.block == size // 2
     assert model.history["dataset"] == history["dataset"]
@@ -81,6 +83,20 @@ def test_training_needs_no_more_than_data_and_encoder(name, look, size, tmp_path
     frames = torch.zeros(1, 3, 32, 32, 3, dtype=torch.uint8)
     context = model.context(model.encode(frames), torch.zeros(1, 2, size))
     assert torch.isfinite(model.predict(context, torch.zeros(1, 2, 4, size))).all()
+
+
+def test_a_projector_can_be_trained_anew(tmp_path, capsys):
+    encoder = pretrained("pusht_video", tmp_path)
+    data, out = REAL / "pusht_video", tmp_path / "out"
+    assert train(data, encoder, "projector.dim=32") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("give projector.dim=64")
+    tabletop = ("tabletop.proprio=2", "tabletop.proprio_correction=true")
+    assert train(data, encoder, *tabletop) == 2
+    assert "brings no proprio estimator" in capsys.readouterr().err
+    assert train(data, encoder, "projector.dim=32", "projector_from=none") == 0
+    assert (out / "projector.jsonl").is_file()
+    assert WorldModel.from_pretrained(out / "model").projector.spec.dim == 32
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +194,8 @@ def test_frames_of_another_size_are_one_line(tmp_path, capsys):
 @pytest.mark.parametrize("moves", [0, 3])
 def test_moves_are_dimensions_of_actions(moves, tmp_path, capsys):
     data, out = f"data={REAL / 'pusht_video'}", f"out={tmp_path / 'none'}"
-    options = [f"recipe.model.moves={moves}", f"cache={tmp_path}", *SMALL_PRETRAIN]
+    options = ["recipe=tabletop", "recipe.model.proprio=2", f"cache={tmp_path}"]
+    options += [f"recipe.model.moves={moves}"]
     assert main(["pretrain", data, out, *options]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert "moves must be in [1, 2], the dimensions of an action, or null for" in line

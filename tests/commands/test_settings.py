@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from tests.training.toy import ENCODER, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.commands.compose import compose_config, default_config
+from worldmodel.commands.compose import compose_config
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.train_options import recipe_of
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import OptionError
+from worldmodel.training.jepa import JEPARecipe, train_jepa
 from worldmodel.training.pretrain import pretrain
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe
 from worldmodel.training.recipe import Run, train_world_model
@@ -129,6 +131,45 @@ PRETRAIN = {
     "recipe.model.weights.proprio": 0.5,
     "recipe.model.weights.blobs": 0.5,
 }
+SMALL_PLAIN = (
+    *("data=d", "recipe.windows=4", "recipe.clips=1", "recipe.later=2"),
+    *("recipe.schedule.steps=5", "recipe.schedule.warmup=1"),
+    *("recipe.schedule.learning_rate=0.05", "recipe.model.targets=2"),
+    *("recipe.clip_frames=4", "recipe.window=3"),
+    *("recipe.model.latent_dim=8", "recipe.model.proprio=2"),
+    *("recipe.model.encoder.height=16", "recipe.model.encoder.width=16"),
+    *("recipe.model.encoder.patch=8", "recipe.model.encoder.dim=12"),
+    *("recipe.model.encoder.heads=2", "recipe.model.encoder.depth=1"),
+    *("recipe.model.encoder.cell_dim=4", "recipe.model.encoder.points=2"),
+)
+PLAIN = {
+    "recipe.windows": 3,
+    "recipe.seed": 1,
+    "recipe.schedule.steps": 6,
+    "recipe.schedule.learning_rate": 0.01,
+    "recipe.augment.colour": 1.0,
+    "recipe.model.latent_dim": 9,
+    "recipe.model.still": 0.9,
+    "recipe.model.proprio": 1,
+    "recipe.model.encoder.patch": 4,
+    "recipe.model.encoder.dim": 24,
+    "recipe.model.encoder.depth": 2,
+    "recipe.model.encoder.points": 3,
+    "recipe.model.weights.masked": 1.0,
+    "recipe.model.weights.prediction": 0.5,
+    "recipe.model.weights.sigreg": 0.5,
+    "recipe.model.weights.contrast": 0.1,
+    "recipe.model.weights.proprio": 0.5,
+}
+PLAIN_FIELDS = {
+    "recipe.window": 4,
+    "recipe.clips": 2,
+    "recipe.clip_frames": 2,
+    "recipe.later": 9.0,
+    "recipe.momentum": 0.5,
+    "recipe.augment.shift": 1.0,
+    "recipe.model.features": 3,
+}
 PRETRAIN_FIELDS = {
     "recipe.window": 4,
     "recipe.clips": 2,
@@ -150,10 +191,18 @@ def leaves(values: Any, name: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "known"), [("train", TRAIN), ("pretrain", PRETRAIN)]
+    ("command", "options", "known"),
+    [
+        ("train", ("data=d", "encoder=e"), TRAIN),
+        ("train", ("data=d", "encoder=e", "recipe=tabletop"), TRAIN),
+        ("pretrain", ("data=d",), PLAIN),
+        ("pretrain", ("data=d", "recipe=tabletop"), PRETRAIN),
+    ],
 )
-def test_no_setting_is_forgotten_here(command: str, known: dict[str, Any]):
-    config = OmegaConf.to_container(default_config(command))
+def test_no_setting_is_forgotten_here(
+    command: str, options: tuple[str, ...], known: dict[str, Any]
+):
+    config = OmegaConf.to_container(compose_config(command, options))
     assert set(leaves(config)) - PLACES == set(known)
 
 
@@ -199,6 +248,9 @@ def test_each_setting_of_train_changes_the_model(name, usual, tmp_path: Path):
 def pretrained(options: tuple[str, ...]) -> str:
     """What comes of a pretraining in the toy world, as one text."""
     recipe = instantiate(compose_config("pretrain", options).recipe)
+    if isinstance(recipe, JEPARecipe):
+        made = train_jepa(recipe, FRAMES, CPU)
+        return weights_hash(nn.ModuleList((made.encoder, made.projector)))
     return weights_hash(pretrain(recipe, FRAMES, CPU).encoder)
 
 
@@ -208,6 +260,14 @@ def test_each_setting_of_pretrain_changes_the_encoder(name, usual):
         usual["pretrain"] = pretrained(SMALL_PRETRAIN)
     changed = (*SMALL_PRETRAIN, f"{name}={(PRETRAIN | PRETRAIN_FIELDS)[name]}")
     assert pretrained(changed) != usual["pretrain"]
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *PLAIN_FIELDS])
+def test_each_setting_of_the_plain_pretraining_changes_what_comes_of_it(name, usual):
+    if "plain" not in usual:
+        usual["plain"] = pretrained(SMALL_PLAIN)
+    changed = (*SMALL_PLAIN, f"{name}={(PLAIN | PLAIN_FIELDS)[name]}")
+    assert pretrained(changed) != usual["plain"]
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,8 @@ def test_a_projector_that_does_not_fit_is_one_line(folder, capsys):
     assert f"no checkpoint folder at {folder / 'nowhere'}" in nowhere
     encoder = refused(mine, f"projector_from={mine}")
     assert "'encoder', not a 'world_model'" in encoder
+    own = refused(mine, "projector_from=encoder")
+    assert "was pretrained without a projector of its own" in own
 
 
 def test_a_missing_dataset_or_encoder_is_one_line(tmp_path, capsys):

@@ -1,7 +1,8 @@
 """Pretrains the video-JEPA encoder on a dataset of play, without labels or rewards.
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
-The run folder ends with `encoder/`, a checkpoint of the encoder alone.
+The run folder ends with `encoder/`, a checkpoint of the encoder and, where it learned
+beside one that plans, of its projector.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from worldmodel.commands.training import (
 )
 from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
+from worldmodel.training.jepa import JEPARecipe, train_jepa
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
@@ -36,7 +38,7 @@ play ({data}). Its recipe stands in `config.json`.
 def run(config: DictConfig) -> int:
     """Pretrains and writes the encoder."""
     config = with_earlier_steps(config)
-    recipe: PretrainRecipe = instantiate(config.recipe)
+    recipe: JEPARecipe | PretrainRecipe = instantiate(config.recipe)
     device = choose_device(config.device)
     view = view_of(config, recipe.model.encoder)
     frames = open_frames(config.data, config.cache, view)
@@ -46,7 +48,7 @@ def run(config: DictConfig) -> int:
 
 def _pretrain(
     config: DictConfig,
-    recipe: PretrainRecipe,
+    recipe: JEPARecipe | PretrainRecipe,
     frames: FrameCache,
     device: torch.device,
     folder: Path,
@@ -55,9 +57,12 @@ def _pretrain(
     with followed(
         "pretrain", recipe.schedule.steps, folder / "pretrain.jsonl"
     ) as on_step:
-        trained = pretrain(
-            recipe, frames, device, folder / "state.safetensors", on_step
-        )
+        where = (frames, device, folder / "state.safetensors", on_step)
+        if isinstance(recipe, JEPARecipe):
+            video_jepa = train_jepa(recipe, *where).cpu()
+            encoder, projector = video_jepa.encoder, video_jepa.projector
+        else:
+            encoder, projector = pretrain(recipe, *where).encoder.cpu(), None
     history = {
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
@@ -67,8 +72,7 @@ def _pretrain(
         "recipe": OmegaConf.to_container(config.recipe, resolve=True),
     }
     card = CARD.format(frames=len(frames.frames), data=frames.fingerprint[:12])
-    encoder = trained.encoder.cpu()
-    save_encoder(folder / "encoder", encoder, history, card)
+    save_encoder(folder / "encoder", encoder, history, card, projector)
     finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0

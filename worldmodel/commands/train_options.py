@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.encoders import load_projector
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import open_frames
 from worldmodel.commands.views import view_history
@@ -18,7 +19,11 @@ from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.protocol import PROTOCOL_VERSION, SPLIT_SEEDS
 from worldmodel.model import WorldModel
+from worldmodel.model_spec import WorldModelSpec
 from worldmodel.training.recipe import Projectors, Recipe
+
+OWN = "encoder"  # projector_from: the projector that the encoder was pretrained with
+NONE = "none"  # one is trained
 
 
 def recipe_of(config: DictConfig) -> Recipe:
@@ -66,15 +71,19 @@ def open_practice(
 def given_projectors(
     config: DictConfig, encoder: FrozenEncoder, recipe: Recipe, frames: FrameCache
 ) -> Projectors | None:
-    """Projector and estimator of the model that `projector_from` names, or None.
+    """Projector and estimator that `projector_from` names, or None to train them.
 
     Raises:
-        OptionError: they are of another encoder, or of other sizes than the recipe's.
+        OptionError: there are none, they are of another encoder, or of other sizes than
+            the recipe's.
     """
     path = config.projector_from
-    if path is None:
+    if path == NONE:
         return None
-    model, spec = WorldModel.from_pretrained(path), recipe.spec(encoder, frames)
+    spec = recipe.spec(encoder, frames)
+    if path == OWN:
+        return _own_projector(config, spec)
+    model = WorldModel.from_pretrained(path)
     if model.encoder.weights_hash != encoder.weights_hash:
         raise OptionError(
             f"projector_from={path} was trained on encoder "
@@ -88,6 +97,28 @@ def given_projectors(
                 f"projector_from={path} has a {name} {found}, the recipe says {wanted}"
             )
     return Projectors(model.projector, model.proprio_estimator)
+
+
+def _own_projector(config: DictConfig, spec: WorldModelSpec) -> Projectors:
+    """The projector that the encoder was pretrained with."""
+    found = load_projector(config.encoder)
+    if found is None:
+        raise OptionError(
+            f"encoder={config.encoder} was pretrained without a projector of its own: "
+            "give projector_from=none to train one, or a model's folder"
+        )
+    if spec.proprio_estimator is not None:
+        raise OptionError(
+            "projector_from=encoder brings no proprio estimator, which this recipe "
+            "wants: give projector_from=none to train both, or "
+            "tabletop.proprio_correction=false"
+        )
+    if found.spec != spec.projector:
+        raise OptionError(
+            f"encoder={config.encoder} has a projector {found.spec}, the recipe says "
+            f"{spec.projector}: give projector.dim={found.spec.dim}"
+        )
+    return Projectors(found.requires_grad_(False).eval())
 
 
 def projectors_hash(given: Projectors) -> str:
@@ -113,7 +144,7 @@ def training_history(
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,
         "recipe": {
-            "projector_given": config.projector_from is not None,
+            "projector_given": config.projector_from != NONE,
             **{
                 field.name: OmegaConf.to_container(part, resolve=True)
                 if isinstance(part := config[field.name], DictConfig)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
 from worldmodel.training.augment import Augment
@@ -20,6 +22,8 @@ from worldmodel.training.objectives.video_jepa import (
 )
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
+
+MOST_WINDOWS = 100_000  # of a step
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,26 @@ class JEPARecipe:
     model: VideoJEPASpec
     schedule: Schedule
     augment: Augment = field(default_factory=Augment)
-    windows: int = 384
-    window: int = 5
-    clips: int = 128
+    windows: int = 64
+    window: int = 4
+    clips: int = 8
     clip_frames: int = 8
     later: float = 12.0
     momentum: float = 0.998
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"windows": 2, "window": 2, "clips": 1, "clip_frames": 1}
+        for name, bound in least.items():
+            if not bound <= getattr(self, name) <= MOST_WINDOWS:
+                raise ValueError(
+                    f"{name} must be in [{bound}, {MOST_WINDOWS}], got "
+                    f"{getattr(self, name)}"
+                )
+        if not 0.0 < self.later < math.inf:
+            raise ValueError(f"later must be above 0 and finite, got {self.later}")
+        if not 0.0 <= self.momentum <= 1.0:
+            raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
 
 
 def train_jepa(
@@ -73,8 +90,10 @@ def train_jepa(
     Raises:
         WorldModelError: no episode is as long as a window and a clip.
     """
+    size = cache.actions.shape[1]
+    require_trainable(lambda: VideoJEPA(recipe.model, size))
     torch.manual_seed(recipe.seed)
-    model = VideoJEPA(recipe.model, cache.actions.shape[1]).to(device)
+    model = VideoJEPA(recipe.model, size).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
     batches = Batches(recipe, cache, device, frames)
 

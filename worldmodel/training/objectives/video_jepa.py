@@ -35,10 +35,10 @@ class JEPAWeights:
         proprio: linear prediction of what the robot felt.
     """
 
-    masked: float = 0.5
+    masked: float = 0.25
     prediction: float = 1.0
     sigreg: float = 0.02
-    contrast: float = 0.2
+    contrast: float = 0.5
     proprio: float = 1.0
 
     def __post_init__(self) -> None:
@@ -57,7 +57,6 @@ class VideoJEPASpec:
         encoder: the video ViT.
         weights: of the terms.
         latent_dim: width D of the latent that a moment's tokens are projected to.
-        reduced: width that each token keeps before all are joined there.
         features: of the contrast over time.
         hidden: fraction of the patches that masked prediction hides.
         targets: hidden tokens that it asks for, per clip.
@@ -68,12 +67,25 @@ class VideoJEPASpec:
     encoder: VideoViTSpec = field(default_factory=VideoViTSpec)
     weights: JEPAWeights = field(default_factory=JEPAWeights)
     latent_dim: int = 64
-    reduced: int = 16
     features: int = 16
     hidden: float = 0.75
-    targets: int = 128
+    targets: int = 16
     still: float = 0.3
     proprio: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("latent_dim", 1), ("features", 1), ("proprio", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} must be at least {least}, got {getattr(self, name)}"
+                )
+        if not 0.0 <= self.still <= 1.0:
+            raise ValueError(f"still must be in [0, 1], got {self.still}")
+        if self.encoder.num_blobs:
+            raise ValueError(
+                f"encoder.num_colors must be 0 here, got {self.encoder.num_colors}: "
+                "colour blobs are the tabletop's (recipe=tabletop)"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,11 +122,7 @@ class VideoJEPA(nn.Module):
         super().__init__()
         self.spec, dim = spec, spec.latent_dim
         self.masked = video_masked_prediction(spec.encoder, spec.hidden, spec.targets)
-        self.projector = Projector(
-            ProjectorSpec(
-                spec.encoder.patches, spec.encoder.dim, reduced=spec.reduced, dim=dim
-            )
-        )
+        self.projector = Projector(ProjectorSpec.of(spec.encoder, dim))
         self.predictor = ActionPredictor(ActionPredictorSpec(dim, action_size))
         self.contrast = TemporalContrast(dim, spec.features)
         self.proprio = nn.Linear(dim, spec.proprio) if spec.proprio else None
