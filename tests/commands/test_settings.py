@@ -157,6 +157,7 @@ PLAIN = {
     "recipe.model.encoder.points": 3,
     "recipe.model.weights.masked": 1.0,
     "recipe.model.weights.prediction": 0.5,
+    "recipe.model.weights.inverse": 0.5,
     "recipe.model.weights.sigreg": 0.5,
     "recipe.model.weights.contrast": 0.1,
     "recipe.model.weights.proprio": 0.5,

@@ -87,4 +87,4 @@ def test_episodes_shorter_than_a_window_are_refused():
 
 def test_it_needs_a_term():
     with pytest.raises(ValueError, match="one weight must be above 0"):
-        JEPAWeights(0, 0, 0, 0, 0)
+        JEPAWeights(0, 0, 0, 0, 0, 0)

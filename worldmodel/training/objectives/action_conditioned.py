@@ -170,7 +170,7 @@ class LatentObjectives(nn.Module):
                 self.predictor, latents, batch.actions, generator
             )
         if self.inverse is not None:
-            terms["inverse"] = _inverse_error(self.inverse, latents, batch.actions)
+            terms["inverse"] = inverse_error(self.inverse, latents, batch.actions)
         if self.slow is not None:
             terms["contrast"] = _contrast(self.slow, latents, batch.episodes)
         if self.weights.sigreg:
@@ -248,7 +248,7 @@ def _readout(weight: float, dim: int, size: int) -> nn.Linear | None:
     return nn.Linear(dim, size) if weight and size else None
 
 
-def _inverse_error(inverse: nn.Linear, latents: Tensor, actions: Tensor) -> Tensor:
+def inverse_error(inverse: nn.Linear, latents: Tensor, actions: Tensor) -> Tensor:
     """Error of the summed motion between any two moments, averaged over lags."""
     moves = actions[..., : inverse.out_features]
     before = moves.cumsum(dim=1) - moves  # commanded until each moment

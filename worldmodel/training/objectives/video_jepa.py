@@ -1,8 +1,9 @@
-"""A video JEPA whose latents can be planned in: five terms, none about a scene.
+"""A video JEPA whose latents can be planned in: six terms, none about a scene.
 
 Tokens predict hidden tokens (V-JEPA). One latent per moment, a projection of its
-tokens, is predicted from earlier ones and actions, kept from collapsing, compared over
-time, and tells the robot's proprio where there is any.
+tokens, is predicted from earlier ones and actions, tells which motion was commanded
+between two moments, is kept from collapsing, compared over time, and tells the robot's
+proprio where there is any.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.objectives.action_conditioned import prediction_error
+from worldmodel.training.objectives.action_conditioned import (
+    inverse_error,
+    prediction_error,
+)
 from worldmodel.training.objectives.clips import pairs_of, stilled
 from worldmodel.training.objectives.sigreg import SIGReg
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
@@ -30,6 +34,7 @@ class JEPAWeights:
     Attributes:
         masked: of hidden tokens, predicted from visible ones.
         prediction: of later latents, from earlier ones and actions.
+        inverse: linear prediction of the motion commanded between two latents.
         sigreg: Gaussianity of the latents, against collapse.
         contrast: of moments that follow each other against those of other episodes.
         proprio: linear prediction of what the robot felt.
@@ -37,6 +42,7 @@ class JEPAWeights:
 
     masked: float = 0.25
     prediction: float = 1.0
+    inverse: float = 1.0
     sigreg: float = 0.02
     contrast: float = 0.5
     proprio: float = 1.0
@@ -124,6 +130,7 @@ class VideoJEPA(nn.Module):
         self.masked = video_masked_prediction(spec.encoder, spec.hidden, spec.targets)
         self.projector = Projector(ProjectorSpec.of(spec.encoder, dim))
         self.predictor = ActionPredictor(ActionPredictorSpec(dim, action_size))
+        self.inverse = nn.Linear(dim, action_size, bias=False)
         self.contrast = TemporalContrast(dim, spec.features)
         self.proprio = nn.Linear(dim, spec.proprio) if spec.proprio else None
         self.sigreg = SIGReg()
@@ -155,6 +162,8 @@ class VideoJEPA(nn.Module):
             terms["prediction"] = prediction_error(
                 self.predictor, latents, batch.actions, generator
             )
+        if weights.inverse:
+            terms["inverse"] = inverse_error(self.inverse, latents, batch.actions)
         if weights.sigreg:
             terms["sigreg"] = self.sigreg(latents.flatten(0, 1), generator)
         if weights.contrast:
