@@ -8,6 +8,7 @@ import torch
 
 from tests.commands.tiny import QUICK, save_tiny_model
 from worldmodel.commands import rows
+from worldmodel.commands.control import Control
 from worldmodel.commands.main import main
 from worldmodel.evaluation.results import load_results
 
@@ -42,18 +43,27 @@ def test_rows_and_films_are_those_of_one_process(words, alone, tmp_path):
     assert not list((out / "rows").glob("*/*"))
 
 
-def test_other_processes_have_as_many_threads(words, alone, tmp_path, monkeypatch):
-    """Another number of threads gives other last bits."""
-    told = []
+def test_workers_start_once_and_each_makes_one_policy_of_each_row(
+    words, alone, tmp_path, monkeypatch
+):
+    threads, made, make = [], [], Control.policy
+
+    def policy(control, arena):
+        made.append(arena)
+        return make(control, arena)
 
     def launch(launcher, work, items, workers):
-        told.append(work.args[0][-1])
-        yield from ()
+        """Stands for one worker."""
+        threads.append(work.args[0][-1])
+        monkeypatch.setattr(Control, "policy", policy)
+        yield from map(work, items)
 
     monkeypatch.setattr(rows, "launch", launch)
     out = tmp_path / "run"
     assert main([*words, f"out={out}", "processes=2"]) == 0
-    assert told == [torch.get_num_threads()] * 2  # the floor and the method
+    # another number of threads gives other last bits
+    assert threads == [torch.get_num_threads()]
+    assert len(made) == 1
     found, wanted = (load_results(f / "results.json").rows for f in (out, alone))
     assert [r.episodes for r in found] == [r.episodes for r in wanted]
 

@@ -29,9 +29,25 @@ from worldmodel.evaluation.timing import Timing
 from worldmodel.hardware import Hardware, software
 
 OnEpisode = Callable[[Episode], None]
-Elsewhere = Callable[[str, Timing | None, list[int]], Generator[int, None, None]]
-"""Runs groups of a row in other processes: key and timing of the row, numbers of the
-groups' first problems -> these numbers, as the groups are kept."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A group of a row, for another process to run.
+
+    Attributes:
+        key: Of the row.
+        timing: Of the row.
+        start: Number of the group's first problem.
+    """
+
+    key: str
+    timing: Timing | None
+    start: int
+
+
+Elsewhere = Callable[[list[Share]], Generator[Share, None, None]]
+"""Runs groups in other processes, and gives them as they are kept."""
 
 
 @dataclass(frozen=True)
@@ -112,18 +128,39 @@ class Bench:
         """Gives a bench with the first n problems only."""
         return replace(self, problems=self.problems.head(n))
 
-    def row(self, protocol_name: str, job: Job) -> Row:
+    def rows(self, protocol_name: str, jobs: Sequence[Job]) -> list[Row]:
+        """Gives a row for each job; see `row`.
+
+        The groups of all that other processes may run are handed out together, so that
+        these start once.
+        """
+        counted = dict.fromkeys((job.key for job in jobs), 0)
+        spread = [job for job in jobs if job.can_spread and self.elsewhere is not None]
+        shares = [s for job in spread for s in self._shares(protocol_name, job)]
+        if self.elsewhere is not None and shares:
+            with closing(self.elsewhere(shares)) as finished:
+                for share in finished:
+                    count = min(self.group, len(self.problems) - share.start)
+                    counted[share.key] += count
+                    self.advance(count)
+        return [self.row(protocol_name, job, counted[job.key]) for job in jobs]
+
+    def row(self, protocol_name: str, job: Job, counted: int = 0) -> Row:
         """Gives a row; what an earlier run has finished of it is taken from files.
+
+        Args:
+            protocol_name: Name of the protocol.
+            job: What is run.
+            counted: Its episodes that `advance` has been told of already.
 
         Raises:
             WorldModelError: A file is of other problems or another model.
         """
         kept = self.kept(protocol_name, job)
-        path = kept.folder.with_name(f"{kept.folder.name}.json")
-        if path.is_file():
-            row = self._finished(path, kept.conditions)
+        if _row_file(kept).is_file():
+            row = self._finished(_row_file(kept), kept.conditions)
         else:
-            groups = self._groups(job, kept)
+            groups = self._groups(job, kept, counted)
             row = Row(
                 protocol=kept.conditions.protocol,
                 problems=self.problems.fingerprint,
@@ -131,7 +168,7 @@ class Bench:
                 timing=groups[0].timing,
                 episodes=tuple(e for group in groups for e in group.episodes),
             )
-            save_results(self.place.results([row]), path)
+            save_results(self.place.results([row]), _row_file(kept))
         kept.clear()
         return row
 
@@ -155,15 +192,11 @@ class Bench:
         self.advance(len(row.episodes))
         return row
 
-    def _groups(self, job: Job, kept: KeptGroups) -> list[Group]:
+    def _groups(self, job: Job, kept: KeptGroups, counted: int) -> list[Group]:
         """Gives all groups of a row: those that are kept, and then the others."""
         groups = kept.load()
+        self.advance(sum(len(group.episodes) for group in groups) - counted)
         timing = groups[0].timing if groups else job.timing()
-        if self.elsewhere is not None and job.can_spread:
-            self._run_elsewhere(self.elsewhere, job.key, kept, timing)
-            groups = kept.load()
-        else:
-            self.advance(sum(len(group.episodes) for group in groups))
         for group in groups:
             job.recall(group.episodes)
         starts = range(len(groups) * self.group, len(self.problems), self.group)
@@ -172,15 +205,14 @@ class Bench:
         job.conclude()
         return groups
 
-    def _run_elsewhere(
-        self, run_there: Elsewhere, key: str, kept: KeptGroups, timing: Timing | None
-    ) -> None:
-        missing, count = kept.missing(), len(self.problems)
-        done = count - sum(min(self.group, count - start) for start in missing)
-        self.advance(done)
-        with closing(run_there(key, timing, missing)) as finished:
-            for start in finished:
-                self.advance(min(self.group, count - start))
+    def _shares(self, protocol_name: str, job: Job) -> list[Share]:
+        """Gives the groups of a row that no file has yet."""
+        kept = self.kept(protocol_name, job)
+        if _row_file(kept).is_file():
+            return []
+        groups = kept.load()
+        timing = groups[0].timing if groups else job.timing()
+        return [Share(job.key, timing, start) for start in kept.missing()]
 
     def run_group(
         self,
@@ -228,3 +260,8 @@ class Bench:
             timing=whole.timing,
             episodes=whole.episodes[: len(self.problems)],
         )
+
+
+def _row_file(kept: KeptGroups) -> Path:
+    """The file of a row whose groups are all there."""
+    return kept.folder.with_name(f"{kept.folder.name}.json")

@@ -7,7 +7,7 @@ finished groups of problems when the same command is given the same `out`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -80,7 +80,7 @@ def _rows(
     with bar(each * len(tasks), "evaluate", "episode") as progress:
         for task in tasks:
             progress.set_postfix_str(task)
-            with closing(given or control.arena(task)) as arena:
+            with nullcontext(given) if given else closing(control.arena(task)) as arena:
                 bench = open_bench(
                     config, control, place, arena, folder, progress.update
                 )
@@ -125,8 +125,7 @@ def _task_rows(
     config: DictConfig, control: Control, bench: Bench, films: Path
 ) -> list[Row]:
     jobs = floor_and_method(config, control, bench, films)
-    floor, method = (bench.row(STANDARD, job) for job in jobs.values())
-    rows = [floor, method]
+    floor, method = rows = bench.rows(STANDARD, [*jobs.values()])
     if config.ceilings:
         head = bench.head(config.ceilings)
         rows += [head.part(CEILING, floor), head.part(CEILING, method)]

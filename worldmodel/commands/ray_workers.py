@@ -7,16 +7,18 @@ import os
 import socket
 from collections.abc import Callable, Generator
 from types import ModuleType
+from typing import Any, TypeVar
 
 from worldmodel.errors import OptionError, WorldModelError
 
 ADDRESS = "RAY_ADDRESS"  # Ray's own variable: the cluster to join
 ANSWER_S = 10.0  # within which it has to answer [s]
+Item = TypeVar("Item")
 
 
 def spread_over_ray(
-    work: functools.partial, items: list[int], workers: int
-) -> Generator[int, None, None]:
+    work: functools.partial, items: list[Item], workers: int
+) -> Generator[Item, None, None]:
     """Yields the results of `work(item)` as they come; close it to cancel the rest.
 
     Joins the cluster that `RAY_ADDRESS` names, and otherwise starts one on this machine
@@ -47,10 +49,10 @@ def spread_over_ray(
         ray.shutdown()
 
 
-def _plain(work: functools.partial) -> Callable[[int], int]:
+def _plain(work: functools.partial) -> Callable[[Any], Any]:
     """A function, which Ray asks for, of a partial one."""
 
-    def call(item: int) -> int:
+    def call(item: Any) -> Any:
         return work(item)
 
     return call
@@ -89,7 +91,7 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host, int(port)), ANSWER_S).close()
 
 
-def _result(ray: ModuleType, task: object) -> int:
+def _result(ray: ModuleType, task: object) -> Any:
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError as error:

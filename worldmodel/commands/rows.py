@@ -12,12 +12,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from worldmodel.commands.arenas import JUDGING, open_place
-from worldmodel.commands.bench import Bench, Job, Place
+from worldmodel.commands.bench import Bench, Job, Place, Share
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import FilmCutter, file_name, film_places
 from worldmodel.commands.workers import launch
 from worldmodel.evaluation.arena import Arena
-from worldmodel.evaluation.policy import RandomPolicy
+from worldmodel.evaluation.policy import Policy, RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.timing import Timing, time_policy
@@ -86,53 +86,40 @@ def floor_and_method(
 
 
 def _spread(
-    config: DictConfig,
-    place: Place,
-    task: str,
-    folder: Path,
-    key: str,
-    timing: Timing | None,
-    starts: list[int],
-) -> Generator[int, None, None]:
-    """Runs groups of a row in processes of their own, which keep them as files.
+    config: DictConfig, place: Place, task: str, folder: Path, shares: list[Share]
+) -> Generator[Share, None, None]:
+    """Runs groups in processes of their own, which keep them as files.
 
     Each has as many threads as this one: with another number, products of matrices
     may be summed in another order.
     """
     settings = OmegaConf.to_yaml(config, resolve=True)
     there = (settings, place, task, folder.resolve(), torch.get_num_threads())
-    work = functools.partial(_run_group, there, key, timing)
-    return launch(config.launcher, work, starts, config.processes)
+    work = functools.partial(_run_share, there)
+    return launch(config.launcher, work, shares, config.processes)
 
 
-def _run_group(
-    there: tuple[str, Place, str, Path, int],
-    key: str,
-    timing: Timing | None,
-    start: int,
-) -> int:
-    bench, jobs = _opened(*there)
-    job = jobs(key)
-    bench.run_group(job, bench.kept(STANDARD, job), timing, start)
-    return start
+def _run_share(there: tuple[str, Place, str, Path, int], share: Share) -> Share:
+    bench, jobs, policy = _opened(*there)
+    job = jobs()[share.key]  # each group films a success and a failure of its own
+    kept = bench.kept(STANDARD, job)
+    bench.run_group(job, kept, share.timing, share.start, policy(share.key))
+    return share
 
 
 @functools.cache
 def _opened(
     settings: str, place: Place, task: str, folder: Path, threads: int
-) -> tuple[Bench, Callable[[str], Job]]:
-    """A bench and its rows, once in a process, so one GL context."""
+) -> tuple[Bench, Callable[[], dict[str, Job]], Callable[[str], Policy]]:
+    """A bench, its rows and their policies, once in a process, so one GL context."""
     config = OmegaConf.create(settings)
     assert isinstance(config, DictConfig)
     torch.set_num_threads(threads)
     control = load_control(config)
     arena = open_place(config, control, task, JUDGING)
     bench = open_bench(config, control, place, arena, folder)
-
-    def job(key: str) -> Job:  # each group films a success and a failure of its own
-        return floor_and_method(config, control, bench, folder / "films")[key]
-
-    return bench, job
+    jobs = functools.partial(floor_and_method, config, control, bench, folder / "films")
+    return bench, jobs, functools.cache(lambda key: jobs()[key].policy())
 
 
 def _problem_folder(config: DictConfig, folder: Path, task: str) -> Path:

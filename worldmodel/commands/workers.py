@@ -12,11 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from worldmodel.commands.ray_workers import spread_over_ray
 from worldmodel.errors import OptionError, WorldModelError
 
 LAUNCHERS = ("processes", "ray")
+Item = TypeVar("Item")
 
 
 def require_launcher(launcher: str) -> None:
@@ -28,8 +30,8 @@ def require_launcher(launcher: str) -> None:
 
 
 def launch(
-    launcher: str, work: functools.partial, items: list[int], workers: int
-) -> Generator[int, None, None]:
+    launcher: str, work: functools.partial, items: list[Item], workers: int
+) -> Generator[Item, None, None]:
     """`spread`, or `spread_over_ray`; the results are the same to the bit.
 
     Args:
@@ -44,8 +46,8 @@ def launch(
 
 
 def spread(
-    work: functools.partial, items: list[int], workers: int
-) -> Generator[int, None, None]:
+    work: functools.partial, items: list[Item], workers: int
+) -> Generator[Item, None, None]:
     """Yields the results of `work(item)` as they come; close it to stop all workers.
 
     However this process ends, `kill -9` included, the workers end with it: each holds
