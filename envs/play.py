@@ -11,13 +11,12 @@ from envs.arm import POSE_HIGH, POSE_LOW
 from envs.experts import CLOSE, KEEP, OPEN, PickPlaceExpert, PushExpert, toward
 from envs.problems import GOAL_HIGH_M, GOAL_LOW_M
 from envs.scene import CUBE_HALF_SIDE_M
-from envs.simulation import Quantities, Simulation, random_start
+from envs.simulation import MOTION_SIZE, Quantities, Simulation, random_start
 
 Controller = Callable[[Quantities], np.ndarray]
 
 _SEGMENT_STEPS = (6, 20)
 MOST_WEIGHT = 1e9  # of a behaviour
-_MOVES = 4  # action dimensions that move; the last one is the latch
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ def play_actions(
             left = int(rng.integers(*_SEGMENT_STEPS))
         left -= 1
         action = behaviour(now)
-        action[:_MOVES] += jitter[step]
+        action[:MOTION_SIZE] += jitter[step]
         if rng.random() < 0.02:
-            action[_MOVES] = rng.choice([OPEN, CLOSE])
+            action[MOTION_SIZE] = rng.choice([OPEN, CLOSE])
         action = np.clip(action, -1.0, 1.0).astype(np.float32)
         record(action)
         simulation.step(action)
@@ -103,8 +102,8 @@ def play_actions(
 def _coloured_noise(
     rng: np.random.Generator, steps: int, correlation: float
 ) -> np.ndarray:
-    """Unit-variance AR(1) noise (steps, 4)."""
-    white = rng.standard_normal((steps, _MOVES))
+    """Unit-variance AR(1) noise (steps, MOTION_SIZE)."""
+    white = rng.standard_normal((steps, MOTION_SIZE))
     noise = np.empty_like(white)
     noise[0] = white[0]
     for step in range(1, steps):
@@ -123,8 +122,8 @@ def _noise(now: Quantities, rng: np.random.Generator) -> Controller:
 
     def act(now: Quantities) -> np.ndarray:
         action = 0.5 * toward(now, target, yaw, 0.0)
-        action[:_MOVES] += strength * next(noise)
-        action[_MOVES] = gripper + 0.3 * rng.standard_normal()
+        action[:MOTION_SIZE] += strength * next(noise)
+        action[MOTION_SIZE] = gripper + 0.3 * rng.standard_normal()
         return action
 
     return act

@@ -13,6 +13,9 @@ from envs.scene import CUBE_HALF_SIDE_M, FINGER_TRAVEL_M, TIMESTEP_S, scene_xml
 
 CONTROL_RATE_HZ = 5.0
 ACTION_NAMES = ("dx", "dy", "dz", "dyaw", "gripper")
+MOTION_SIZE = ACTION_NAMES.index(
+    "gripper"
+)  # the first dimensions move, the last latches
 ACTION_SCALES = (0.05, 0.05, 0.05, 0.3, 1.0)
 GRIPPER_DEAD_BAND = 0.3
 PROPRIO_SIZE = 20

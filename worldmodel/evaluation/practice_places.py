@@ -7,14 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from envs.camera import Camera
-from envs.simulation import ACTION_SPEC, Simulation, random_start
+from envs.simulation import ACTION_SPEC, MOTION_SIZE, Simulation, random_start
 from worldmodel.action_spec import ActionSpec
 from worldmodel.evaluation.adapters.adapted_arena import AdaptedArena
 from worldmodel.evaluation.adapters.adapted_env import AdaptedEnv, Observation
 from worldmodel.evaluation.side_by_side import EnvPool
 from worldmodel.evaluation.world_model_policy import Idle
-
-_LATCH = 1  # dimensions of our scene's actions that do not move: the last
 
 
 class PracticePlace(Protocol):
@@ -50,11 +48,11 @@ class TabletopPlace:
     """Our scene: one simulation, in which all episodes are moved in turns."""
 
     idle = None
+    moves = MOTION_SIZE
 
     def __init__(self, height: int, width: int) -> None:
         """For frames of that size [px]."""
         self.action_spec = ActionSpec.from_json(ACTION_SPEC)
-        self.moves = self.action_spec.size - _LATCH
         self._simulation = Simulation()
         self._camera = Camera(self._simulation.model, height, width)
         self._states: list[np.ndarray] = []
