@@ -40,7 +40,8 @@ def desk(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*Overriding environment PointPusher-v0")
 def test_from_an_env_to_a_table_and_a_film_as_the_document_says(desk, capsys):
-    exec(compile(block("python record"), "record", "exec"), {})
+    record = shlex.split(block("bash record"))[1:]
+    assert main([*record, "workers=1", "episodes=60", "seed=1"]) == 0
     data = "data=data/pusher"
     assert main(["pretrain", data, "out=pre", *SMALL_PRETRAIN]) == 0
     options = ["encoder=pre/encoder", "out=runs/train/pusher"]

@@ -16,9 +16,8 @@ from worldmodel.commands import evaluate
 from worldmodel.commands.main import main
 from worldmodel.commands.pictures import write_picture
 from worldmodel.commands.training import open_frames
-from worldmodel.data import LeRobotDataset
-from worldmodel.evaluation.adapters.finding import find_adapter
-from worldmodel.evaluation.adapters.recording import record_play
+from worldmodel.data import LeRobotDataset, View
+from worldmodel.evaluation.adapters.adapted_arena import AdaptedArena
 from worldmodel.evaluation.results import load_results
 
 HERE = Path(__file__).parents[1] / "evaluation" / "adapters"
@@ -46,9 +45,63 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def goals(tmp_path_factory):
-    kind = find_adapter("PointPusher-v0", ADAPTER)
     folder = tmp_path_factory.mktemp("goals") / "play"
-    return record_play("PointPusher-v0", kind, folder, episodes=60, side=SIDE)
+    assert collect(folder, "episodes=60", "steps=50", "seed=1") == 0
+    return folder
+
+
+def collect(out, *options):
+    size = [f"height={SIDE}", f"width={SIDE}"]
+    return main(["collect", *ENV, f"out={out}", *size, "workers=1", *options])
+
+
+def test_a_collection_in_an_env_goes_on_to_the_same_dataset(goals, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert collect(whole, "episodes=4", "steps=6", "seed=3") == 0
+    assert collect(parts, "episodes=2", "steps=6", "seed=3") == 0
+    assert collect(parts, "episodes=4", "steps=6", "seed=3") == 0
+    one, two = LeRobotDataset.open(whole), LeRobotDataset.open(parts)
+    assert one.fingerprint() == two.fingerprint()
+    assert (len(one), one.frames) == (4, 24)
+    episode = one.episode(1)
+    moved = np.diff(episode.sim_state[:, :2], axis=0)
+    free = (episode.sim_state[1:, :2] % 1 > 0).all(axis=1)  # not at the table's edge
+    assert np.allclose(moved[free], 0.08 * episode.actions[:-1][free], atol=1e-6)
+    assert not same(episode, one.episode(2))
+    assert not same(episode, LeRobotDataset.open(goals).episode(1))  # of another seed
+    assert one.spec.robot_type == "PointPusher-v0"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["mix.push=0.5"], "mix.push chooses among behaviours of our own scene"),
+        (["adapter=null"], "needs state, which the adapter Adapter lacks"),
+        (["env=null"], "needs the env that it is of: env="),
+        (["steps=0"], "steps must be a whole number in [1, 10000], got 0"),
+    ],
+)
+def test_a_collection_that_cannot_be_is_one_line(options, message, tmp_path, capsys):
+    assert collect(tmp_path / "play", *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "play").exists()
+
+
+def test_a_dataset_is_of_one_adapter(goals, tmp_path, capsys):
+    shutil.copytree(goals, tmp_path / "play")
+    file = tmp_path / "other.py"
+    text = (HERE / "pusher.py").read_text()
+    file.write_text(text + "\n    budget = 9\n")
+    assert collect(tmp_path / "play", "steps=50", f"adapter={file}:Pusher") == 2
+    assert "adapter" in capsys.readouterr().err
+
+
+def test_an_adapter_without_proprio_records_nothing(tmp_path, capsys):
+    file, text = tmp_path / "numb.py", (HERE / "pusher.py").read_text()
+    file.write_text(text + "\n    proprio = None\n")
+    assert collect(tmp_path / "play", f"adapter={file}:Pusher") == 2
+    assert "at least 1 number of proprio, the adapter Pusher" in capsys.readouterr().err
 
 
 def run(model, goals, out, *options):
@@ -68,8 +121,13 @@ def test_a_result_does_not_depend_on_the_group_that_problems_run_in(
     assert first[0].protocol == second[0].protocol
 
 
-def test_a_goal_is_a_recorded_frame_and_no_start_is_solved(model, goals, tmp_path):
+def test_a_goal_is_a_recorded_frame_and_no_start_is_solved(
+    model, goals, tmp_path, monkeypatch
+):
+    closed, close = [], AdaptedArena.close
+    monkeypatch.setattr(AdaptedArena, "close", lambda a: closed.append(close(a)))
     assert run(model, goals, tmp_path / "run", f"problems={tmp_path / 'set'}") == 0
+    assert len(closed) == 1
     with np.load(next((tmp_path / "set").glob("*/problems.npz"))) as stored:
         pictures, states = stored["goal_images"], stored["goals"]
         starts = stored["states"]
@@ -80,11 +138,8 @@ def test_a_goal_is_a_recorded_frame_and_no_start_is_solved(model, goals, tmp_pat
     assert (np.linalg.norm(states[:, 2:] - starts[:, 2:], axis=1) > 0.05).all()
 
 
-def test_a_model_of_blocks_runs_in_control_steps(goals, tmp_path, capsys):
+def test_a_model_of_blocks_runs_in_control_steps(goals, tmp_path):
     pairs = save_tiny_model(tmp_path / "pairs", replace(SPEC, block=2))
-    assert run(pairs, goals, tmp_path / "run") == 2
-    # what we recorded has no stride, so it is no dataset for such a model
-    assert "stride must be 1" in capsys.readouterr().err
     words = [f"model={pairs}", *ENV, *QUICK, "budget=5"]
     write_picture(np.zeros((50, 60, 3), np.uint8), tmp_path / "goal.png")
     out = f"out={tmp_path / 'plan'}"
@@ -195,9 +250,11 @@ def test_states_that_are_read_from_pictures_where_nothing_else_tells_them(
     assert "read from pictures" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("block", [1, 2])
 def test_practice_in_an_env_is_more_data_like_that_of_its_goals(
-    model, goals, tmp_path, capsys
+    block, goals, tmp_path, capsys
 ):
+    model = save_tiny_model(tmp_path / "tiny", replace(SPEC, block=block))
     words = [f"model={model}", *ENV, f"goals={goals}", "episodes=3", "workers=1"]
     words += ["rules.steps=6", "rules.group=2", "rules.shortest=2", "rules.longest=3"]
     words += [*QUICK, "proposals=0"]
@@ -213,6 +270,10 @@ def test_practice_in_an_env_is_more_data_like_that_of_its_goals(
         episode = first.episode(index)
         assert np.ptp(episode.sim_state[:, :2], axis=0).min() > 0
         assert same(episode, second.episode(index))
+    view = View(None, SIDE, SIDE, block)
+    seen = [open_frames(str(path), None, view) for path in (goals, first.path)]
+    assert seen[0].spec.action_spec == seen[1].spec.action_spec
+    assert seen[1].actions.shape == (18 // block, 2 * block)
     assert main(["practice", *words, "adapter=null", f"out={tmp_path / 'c'}"]) == 2
     assert "needs state, which the adapter Adapter lacks" in capsys.readouterr().err
 

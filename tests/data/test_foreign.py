@@ -332,11 +332,28 @@ def test_our_own_datasets_open_through_the_same_door(folder, dataset):
     assert open_dataset(folder, small).spec == dataset.spec
     for view, message in (
         (View("left"), "camera must be observation.images.left"),
-        (View(stride=2), "stride must be 1 for a dataset that"),
+        (View(stride=9), "no episode has the stride=9 control steps .* has 8"),
         (View(absolute_actions=True), "absolute_actions must be false or null"),
     ):
         with pytest.raises(DatasetError, match=message):
             open_dataset(folder, view)
+
+
+def test_a_stride_of_our_own_puts_actions_side_by_side(folder, dataset):
+    strided = open_dataset(folder, View(stride=5))
+    lengths = [record.length for record in dataset.records]
+    assert {*lengths} == {4, 5, 6, 7, 8}
+    assert strided.indices == tuple(i for i in dataset.indices if lengths[i] >= 5)
+    assert strided.spec.action_spec.block == 5
+    assert strided.cache_name != dataset.cache_name
+    assert strided.fingerprint() != dataset.fingerprint()
+    pairs = open_dataset(folder, View(stride=2))
+    whole, seen = dataset.episode(3), pairs.episode(3)  # of 7 control steps
+    assert (len(whole), len(seen), pairs.record(3).length) == (7, 3, 3)
+    for name in ("frames", "proprio", "sim_state"):
+        assert np.array_equal(getattr(seen, name), getattr(whole, name)[0:6:2])
+    assert np.array_equal(seen.actions[1], whole.actions[2:4].flatten())
+    assert FrameCache.open(pairs).actions.shape[1] == 2 * whole.actions.shape[1]
 
 
 @pytest.mark.parametrize(

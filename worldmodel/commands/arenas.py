@@ -10,8 +10,8 @@ from worldmodel.commands.control import Control, chosen_tasks
 from worldmodel.commands.limits import require_whole
 from worldmodel.commands.training import open_frames
 from worldmodel.data import (
+    ForeignDataset,
     FrameCache,
-    LeRobotDataset,
     View,
     camera_keys,
     open_dataset,
@@ -153,7 +153,7 @@ def _states(
     keys = [config.states] if isinstance(config.states, str) else config.states
     keys = [str(key) for key in keys or kind.columns]
     dataset = open_dataset(config.goals, view)
-    assert not isinstance(dataset, LeRobotDataset)
+    assert isinstance(dataset, ForeignDataset)
     is_there = bool(keys) and set(keys) <= set(dataset.info.features)
     if is_there or config.states:
         return read_vectors(dataset, keys)

@@ -10,6 +10,7 @@ from worldmodel.data.foreign import ForeignDataset
 from worldmodel.data.foreign_info import read_foreign_info
 from worldmodel.data.hub import dataset_folder
 from worldmodel.data.reader import LeRobotDataset
+from worldmodel.data.strided import StridedDataset
 from worldmodel.data.view import View
 from worldmodel.errors import WorldModelError
 from worldmodel.files.json_file import read_object
@@ -17,7 +18,7 @@ from worldmodel.files.json_file import read_object
 
 def open_dataset(
     path: str | Path, view: View | None = None
-) -> LeRobotDataset | ForeignDataset:
+) -> LeRobotDataset | StridedDataset | ForeignDataset:
     """Opens a LeRobot v3 dataset, ours or another.
 
     Ours have a `worldmodel` block in info.json. They keep the size of their frames,
@@ -34,8 +35,10 @@ def open_dataset(
     root = dataset_folder(path, view or View())
     if is_foreign(root):
         return ForeignDataset.open(root, view)
-    (view or View()).require_own()
-    return LeRobotDataset.open(root)
+    view = view or View()
+    view.require_own()
+    dataset = LeRobotDataset.open(root)
+    return dataset if view.stride == 1 else StridedDataset(dataset, view.stride)
 
 
 def camera_keys(path: str | Path) -> tuple[str, ...]:

@@ -91,11 +91,6 @@ class View:
                 f"camera must be {IMAGE_KEY}, the only one of a dataset that "
                 f"`worldmodel collect` made, got {self.camera!r}"
             )
-        if self.stride != 1:
-            raise DatasetError(
-                "stride must be 1 for a dataset that `worldmodel collect` made, got "
-                f"{self.stride}"
-            )
         if self.absolute_actions:
             raise DatasetError(
                 "absolute_actions must be false or null for a dataset that `worldmodel "
