@@ -4,7 +4,8 @@ import math
 import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -23,13 +24,17 @@ from planners.noise import normal
 from planners.ranking import better, cheapest
 from planners.search import Normal, begin, within
 
-with warnings.catch_warnings():
-    # It warns where matplotlib is missing, which only its plots need.
-    warnings.filterwarnings("ignore", "Could not import matplotlib", UserWarning)
-    import cma
-
-
 _LEAST_STD = 1e-8  # `cma` needs it above 0
+
+
+@cache
+def cma_package() -> ModuleType:
+    """`cma`, when it is first asked for: it takes as long to import as torch does."""
+    with warnings.catch_warnings():
+        # It warns where matplotlib is missing, which only its plots need.
+        warnings.filterwarnings("ignore", "Could not import matplotlib", UserWarning)
+        import cma
+    return cma
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,9 @@ class _Evolution:
             "signals_filename": "",  # else it reads options from the working folder
         }
         start = where.mean.double().cpu().numpy().ravel()
-        self._search = cma.CMAEvolutionStrategy(start, float(std.max()), options)
+        self._search = cma_package().CMAEvolutionStrategy(
+            start, float(std.max()), options
+        )
 
     def ask(self, first: np.ndarray | None) -> np.ndarray:
         """Gives candidates (N, H, A), some of them in place of the first ones."""

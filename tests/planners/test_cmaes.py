@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from planners import CMAES, Guess
-from planners.cmaes import cma
+from planners.cmaes import cma_package
 from planners.noise import normal
 
 
@@ -54,7 +54,9 @@ def test_it_asks_for_what_cma_asks_for(std, squared_distance):
         "seed": math.nan,
         "verbose": -9,
     }
-    search = cma.CMAEvolutionStrategy(guess.flatten().numpy(), each.max(), options)
+    search = cma_package().CMAEvolutionStrategy(
+        guess.flatten().numpy(), each.max(), options
+    )
     for iteration in range(6):
         asked = search.ask()
         if iteration == 0:
