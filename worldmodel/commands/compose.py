@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import inspect
 import re
 import typing
@@ -55,9 +57,9 @@ def compose_config(command: str, options: Sequence[str]) -> DictConfig:
     groups = {o.key_or_group: own_group(command, o.key_or_group) for o in overrides}
     chosen = [o for o in overrides if group_choices(groups[o.key_or_group])]
     choices = [_choice(o, groups[o.key_or_group]) for o in chosen]
-    base = _compose(command, choices)
+    base = _base(command, tuple(choices), configs_folder())
     lines = [_admit(base, override) for override in overrides if override not in chosen]
-    config = _compose(command, choices + lines)
+    config = _compose(command, choices + lines) if lines else copy.deepcopy(base)
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         OmegaConf.resolve(config)
@@ -88,7 +90,13 @@ def own_group(command: str, option: str) -> str:
 
 def default_config(command: str) -> DictConfig:
     """Gives the config of a command without options; required values are "???"."""
-    return _compose(command, [])
+    return _base(command, (), configs_folder())
+
+
+@functools.lru_cache(maxsize=64)
+def _base(command: str, choices: tuple[str, ...], folder: Path) -> DictConfig:
+    """The config of a command with these choices, made once; nobody changes it."""
+    return _compose(command, choices)
 
 
 def shown(value: object) -> str:
