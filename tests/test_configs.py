@@ -38,12 +38,20 @@ def targets(node):
     return [found for child in children for found in targets(child)]
 
 
-CHOSEN = [
-    (root, f"{group}={choice}")
-    for root in ROOTS
-    for group in groups(root)
-    for choice in group_choices(group)
-]
+def chosen():
+    """Gives every choice once, through one of the commands that have its group.
+
+    These take turns, so every group of every command is chosen from.
+    """
+    own = {root: groups(root) for root in ROOTS}
+    for group in sorted({group for some in own.values() for group in some}):
+        roots, names = [r for r in ROOTS if group in own[r]], group_choices(group)
+        for place in range(max(len(roots), len(names))):
+            name = names[place % len(names)]
+            yield roots[place % len(roots)], f"{group}={name}"
+
+
+CHOSEN = list(chosen())
 
 
 @pytest.mark.parametrize("root", ROOTS)

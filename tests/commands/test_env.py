@@ -12,7 +12,6 @@ from tests.commands.tiny import QUICK, SIDE, save_tiny_model
 from tests.data.lerobot_like import INFO, Made, write
 from tests.data.synthetic import same
 from worldmodel.action_spec import ActionSpec
-from worldmodel.commands import evaluate
 from worldmodel.commands.main import main
 from worldmodel.commands.pictures import write_picture
 from worldmodel.commands.training import open_frames
@@ -30,12 +29,8 @@ SPEC = ActionSpec(
     rate_hz=10.0,
 )
 ENV = ["env=PointPusher-v0", f"adapter={ADAPTER}"]
+pytestmark = pytest.mark.usefixtures("short")
 FEW = [*QUICK, "split=validation", "n=2", "timing=0", "ahead=10", "budget=4"]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, short):
-    monkeypatch.setattr(evaluate, "gl_backend", lambda: "a test backend")
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ from envs.simulation import ACTION_SPEC
 from envs.tabletop import TabletopEnv
 from tests.commands.tiny import QUICK, SIDE, save_tiny_model
 from worldmodel.action_spec import ActionSpec
-from worldmodel.commands import evaluate
 from worldmodel.commands.main import main
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.evaluation.results import load_results
+
+pytestmark = pytest.mark.usefixtures("short")
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +23,6 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory):
     return tmp_path_factory.mktemp("problems")
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, short):
-    monkeypatch.setattr(evaluate, "gl_backend", lambda: "a test backend")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Every setting of `train` and `pretrain` changes what comes out."""
 
+import copy
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from tests.training.toy import ENCODER, toy_frames
@@ -37,10 +39,11 @@ SMALL_TRAIN = (
     *("recipe=tabletop", "data=d", "encoder=e", "tabletop.moves=2"),
     *("tabletop.proprio=3", "tabletop.goal_proprio=1"),
     *("tabletop.object_dims=3", "tabletop.proprio_estimator.batch=8"),
-    *("projector.dim=12", "projector.pairs=2", "projector.schedule.steps=3"),
+    "tabletop.proprio_estimator.hidden=8",
+    *("projector.dim=12", "projector.pairs=2", "projector.schedule.steps=2"),
     *("projector.weights.prediction=0.1", "projector.weights.inverse=0.1"),
     *("projector.weights.contrast=0.1", "projector.schedule.warmup=1"),
-    *("planning.schedule.steps=3", "planning.schedule.warmup=1"),
+    *("planning.schedule.steps=2", "planning.schedule.warmup=1"),
     *("planning.predictor.windows=4", "planning.predictor.window=4"),
     *("planning.predictor.width=16", "planning.predictor.depth=1"),
     *("planning.distance.hidden=8", "planning.distance.batch=64"),
@@ -53,11 +56,11 @@ TRAIN = {
     "tabletop.proprio": 4,
     "tabletop.goal_proprio": 2,
     "tabletop.moves": 1,
-    "tabletop.proprio_correction": "false",
+    "tabletop.proprio_correction": False,
     "tabletop.object_dims": 4,
     "tabletop.proprio_estimator.even": 0.0,
     "projector.dim": 14,
-    "projector.schedule.steps": 4,
+    "projector.schedule.steps": 3,
     "projector.schedule.learning_rate": 0.01,
     "projector.weights.prediction": 0.2,
     "projector.weights.inverse": 0.2,
@@ -66,7 +69,7 @@ TRAIN = {
     "projector.weights.proprio": 0.2,
     "projector.weights.blobs": 0.2,
     "projector.weights.object_positions": 0.2,
-    "planning.schedule.steps": 4,
+    "planning.schedule.steps": 3,
     "planning.schedule.learning_rate": 0.01,
     "planning.predictor.window": 5,
     "planning.predictor.width": 32,
@@ -95,7 +98,7 @@ TRAIN_FIELDS = {
 }
 SMALL_PRETRAIN = (
     *("recipe=tabletop", "data=d", "recipe.model.moves=2"),
-    *("recipe.pairs=2", "recipe.clips=1", "recipe.schedule.steps=5"),
+    *("recipe.pairs=2", "recipe.clips=1", "recipe.schedule.steps=3"),
     *(
         "recipe.schedule.warmup=1",
         "recipe.schedule.learning_rate=0.05",
@@ -112,7 +115,7 @@ SMALL_PRETRAIN = (
 PRETRAIN = {
     "recipe.pairs": 3,
     "recipe.seed": 1,
-    "recipe.schedule.steps": 6,
+    "recipe.schedule.steps": 4,
     "recipe.schedule.learning_rate": 0.01,
     "recipe.model.masked": 1.0,
     "recipe.model.still": 0.9,
@@ -179,6 +182,13 @@ PRETRAIN_FIELDS = {
     "recipe.model.latent_dim": 9,
     "recipe.model.encoder.heads": 1,
 }
+# of `train`, and of `pretrain` with each of its recipes
+SMALL = {"train": SMALL_TRAIN, "tabletop": SMALL_PRETRAIN, "plain": SMALL_PLAIN}
+CHANGES = {
+    "train": TRAIN | TRAIN_FIELDS,
+    "tabletop": PRETRAIN | PRETRAIN_FIELDS,
+    "plain": PLAIN | PLAIN_FIELDS,
+}
 
 
 def leaves(values: Any, name: str = "") -> Iterator[str]:
@@ -216,59 +226,79 @@ def things(monkeypatch: pytest.MonkeyPatch) -> None:
         "worldmodel.training.tabletop.object_position_targets",
         lambda frames, blobs, slots: told[:, :slots],
     )
+    for rest in ("recipe.measure_errors", "loop.save_training_state"):  # of no setting
+        monkeypatch.setattr(f"worldmodel.training.{rest}", lambda *_: None)
 
 
-def trained(options: tuple[str, ...], folder: Path) -> str:
+@functools.cache
+def usual(kind: str) -> DictConfig:
+    """The config of a small training."""
+    return compose_config("train" if kind == "train" else "pretrain", SMALL[kind])
+
+
+def config_with(kind: str, name: str | None = None) -> DictConfig:
+    """The config of a small training, with one setting changed."""
+    config = copy.deepcopy(usual(kind))
+    if name is not None:
+        OmegaConf.set_readonly(config, False)
+        OmegaConf.update(config, name, CHANGES[kind][name], force_add=True)
+    return config
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the toy world is encoded, once for all trainings that encode it alike."""
+    return tmp_path_factory.mktemp("tokens")
+
+
+def trained(config: DictConfig, folder: Path, tokens: Path) -> str:
     """What comes of a training in the toy world, as one text."""
-    folder.mkdir()
-    recipe = recipe_of(compose_config("train", options))
+    folder.mkdir(exist_ok=True)
     spec = replace(ENCODER, num_colors=3, num_slots=1)
     encoder = VideoViT(spec, torch.Generator().manual_seed(0))
-    run = Run(folder, CPU)
+    run = Run(folder, CPU, tokens=tokens)
     model = train_world_model(
-        recipe, FrozenEncoder(encoder), FRAMES, run, collected=[PRACTICE]
+        recipe_of(config), FrozenEncoder(encoder), FRAMES, run, collected=[PRACTICE]
     )
     return f"{weights_hash(model)} {model.spec}"
 
 
-@pytest.fixture(scope="module")
-def usual() -> dict[str, str]:
-    """What comes of the settings that the tests leave as they are."""
-    return {}
-
-
-@pytest.mark.usefixtures("things")
-@pytest.mark.parametrize("name", [*TRAIN, *TRAIN_FIELDS])
-def test_each_setting_of_train_changes_the_model(name, usual, tmp_path: Path):
-    if "train" not in usual:
-        usual["train"] = trained(SMALL_TRAIN, tmp_path / "usual")
-    changed = (*SMALL_TRAIN, f"{name}={(TRAIN | TRAIN_FIELDS)[name]}")
-    assert trained(changed, tmp_path / "changed") != usual["train"]
-
-
-def pretrained(options: tuple[str, ...]) -> str:
+def pretrained(config: DictConfig) -> str:
     """What comes of a pretraining in the toy world, as one text."""
-    recipe = instantiate(compose_config("pretrain", options).recipe)
+    recipe = instantiate(config.recipe)
     if isinstance(recipe, JEPARecipe):
         made = train_jepa(recipe, FRAMES, CPU)
         return weights_hash(nn.ModuleList((made.encoder, made.projector)))
     return weights_hash(pretrain(recipe, FRAMES, CPU).encoder)
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[str, str]:
+    """What comes of the settings that the tests leave as they are, by kind."""
+    return {}
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize("name", [*TRAIN, *TRAIN_FIELDS])
+def test_each_setting_of_train_changes_the_model(name, known, tokens, tmp_path: Path):
+    if "train" not in known:
+        known["train"] = trained(config_with("train"), tmp_path / "usual", tokens)
+    changed = config_with("train", name)
+    assert trained(changed, tmp_path / "changed", tokens) != known["train"]
+
+
 @pytest.mark.parametrize("name", [*PRETRAIN, *PRETRAIN_FIELDS])
-def test_each_setting_of_pretrain_changes_the_encoder(name, usual):
-    if "pretrain" not in usual:
-        usual["pretrain"] = pretrained(SMALL_PRETRAIN)
-    changed = (*SMALL_PRETRAIN, f"{name}={(PRETRAIN | PRETRAIN_FIELDS)[name]}")
-    assert pretrained(changed) != usual["pretrain"]
+def test_each_setting_of_pretrain_changes_the_encoder(name, known):
+    if "tabletop" not in known:
+        known["tabletop"] = pretrained(config_with("tabletop"))
+    assert pretrained(config_with("tabletop", name)) != known["tabletop"]
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *PLAIN_FIELDS])
-def test_each_setting_of_the_plain_pretraining_changes_what_comes_of_it(name, usual):
-    if "plain" not in usual:
-        usual["plain"] = pretrained(SMALL_PLAIN)
-    changed = (*SMALL_PLAIN, f"{name}={(PLAIN | PLAIN_FIELDS)[name]}")
-    assert pretrained(changed) != usual["plain"]
+def test_each_setting_of_the_plain_pretraining_changes_what_comes_of_it(name, known):
+    if "plain" not in known:
+        known["plain"] = pretrained(config_with("plain"))
+    assert pretrained(config_with("plain", name)) != known["plain"]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,9 @@
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.data.synthetic import dataset_spec, episode
 from worldmodel.data import DatasetWriter, LeRobotDataset, stage_episode
-
-
-@pytest.fixture(scope="package", autouse=True)
-def fast_disk() -> Iterator[None]:
-    """Waits for no disk: a kill, unlike a power cut, spares what was written."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda file: None)
-        yield
 
 
 @pytest.fixture(scope="package")

@@ -28,11 +28,11 @@ from tests.recording import (
 
 PLANNERS = [
     RandomShooting(32),
-    CEM(32, 4, 3, std=0.3, correlation=0.5),
+    CEM(32, 4, 2, std=0.3, correlation=0.5),
     CEM(32, 4, 2, std=[0.1, 0.3]),
-    ICEM(32, 4, 3, kept=2),
-    MPPI(32, 8, 3),
-    Gradient(starts=6, iterations=3, rate=0.05),
+    ICEM(32, 4, 2, kept=2),
+    MPPI(32, 8, 2),
+    Gradient(starts=6, iterations=2, rate=0.05),
     Refine(CEM(32, 4, 2), Gradient(starts=6, iterations=2, rate=0.05)),
 ]
 
@@ -51,7 +51,7 @@ def searched(planner: Planner, calls: list[None]) -> Callable[..., Plan]:
 
 def problem(seed: int, batch: int = 2) -> tuple[Tensor, Guess, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    target, mean, std, elite = torch.rand((4, batch, 5, 2), generator=generator)
+    target, mean, std, elite = torch.rand((4, batch, 3, 2), generator=generator)
     guess = Guess(mean - 0.5, std, elite[:, None])
     return target - 0.5, guess, torch.arange(batch) + seed
 
@@ -84,7 +84,7 @@ def test_a_plan_stays_on_its_device_and_is_not_waited_for(planner):
     plan(*inputs)  # what is the same for all plans is made on the CPU, once
     with NothingFromTheCPU():
         found = plan(*inputs)
-    assert found.actions.shape == (2, 5, 2)
+    assert found.actions.shape == (2, 3, 2)
 
 
 def test_only_cmaes_waits():
