@@ -68,7 +68,8 @@ def test_a_second_start_forgets_the_first_episodes():
     np.testing.assert_array_equal(first, second)
 
 
-def test_replayed_plans_are_bitwise_the_plans(monkeypatch, execute=2):
+def test_replayed_plans_are_bitwise_the_plans(monkeypatch):
+    execute = 2
     where_graphs_are_recorded(monkeypatch, "cpu")
     mpc = dataclasses.replace(
         point_mpc(execute),

@@ -54,7 +54,8 @@ def test_it_asks_for_what_cma_asks_for(std, squared_distance):
         "seed": math.nan,
         "verbose": -9,
     }
-    search = cma_package().CMAEvolutionStrategy(
+    package = cma_package()
+    search = package.CMAEvolutionStrategy(
         guess.flatten().numpy(), each.max(), options
     )
     for iteration in range(6):

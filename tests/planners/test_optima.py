@@ -49,8 +49,8 @@ WIDE = [
 
 
 @pytest.mark.parametrize("planner", WIDE, ids=lambda planner: type(planner).__name__)
-@pytest.mark.parametrize(("horizon", "size"), [(1, 2), (5, 4), (25, 8)])
-def test_bounded_quadratics_of_2_to_200_dimensions_are_solved(
+@pytest.mark.parametrize(("horizon", "size"), [(5, 4), (25, 8)])
+def test_bounded_quadratics_of_20_to_200_dimensions_are_solved(
     planner, horizon, size, squared_distance
 ):
     if isinstance(planner, CMAES) and horizon * size > 100:
@@ -100,7 +100,7 @@ def test_the_deeper_of_two_valleys_is_found(planner):
         shallow = torch.exp(-(((actions - 0.6) / 0.25) ** 2).sum(dim=(2, 3)))
         return -deep - 0.7 * shallow
 
-    plan = planner.plan(cost, torch.zeros(20, 1, 2), torch.arange(20))
+    plan = planner.plan(cost, torch.zeros(8, 1, 2), torch.arange(8))
     found = (plan.actions + 0.6).abs().amax(dim=(1, 2)) < 0.05
     assert found.all()
 

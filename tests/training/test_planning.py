@@ -19,7 +19,7 @@ from worldmodel.training.predictor import PredictorRecipe
 DATA, ACTIONS = walks()
 LOOK = GoalProjectionSpec(1, state_dim=1, goal_dim=1)
 RECIPE = PlanningRecipe(
-    Schedule(300, learning_rate=5e-3, warmup=10),
+    Schedule(150, learning_rate=1e-2, warmup=10),
     PredictorRecipe(windows=32, window=5, width=16, depth=1),
     DistanceRecipe(hidden=32, discount=0.9, batch=256, ahead=2, momentum=0.9),
     PolicyPriorRecipe(hidden=32, batch=256, within=8, ahead=2),

@@ -28,7 +28,7 @@ WEIGHTS = ObjectiveWeights(
     blobs=1.0,
     object_positions=1.0,
 )
-STEPS = 60
+STEPS = 45
 
 
 def trained(

@@ -14,8 +14,8 @@ from tests.commands.tiny import QUICK
 from worldmodel.commands.main import main
 from worldmodel.evaluation.results import load_results
 
-TEXT = (Path(__file__).parent.parent / "docs" / "own_robot.md").read_text()
-ENV = Path(__file__).parent / "evaluation" / "adapters" / "pusher_env.py"
+TEXT = (Path(__file__).parents[2] / "docs" / "own_robot.md").read_text()
+ENV = Path(__file__).parents[1] / "evaluation" / "adapters" / "pusher_env.py"
 MODEL = "runs/train/pusher/model"
 
 
@@ -38,6 +38,7 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.usefixtures("short")
 @pytest.mark.filterwarnings("ignore:.*Overriding environment PointPusher-v0")
 def test_from_an_env_to_a_table_and_a_film_as_the_document_says(desk, capsys):
     record = shlex.split(block("bash record"))[1:]
