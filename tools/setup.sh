@@ -31,12 +31,15 @@ make_environment() {
 }
 
 install_packages() {
-    local pip=("$folder/bin/python" -m pip install -qq --disable-pip-version-check)
-    # torch first and pinned: resolving an open range downloads several builds of it
+    # no bytecode of what is never imported
+    local pip=("$folder/bin/python" -m pip install -qq --no-compile --disable-pip-version-check
+        -c constraints.txt)
+    # torch first and pinned: resolving an open range downloads several builds of it;
+    # hatchling builds this package here instead of in an environment of its own
     say "installing torch, the largest part"
-    "${pip[@]}" -c constraints.txt "$(grep '^torch==' constraints.txt)"
+    "${pip[@]}" "$(grep '^torch==' constraints.txt)" hatchling
     say "installing the other packages"
-    "${pip[@]}" -c constraints.txt -e '.[dev]'
+    "${pip[@]}" --no-build-isolation -e '.[dev]'
 }
 
 graphics_work() {
