@@ -1,5 +1,7 @@
 """Composes every config with every choice of its groups, and makes what it names."""
 
+import functools
+
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, ListConfig
@@ -14,7 +16,8 @@ ROOTS = sorted(f.stem for f in FOLDER.glob("*.yaml"))
 FILES = {f.relative_to(FOLDER).as_posix() for f in FOLDER.rglob("*.yaml")}
 
 
-def composed(root, options=()):
+@functools.cache
+def composed(root, *options):
     with initialize_config_dir(str(FOLDER), version_base=HYDRA_VERSION):
         return compose(root, overrides=list(options), return_hydra_config=True)
 
@@ -62,7 +65,7 @@ def test_every_command_config_makes_its_objects(root):
 
 @pytest.mark.parametrize(("root", "choice"), CHOSEN)
 def test_every_choice_of_a_command_makes_its_objects(root, choice):
-    made = [instantiate(node) for node in targets(composed(root, [choice]))]
+    made = [instantiate(node) for node in targets(composed(root, choice))]
     assert None not in made
 
 

@@ -15,7 +15,7 @@ from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
 PRECISIONS = (torch.float32, torch.bfloat16)
-PLANNER = CEM(64, 8, 2, std=0.15, correlation=0.5)
+PLANNER = CEM(64, 8, 1, std=0.15, correlation=0.5)
 BATCH, STEPS = 2, 2
 # Replayed operations are those of the plan, on copies without gaps in memory, so on a
 # CPU the bits are the same, whatever kernels it chooses. (A view of a larger tensor may

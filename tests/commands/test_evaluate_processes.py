@@ -17,7 +17,7 @@ from worldmodel.evaluation.results import load_results
 
 pytestmark = pytest.mark.usefixtures("short")
 ADAPTER = f"{Path(__file__).parents[1] / 'evaluation/adapters/pusher.py'}:Pusher"
-FEW = ["split=validation", "n=3", "group=1", "timing=2", "film=[1]", *QUICK]
+FEW = ["split=validation", "n=2", "group=1", "timing=2", "film=[1]", *QUICK]
 
 
 @pytest.fixture

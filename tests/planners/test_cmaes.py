@@ -55,9 +55,7 @@ def test_it_asks_for_what_cma_asks_for(std, squared_distance):
         "verbose": -9,
     }
     package = cma_package()
-    search = package.CMAEvolutionStrategy(
-        guess.flatten().numpy(), each.max(), options
-    )
+    search = package.CMAEvolutionStrategy(guess.flatten().numpy(), each.max(), options)
     for iteration in range(6):
         asked = search.ask()
         if iteration == 0:

@@ -1,4 +1,7 @@
-"""From uint8 frames to one embedded token per patch and tubelet."""
+"""From uint8 frames to one embedded token per patch and tubelet.
+
+Each also tells where in the whole picture a few learned features are.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.encoders.points import FeaturePoints
-
 CELL = 4  # pixels per side of a stem cell
 CHANNELS = 3
 MID_GREY = 128
 # A power of two: differences of uint8 values, divided by it, are exact in bfloat16.
 PIXEL_STD = 64.0
+_NUMBERS = 3  # of a point: its row, its column, and how much of its feature there is
+_SHARPNESS = 4.0  # of the scores at the start
 
 
 def check_frames(frames: Tensor, height: int, width: int) -> None:
@@ -66,6 +69,46 @@ def patchify(frames: Tensor, patch: int, tubelet: int) -> Tensor:
     cut = cut.permute(0, 1, 3, 6, 4, 7, 2, 5, 8)
     tokens = (time // tubelet) * rows * columns
     return cut.reshape(batch, tokens, side * side, tubelet * CELL * CELL * channels)
+
+
+class FeaturePoints(nn.Module):
+    """Cells of features (B, rows, columns, C) -> one embedding (B, D).
+
+    Each point scores every cell, and its place is the mean over cells under the softmax
+    of the scores (spatial softmax, Levine et al. 2016; feature points, Finn et al.
+    2016). So a place is read to a fraction of a pixel from the first step on, which
+    patches learn slowly.
+
+    Args:
+        cell_dim: width C of a cell.
+        points: how many.
+        dim: width D of the embedding.
+    """
+
+    def __init__(self, cell_dim: int, points: int, dim: int) -> None:
+        super().__init__()
+        if points < 1:
+            raise ValueError(f"points must be at least 1, got {points}")
+        self.score = nn.Linear(cell_dim, points)
+        self.tell = nn.Linear(_NUMBERS * points, dim)
+
+    def places(self, cells: Tensor) -> Tensor:
+        """Row, column (each in [-1, 1]) and log amount of each point, (B, K, 3)."""
+        rows, columns = cells.shape[1:3]
+        scores = _SHARPNESS * self.score(cells).flatten(1, 2).float()  # (B, cells, K)
+        shares = scores.softmax(dim=1).transpose(1, 2)
+        grid = torch.cartesian_prod(
+            torch.linspace(-1, 1, rows, device=cells.device),
+            torch.linspace(-1, 1, columns, device=cells.device),
+        )
+        with torch.autocast(cells.device.type, enabled=False):
+            where = shares @ grid  # (B, K, 2)
+        amount = scores.logsumexp(dim=1) / _SHARPNESS
+        return torch.cat((where, amount[..., None]), dim=-1)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Same as `places`, embedded."""
+        return self.tell(self.places(cells).flatten(1).to(cells.dtype))
 
 
 class ConvStem(nn.Module):
