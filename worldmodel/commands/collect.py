@@ -57,7 +57,7 @@ def run(config: DictConfig) -> int:
         missing = writer.missing(config.episodes)
         done = config.episodes - len(missing)
         with bar(config.episodes, "collect", "episode", done) as progress:
-            work = functools.partial(_stage, key, root, spec)
+            work = functools.partial(_stage, key, root.resolve(), spec)
             with closing(
                 launch(config.launcher, work, missing, config.workers)
             ) as finished:

@@ -67,7 +67,8 @@ def run(config: DictConfig) -> int:
         with bar(config.episodes, "practice", "episode", done) as progress:
             threads = max(1, torch.get_num_threads() // config.workers)
             key = (OmegaConf.to_yaml(config), threads)
-            work = functools.partial(_stage, key, root, spec, frozenset(missing))
+            there = (root.resolve(), spec, frozenset(missing))
+            work = functools.partial(_stage, key, *there)
             jobs = launch(config.launcher, work, groups, config.workers)
             with closing(jobs) as finished:
                 for _ in finished:
