@@ -7,7 +7,8 @@ from tests.training.toy import ENCODER, Killed, kill_at, toy_frames
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.action_conditioned import ObjectiveWeights
-from worldmodel.training.objectives.joint import JointSpec, single_clips
+from worldmodel.training.objectives.clips import single_clips, stand_still
+from worldmodel.training.objectives.joint import JointSpec
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 CPU = torch.device("cpu")
@@ -65,7 +66,8 @@ def test_every_term_of_the_objective_is_reported_and_no_other():
 
 def test_single_clips_end_at_their_frame_and_some_stand_still():
     frames = torch.arange(2 * 60).view(2, 60, 1, 1, 1).expand(-1, -1, 2, 2, 3)
-    clips = single_clips(frames, 0.3, torch.Generator().manual_seed(0))
+    stands = stand_still(120, 0.3, torch.Generator().manual_seed(0))
+    clips = single_clips(frames, stands)
     assert clips.shape == (120, 2, 2, 2, 3)
     before, now = clips[:, 0, 0, 0, 0], clips[:, 1, 0, 0, 0]
     assert torch.equal(now, torch.arange(120))

@@ -2,7 +2,8 @@
 
 Killed, it goes on where it stopped when the same command is given the same `out`.
 The run folder ends with `encoder/`, a checkpoint of the encoder and, where it learned
-beside one that plans, of its projector.
+beside one that plans, of its projector. Over several GPUs, which share each batch:
+`torchrun --nproc_per_node=2 -m worldmodel pretrain …`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,15 @@ from worldmodel.commands.training import (
 )
 from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
+from worldmodel.encoders import VideoViT
+from worldmodel.errors import OptionError
+from worldmodel.projectors import Projector
+from worldmodel.training import distributed
 from worldmodel.training.jepa import JEPARecipe, train_jepa
+from worldmodel.training.loop import OnStep
 from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
+STATE_FILE = "state.safetensors"
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
 CARD = """# Encoder
 
@@ -39,11 +46,20 @@ def run(config: DictConfig) -> int:
     """Pretrains and writes the encoder."""
     config = with_earlier_steps(config)
     recipe: JEPARecipe | PretrainRecipe = instantiate(config.recipe)
+    recipe.require_shares(distributed.launched())
+    if distributed.launched() > 1 and not config.out:
+        raise OptionError("out= must name the run folder that the processes share")
     device = choose_device(config.device)
     view = view_of(config, recipe.model.encoder)
-    frames = open_frames(config.data, config.cache, view)
-    with open_run_folder("pretrain", config) as run_folder:
-        return _pretrain(config, recipe, frames, device, run_folder.path)
+    with distributed.together(device):
+        with distributed.first_goes_first():
+            frames = open_frames(config.data, config.cache, view)
+        if not distributed.is_first():
+            state = Path(config.out).expanduser() / STATE_FILE
+            _trained(recipe, frames, device, state)
+            return 0
+        with open_run_folder("pretrain", config) as run_folder:
+            return _pretrain(config, recipe, frames, device, run_folder.path)
 
 
 def _pretrain(
@@ -57,12 +73,8 @@ def _pretrain(
     with followed(
         "pretrain", recipe.schedule.steps, folder / "pretrain.jsonl"
     ) as on_step:
-        where = (frames, device, folder / "state.safetensors", on_step)
-        if isinstance(recipe, JEPARecipe):
-            video_jepa = train_jepa(recipe, *where).cpu()
-            encoder, projector = video_jepa.encoder, video_jepa.projector
-        else:
-            encoder, projector = pretrain(recipe, *where).encoder.cpu(), None
+        state = folder / STATE_FILE
+        encoder, projector = _trained(recipe, frames, device, state, on_step)
     history = {
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
@@ -76,3 +88,17 @@ def _pretrain(
     finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0
+
+
+def _trained(
+    recipe: JEPARecipe | PretrainRecipe,
+    frames: FrameCache,
+    device: torch.device,
+    state: Path,
+    on_step: OnStep | None = None,
+) -> tuple[VideoViT, Projector | None]:
+    """The encoder and, where the recipe trains one to plan in, its projector."""
+    if isinstance(recipe, JEPARecipe):
+        video_jepa = train_jepa(recipe, frames, device, state, on_step).cpu()
+        return video_jepa.encoder, video_jepa.projector
+    return pretrain(recipe, frames, device, state, on_step).encoder.cpu(), None

@@ -40,6 +40,7 @@ from worldmodel.encoders import FrozenEncoder
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.frame_bank import save_bank
 from worldmodel.model import WorldModel
+from worldmodel.training.distributed import launched
 from worldmodel.training.recipe import Follow, Recipe, Run, train_world_model
 
 EXAMPLE = (
@@ -60,6 +61,11 @@ STALE = {"projector.schedule.steps": ["planning.safetensors", "planning.jsonl"]}
 
 def run(config: DictConfig) -> int:
     """Trains stages 2 to 5 and writes the world model."""
+    if launched() > 1:
+        raise OptionError(
+            "train runs in one process, only pretrain in several: start it without "
+            "torchrun"
+        )
     with ExitStack() as held:
         return _train(with_earlier_steps(config), held)
 

@@ -24,6 +24,7 @@ from worldmodel.data import (
 from worldmodel.data.cache_place import cache_folder
 from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
+from worldmodel.training.distributed import launched, own_gpu
 
 OnStep = Callable[[int, dict[str, float]], None]
 
@@ -34,9 +35,18 @@ _LOG_EVERY = 50  # steps
 def choose_device(name: str) -> torch.device:
     """The device called `name`; "auto" takes a GPU where there is one.
 
+    Of several processes each takes a GPU of its own.
+
     Raises:
         OptionError: torch cannot use that device here.
     """
+    if launched() > 1:
+        if name not in ("auto", "cpu", "cuda"):
+            raise OptionError(
+                f"device must be auto, cpu or cuda for several processes, got {name!r}"
+            )
+        if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+            return own_gpu()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, colon, _ = name.partition(":")

@@ -92,7 +92,11 @@ class Windows:
             batch: How many, B.
             generator: A generator on the CPU.
         """
-        return self.at(torch.randint(len(self), (batch,), generator=generator))
+        return self.at(self.draw(batch, generator))
+
+    def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:
+        """Gives the window numbers (batch,) of `sample`."""
+        return torch.randint(len(self), (batch,), generator=generator)
 
     def draw_pairs(self, pairs: int, generator: torch.Generator) -> torch.Tensor:
         """Gives window numbers (2 pairs,): 2i and 2i + 1 are of one episode.

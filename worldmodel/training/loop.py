@@ -19,6 +19,7 @@ from worldmodel.checkpoints.training_state import (
 )
 from worldmodel.errors import WorldModelError
 from worldmodel.hardware import bf16_pays
+from worldmodel.training import distributed
 
 LossTerms = dict[str, Tensor]
 OnStep = Callable[[int, dict[str, float]], None]
@@ -127,7 +128,9 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
     """Optimises one module or several, going on from a saved state if there is one.
 
     Matrix products are in bfloat16 where that is faster. Each gradient is clipped on
-    its own, so that modules which share no weights learn as they would alone.
+    its own, so that modules which share no weights learn as they would alone. Several
+    processes (`training.distributed`) take the same steps; the first saves the state,
+    from which as many or one can go on.
 
     Args:
         jobs: what to optimise, by name; the modules end trained, in place.
@@ -153,11 +156,12 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
     step, smooth = 0, {}
     if path is not None and path.is_file():
         step, smooth = load_training_state(path, state)
-    begun = saved = time.monotonic()
     for module in modules.values():
+        distributed.synchronise(module)
         module.train()
+    begun = saved = time.monotonic()
     while step < schedule.steps:
-        elapsed = time.monotonic() - begun
+        elapsed = distributed.agreed(time.monotonic() - begun)
         if schedule.seconds is not None and elapsed >= schedule.seconds:
             break
         rate = schedule.learning_rate * schedule.factor(step, elapsed)
@@ -167,11 +171,11 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
         if training.on_step is not None:
             training.on_step(step, smooth)
         is_due = time.monotonic() - saved > schedule.save_every
-        if path is not None and (is_due or step == schedule.steps):
-            save_training_state(path, state, step, smooth)
+        if is_due or step == schedule.steps:
+            _save(path, state, step, smooth)
             saved = time.monotonic()
-    if path is not None and step < schedule.steps:
-        save_training_state(path, state, step, smooth)
+    if step < schedule.steps:
+        _save(path, state, step, smooth)
     for module in modules.values():
         module.eval()
     return smooth
@@ -179,7 +183,15 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
 
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 matrix products for training on a device, where they are faster."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=bf16_pays(device))
+    pays = bool(distributed.agreed(bf16_pays(device)))
+    return torch.autocast(device.type, torch.bfloat16, enabled=pays)
+
+
+def _save(
+    path: Path | None, state: TrainingState, step: int, smooth: dict[str, float]
+) -> None:
+    if path is not None and distributed.is_first():
+        save_training_state(path, state, step, smooth)
 
 
 def _update(
@@ -197,6 +209,7 @@ def _update(
         )
     terms["total"].backward()
     for job in jobs.values():
+        distributed.average_gradients(job.parameters)
         nn.utils.clip_grad_norm_(job.parameters, clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

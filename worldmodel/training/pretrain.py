@@ -11,6 +11,7 @@ from torch import Tensor
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import VideoViT
+from worldmodel.training import distributed
 from worldmodel.training.blobs import (
     background_image,
     blob_sums,
@@ -69,6 +70,16 @@ class PretrainRecipe:
         if not 0.0 <= self.momentum <= 1.0:
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
 
+    def require_shares(self, processes: int) -> None:
+        """Raises ValueError unless so many processes can share a batch evenly."""
+        for name, clips in (("pairs", 2 * self.pairs), ("clips", self.clips)):
+            if clips % processes:
+                raise ValueError(
+                    f"recipe.{name}={getattr(self, name)} give a batch of {clips}, "
+                    f"which {processes} processes cannot share evenly: it must be a "
+                    f"multiple of {processes}"
+                )
+
 
 def pretrain(
     recipe: PretrainRecipe,
@@ -78,6 +89,9 @@ def pretrain(
     on_step: OnStep | None = None,
 ) -> JointPretraining:
     """Pretrains an encoder and a projector; resumes from `state_path` where it exists.
+
+    Several processes that are `together` train one encoder, to rounding that of one
+    process; the state is of any number of processes.
 
     Args:
         recipe: Model and schedule.
@@ -89,6 +103,7 @@ def pretrain(
     Returns:
         Encoder and projector, trained, among what they were trained with.
     """
+    recipe.require_shares(distributed.size())
     size = cache.actions.shape[1]
     require_trainable(lambda: JointPretraining(recipe.model, size))
     torch.manual_seed(recipe.seed)
@@ -104,7 +119,7 @@ def pretrain(
     def loss() -> dict[str, Tensor]:
         numbers = windows.draw_pairs(recipe.pairs, generator)
         rows, actions, episodes = windows.rows_at(numbers)
-        frames = cache.frames_at(rows)
+        frames = cache.frames_at(distributed.share(rows))
         batch = Experience(
             actions.to(device),
             proprio[rows].to(device),
@@ -114,7 +129,8 @@ def pretrain(
         )
         drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
         source = clips[recipe.clip_frames[drawn]]
-        still = source.sample(recipe.clips, generator).frames
+        numbers = distributed.share(source.draw(recipe.clips, generator))
+        still = source.at(numbers).frames
         return model.loss(frames.to(device), batch, still.to(device), generator)
 
     def follow() -> None:

@@ -15,7 +15,7 @@ from worldmodel.encoders import FrozenEncoder
 from worldmodel.files.atomic import new_file
 from worldmodel.files.lock import FileLock
 from worldmodel.training.loop import autocast
-from worldmodel.training.objectives.joint import single_clips
+from worldmodel.training.objectives.clips import single_clips, stand_still
 
 Progress = Callable[[int, int], None]
 
@@ -55,7 +55,7 @@ def encode_dataset(
         encoder: the frozen encoder.
         frames: the decoded dataset.
         path: folder for the file.
-        still: fraction of clips that stand still, as in `single_clips`.
+        still: fraction of clips that stand still, as in `stand_still`.
         device: where to compute.
         progress: called with (episodes done, episodes in all).
     """
@@ -84,9 +84,9 @@ def _write(
     for episode in range(count):
         rows = slice(int(frames.offsets[episode]), int(frames.offsets[episode + 1]))
         pixels = torch.from_numpy(np.array(frames.frames[rows]))[None].to(device)
-        clips = single_clips(pixels, still, generator)
+        stands = stand_still(pixels.shape[1], still, generator)
         with autocast(device):
-            tokens = encoder.newest(clips)
+            tokens = encoder.newest(single_clips(pixels, stands))
         out[rows] = tokens.half().cpu().numpy()
         if progress is not None:
             progress(episode + 1, count)

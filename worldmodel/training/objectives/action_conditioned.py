@@ -163,7 +163,12 @@ class LatentObjectives(nn.Module):
             batch: what goes with them.
             generator: source of randomness.
         """
-        latents = self.projector(tokens).float()  # (B, T, D)
+        return self.latent_loss(self.projector(tokens).float(), batch, generator)
+
+    def latent_loss(
+        self, latents: Tensor, batch: Experience, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """As `loss`, of what the projector makes of the tokens, (B, T, D) float32."""
         terms: dict[str, Tensor] = {}
         if self.predictor is not None:
             terms["prediction"] = prediction_error(

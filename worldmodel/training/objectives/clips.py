@@ -6,21 +6,29 @@ import torch
 from torch import Tensor
 
 
-def single_clips(frames: Tensor, still: float, generator: torch.Generator) -> Tensor:
+def single_clips(frames: Tensor, stands: Tensor) -> Tensor:
     """The two-frame clip that ends at each frame, some of them standing still.
 
     Args:
         frames: (B, T, height, width, 3) uint8, consecutive frames.
-        still: probability of a clip that repeats its own frame; the first frame of a
-            window has no other choice.
-        generator: source of randomness, on the CPU.
+        stands: bool (B T,), which clips repeat their own frame, see `stand_still`; the
+            first frame of a window has no other choice.
 
     Returns:
         (B T, 2, height, width, 3).
     """
-    return stilled(
-        pairs_of(torch.cat((frames[:, :1], frames), dim=1)), still, generator
-    )
+    return stilled(pairs_of(torch.cat((frames[:, :1], frames), dim=1)), stands)
+
+
+def stand_still(count: int, share: float, generator: torch.Generator) -> Tensor:
+    """Draws which of so many clips stand still, bool (count,), a share of them.
+
+    Args:
+        count: clips.
+        share: probability of each.
+        generator: source of randomness, on the CPU.
+    """
+    return torch.rand(count, generator=generator) < share
 
 
 def pairs_of(frames: Tensor) -> Tensor:
@@ -28,9 +36,8 @@ def pairs_of(frames: Tensor) -> Tensor:
     return torch.stack((frames[:, :-1], frames[:, 1:]), dim=2).flatten(0, 1)
 
 
-def stilled(clips: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Clips (B, 2, ...), a share of which stands still at its last frame."""
-    stands = torch.rand(len(clips), generator=generator) < share
+def stilled(clips: Tensor, stands: Tensor) -> Tensor:
+    """Clips (B, 2, ...), those of `stands` (B,) standing still at their last frame."""
     stands = stands.to(clips.device).view(-1, *(1,) * (clips.dim() - 2))
     before = torch.where(stands, clips[:, 1], clips[:, 0])
     return torch.stack((before, clips[:, 1]), dim=1)

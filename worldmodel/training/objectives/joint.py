@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import ProjectorSpec
+from worldmodel.training.distributed import gathered, share
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
     ObjectiveWeights,
     Told,
 )
-from worldmodel.training.objectives.clips import single_clips
+from worldmodel.training.objectives.clips import single_clips, stand_still
 from worldmodel.training.objectives.vjepa import video_masked_prediction
 
 
@@ -96,6 +97,9 @@ class JointPretraining(nn.Module):
     ) -> dict[str, Tensor]:
         """The terms of one batch by name; `total` is the one to differentiate.
 
+        Of several processes each gives its `share` of frames and clips, and all of the
+        rest; see `training.distributed`.
+
         Args:
             frames: (B, T, height, width, 3) uint8, consecutive frames.
             batch: what goes with them.
@@ -104,9 +108,12 @@ class JointPretraining(nn.Module):
         """
         terms: dict[str, Tensor] = {"total": torch.zeros((), device=frames.device)}
         if self.objectives is not None:
-            singles = single_clips(frames, self.spec.still, generator)
+            count = batch.actions.shape[:2].numel()  # B T, of all processes
+            stands = stand_still(count, self.spec.still, generator)
+            singles = single_clips(frames, share(stands))
             tokens = self.encoder.newest(singles).unflatten(0, frames.shape[:2])
-            terms = self.objectives.loss(tokens, batch, generator)
+            latents = gathered(self.objectives.projector(tokens).float())
+            terms = self.objectives.latent_loss(latents, batch, generator)
         if self.spec.masked:
             masked = self.masked.loss(clips, generator)
             terms["total"] = terms["total"] + self.spec.masked * masked.prediction

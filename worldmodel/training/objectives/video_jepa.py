@@ -21,7 +21,7 @@ from worldmodel.training.objectives.action_conditioned import (
     inverse_error,
     prediction_error,
 )
-from worldmodel.training.objectives.clips import pairs_of, stilled
+from worldmodel.training.objectives.clips import pairs_of, stand_still, stilled
 from worldmodel.training.objectives.sigreg import SIGReg
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
 from worldmodel.training.objectives.vjepa import video_masked_prediction
@@ -152,8 +152,10 @@ class VideoJEPA(nn.Module):
             generator: source of randomness, on the CPU.
         """
         weights, (windows, steps) = self.spec.weights, batch.actions.shape[:2]
-        singles = stilled(pairs_of(batch.clips), self.spec.still, generator)
-        later = stilled(batch.later, self.spec.still, generator)
+        stands = stand_still(windows * steps, self.spec.still, generator)
+        singles = stilled(pairs_of(batch.clips), stands)
+        stands = stand_still(len(batch.later), self.spec.still, generator)
+        later = stilled(batch.later, stands)
         both = self.encode(torch.cat((singles, later)))
         latents = both[: windows * steps].view(windows, steps, -1)  # (B, T, D)
         after = both[windows * steps :]

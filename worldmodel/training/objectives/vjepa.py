@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldmodel.encoders.rope import THETA, Grid, Rotation, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.training.distributed import gathered, share, size
 from worldmodel.training.objectives.masking import (
     LaterMasks,
     Masks,
@@ -125,30 +126,33 @@ class MaskedPrediction(nn.Module):
         self.objective = objective
 
     def loss(self, clips: Tensor, generator: torch.Generator) -> LossTerms:
-        """Loss of clips (B, T, height, width, 3) uint8 under freshly drawn masks."""
+        """Loss of clips (B, T, height, width, 3) uint8 under freshly drawn masks.
+
+        Of several processes each gives its share of the clips.
+        """
         grid = self.online.spec.grid(clips.shape[1])
         masks = self._masks(clips, grid, generator)
         with torch.no_grad():
-            whole = self.target.tokens(clips)
+            whole = gathered(self.target.tokens(clips))
         goal = normalised_target(_gather(whole, masks.target))
-        context = self.online.tokens(clips, masks.context)
-        predicted = self.predictor(context, masks, grid)
-        prediction = F.smooth_l1_loss(
-            predicted.float(), goal, beta=self.objective.smooth
-        )
+        own = Masks(share(masks.context), share(masks.target))
+        context = self.online.tokens(clips, own.context)
+        predicted = gathered(self.predictor(context, own, grid).float())
+        prediction = F.smooth_l1_loss(predicted, goal, beta=self.objective.smooth)
         return LossTerms(
             prediction=prediction,
             target_std=whole.float().std(dim=0, correction=0).mean(),
         )
 
     def _masks(self, clips: Tensor, grid: Grid, generator: torch.Generator) -> Masks:
+        """Masks of all processes' clips."""
         spec, weigh = self.online.spec, self.objective.weights
         weights = None
         if weigh is not None:
-            weights = weigh(clips, spec.patch, spec.tubelet)
+            weights = gathered(weigh(clips, spec.patch, spec.tubelet))
             weights = weights + self.objective.weight_floor
-        source = on_device(generator, clips.device)
-        masks = self.objective.masks.sample(len(clips), grid, source, weights)
+        source, count = on_device(generator, clips.device), len(clips) * size()
+        masks = self.objective.masks.sample(count, grid, source, weights)
         return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
 
 
