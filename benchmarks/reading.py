@@ -1,4 +1,4 @@
-"""How long a large dataset of videos takes to its first window, and how much memory.
+"""How fast a large dataset of videos is read, beside what training takes of it.
 
     python -m benchmarks.reading --out runs/reading --frames 100000 --codec libsvtav1
 
@@ -6,7 +6,13 @@ Writes a dataset in LeRobot format v3 (film files of 1000 frames each, two episo
 each, a key frame every two frames as the client has them), all films with the same
 pictures. Then, in a process of its own and without a decoded cache: seconds from the
 start of Python to the first batch of windows and to later ones, and the greatest
-resident memory. Prints JSON.
+resident memory.
+
+And windows/s: those that a step of `worldmodel pretrain` takes, its time measured on
+frames in memory; those that reading gives while nothing is decoded (cold), once all
+that is asked for is (warm), and while only --kept of the frames are kept (limited).
+In a run every frame is decoded once at most, and read from the cache after that:
+`of_a_run` is what reading gives on its average. Prints JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +32,12 @@ import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+
+from worldmodel.commands.compose import compose_config
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.data import FrameCache, View, Windows, open_dataset
+from worldmodel.training.pretrain import PretrainRecipe, pretrain
 
 CAMERA = "observation.images.top"
 FILM = 1000  # frames
@@ -136,6 +149,80 @@ print(json.dumps({
 """
 
 
+def recipe_of(steps: int | None = None) -> PretrainRecipe:
+    """The default one of `pretrain`, cut to so many steps."""
+    options = [] if steps is None else [f"recipe.schedule.steps={steps}"]
+    return instantiate(compose_config("pretrain", ["data=none", *options]).recipe)
+
+
+def step_seconds(cache: FrameCache, steps: int) -> float:
+    """Median time of a step of pretraining [s], frames in memory."""
+    offsets = cache.offsets[: EPISODES * 2 + 1]
+    rows = slice(0, int(offsets[-1]))
+    small = replace(
+        cache,
+        frames=np.array(cache.frames[rows]),
+        episodes=cache.episodes[: len(offsets) - 1],
+        offsets=offsets,
+        **{name: getattr(cache, name)[rows] for name in ("actions", "proprio")},
+        sim_state=cache.sim_state[rows],
+    )
+    times: list[float] = []
+    device = torch.device("cpu")
+    pretrain(
+        recipe_of(steps),
+        small,
+        device,
+        on_step=lambda step, terms: times.append(time.perf_counter()),
+    )
+    return float(np.median(np.diff(times)))
+
+
+def read_seconds(cache: FrameCache, batches: int, seed: int) -> float:
+    """Mean time of reading what a step takes [s]."""
+    recipe, generator = recipe_of(), torch.Generator().manual_seed(seed)
+    windows = Windows(cache, "train", recipe.window)
+    clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
+    begin = time.perf_counter()
+    for batch in range(batches):
+        numbers = windows.draw_pairs(recipe.pairs, generator)
+        cache.frames_at(windows.rows_at(numbers)[0])
+        some = clips[recipe.clip_frames[batch % len(clips)]]
+        some.sample(recipe.clips, generator)
+    return (time.perf_counter() - begin) / batches
+
+
+def paces(root: Path, folder: Path, batches: int, kept: float) -> dict[str, float]:
+    """Windows/s of reading and of training, and what follows for a whole run."""
+    dataset, recipe = (
+        open_dataset(root, View(height=ENCODER, width=ENCODER)),
+        recipe_of(),
+    )
+    cache = FrameCache.open(dataset, folder)
+    cold = read_seconds(cache, batches, seed=0)
+    warm = read_seconds(cache, batches, seed=0)
+    step = step_seconds(cache, batches)
+    count = len(cache.frames) // 4
+    cache.frames[:count]
+    begin = time.perf_counter()
+    cache.frames[count : 2 * count]
+    decode = (time.perf_counter() - begin) / count  # of a frame
+    limit = int(kept * np.prod(cache.frames.shape))
+    few = FrameCache.open(dataset, folder, limit=limit)
+    few.frames[: int(kept * len(few.frames))]  # full
+    limited = read_seconds(few, batches, seed=1)
+    whole = len(cache.frames) * decode + recipe.schedule.steps * warm
+    windows = 2 * recipe.pairs
+    found = {"step": step, "cold": cold, "warm": warm, "limited": limited}
+    found["of_a_run"] = whole / recipe.schedule.steps
+    rates = {f"{name}_windows_s": round(windows / s, 1) for name, s in found.items()}
+    return {
+        **rates,
+        "decoded_frames_s": round(1 / decode, 1),
+        **{f"{n}_of_step": round(step / s, 2) for n, s in found.items() if n != "step"},
+    }
+
+
 def main() -> None:
     """Writes what is missing, measures, and prints JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,6 +230,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--codec", default="libsvtav1")
     parser.add_argument("--later", type=int, default=20, help="batches that are timed")
+    parser.add_argument("--kept", type=float, default=0.5, help="share of all frames")
     options = parser.parse_args()
     root = options.out / f"{options.codec}-{options.frames}"
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +243,10 @@ def main() -> None:
     given = [str(root), str(cache), ENCODER, BATCH, LENGTH, options.later]
     words = [sys.executable, "-c", MEASURE, json.dumps(given)]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
-    print(json.dumps({"frames": options.frames, **json.loads(done.stdout)}))
+    shutil.rmtree(cache, ignore_errors=True)
+    found = {"frames": options.frames, **json.loads(done.stdout)}
+    found |= paces(root, cache, options.later, options.kept)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def hardware(device: torch.device | str = "cpu") -> Hardware:
     is_cuda = device.type == "cuda"
     return Hardware(
         cpu=_cpu_name(),
-        cores=_usable_cores(),
+        cores=usable_cores(),
         threads=torch.get_num_threads(),
         memory_gib=round(_memory_bytes() / 2**30, 1),
         device=torch.cuda.get_device_name(device) if is_cuda else device.type,
@@ -144,7 +144,8 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine() or "unknown"
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

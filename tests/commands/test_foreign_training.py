@@ -112,6 +112,29 @@ def test_a_projector_can_be_trained_anew(encoders, tmp_path, capsys):
     assert WorldModel.from_pretrained(out / "model").projector.spec.dim == 32
 
 
+def test_a_limit_of_decoded_frames_changes_nothing_but_the_disk(tmp_path):
+    made, places = [], {}
+    for name, limit in (("all", "null"), ("few", 0.0005)):  # 0.5 of 3.8 MiB
+        encoder = pretrained("pusht_video", tmp_path / name, f"cache_limit={limit}")
+        assert train(REAL / "pusht_video", encoder, f"cache_limit={limit}") == 0
+        model = WorldModel.from_pretrained(tmp_path / name / "out" / "model")
+        made.append(weights_hash(model))
+        places[name] = list((tmp_path / name / "cache").rglob("frames.npy"))
+    assert made[0] == made[1]
+    assert len(places["all"]) == 1
+    assert places["few"] == []
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "much", "true", "1e-9"])
+def test_a_limit_that_is_none_is_one_line(limit, tmp_path, capsys):
+    data = [f"data={REAL / 'pusht_video'}", f"cache={tmp_path / 'cache'}"]
+    options = [*data, f"out={tmp_path / 'out'}", f"cache_limit={limit}"]
+    assert main(["pretrain", *options, *SMALL_PRETRAIN]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cache_limit" in line
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("encoder", "data", "options", "message"),
     [
@@ -184,6 +207,10 @@ def test_several_cameras_and_other_versions_are_one_line(tmp_path, capsys):
 def test_frames_of_another_size_are_one_line(tmp_path, capsys):
     options = [f"out={tmp_path / 'play'}", *COLLECT, "episodes=1", "workers=1"]
     assert main(["collect", *options]) == 0
+    small = [f"out={tmp_path / 'none'}", "cache_limit=1e-6", *SMALL_PRETRAIN]
+    assert main(["pretrain", f"data={tmp_path / 'play'}", *small]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "take 24.6 kB, more than the limit of 1.1 kB, and only" in line
     data, out = f"data={tmp_path / 'play'}", f"out={tmp_path / 'none'}"
     assert main(["pretrain", data, out]) == 2
     line = capsys.readouterr().err.splitlines()[-1]

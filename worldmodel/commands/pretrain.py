@@ -18,6 +18,7 @@ from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import (
+    cache_limit,
     choose_device,
     finish_training,
     followed,
@@ -27,7 +28,7 @@ from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
 from worldmodel.encoders import VideoViT
 from worldmodel.errors import OptionError
-from worldmodel.projectors import Projector
+from worldmodel.projectors.projector import Projector
 from worldmodel.training import distributed
 from worldmodel.training.jepa import JEPARecipe, train_jepa
 from worldmodel.training.loop import OnStep
@@ -49,11 +50,11 @@ def run(config: DictConfig) -> int:
     recipe.require_shares(distributed.launched())
     if distributed.launched() > 1 and not config.out:
         raise OptionError("out= must name the run folder that the processes share")
-    device = choose_device(config.device)
+    device, limit = choose_device(config.device), cache_limit(config)
     view = view_of(config, recipe.model.encoder)
     with distributed.together(device):
         with distributed.first_goes_first():
-            frames = open_frames(config.data, config.cache, view)
+            frames = open_frames(config.data, config.cache, view, limit)
         if not distributed.is_first():
             state = Path(config.out).expanduser() / STATE_FILE
             _trained(recipe, frames, device, state)

@@ -12,7 +12,7 @@ from torch import nn
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.encoders import load_projector
 from worldmodel.commands.instantiate import instantiate
-from worldmodel.commands.training import open_frames
+from worldmodel.commands.training import cache_limit, open_frames
 from worldmodel.commands.views import view_history
 from worldmodel.data import FrameCache, View
 from worldmodel.encoders import FrozenEncoder
@@ -49,7 +49,8 @@ def open_practice(
     """What models practised, or what was recorded later, looked at as the data is."""
     alike = replace(view, actions=frames.spec.action_spec)
     practised = [
-        open_frames(str(path), config.cache, alike) for path in config.practice
+        open_frames(str(path), config.cache, alike, cache_limit(config))
+        for path in config.practice
     ]
     for path, practice in zip(config.practice, practised, strict=True):
         for name in ("height", "width", "proprio_names", "action_spec"):

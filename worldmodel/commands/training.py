@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 
 from worldmodel.commands.compose import first_line
 from worldmodel.commands.progress import bar
@@ -24,7 +26,7 @@ from worldmodel.data import (
 from worldmodel.data.cache_place import cache_folder
 from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
-from worldmodel.training.distributed import launched, own_gpu
+from worldmodel.training.distributed import launched, launched_here, own_gpu
 
 OnStep = Callable[[int, dict[str, float]], None]
 
@@ -67,6 +69,7 @@ def open_frames(
     path: str,
     cache: str | None = None,
     view: View | None = None,
+    limit: int | None = None,
 ) -> FrameCache:
     """The decoded cache of a dataset, made first where it is missing.
 
@@ -74,6 +77,7 @@ def open_frames(
         path: The dataset's folder.
         cache: Folder for caches, or None; see `cache_folder`.
         view: How a dataset of others is looked at; None refuses such.
+        limit: Bytes of frames of such a dataset that are kept, see `cache_limit`.
 
     Raises:
         OptionError: Frames have another size than the view says.
@@ -89,14 +93,31 @@ def open_frames(
         print(f"{note}; cache= names another folder", file=sys.stderr)
     place = folder / dataset.cache_name
     if isinstance(dataset, LazySource):  # decodes what training asks for
-        return FrameCache.open(dataset, place)
+        return FrameCache.open(dataset, place, limit=limit)
     with bar(len(dataset), "decode", "episode") as progress:
 
         def advance(done: int, total: int) -> None:
             del total
             progress.update(done - progress.n)
 
-        return FrameCache.open(dataset, place, progress=advance)
+        return FrameCache.open(dataset, place, progress=advance, limit=limit)
+
+
+def cache_limit(config: DictConfig) -> int | None:
+    """Gives the bytes of decoded frames that this process may keep of a dataset.
+
+    Raises:
+        OptionError: `cache_limit` is no number of GiB.
+    """
+    given = config.cache_limit
+    if given is None:
+        return None
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not is_number or not 0 < given < math.inf:
+        raise OptionError(
+            f"cache_limit must be a number of GiB above 0, or null, got {given}"
+        )
+    return int(given * 2**30) // launched_here()
 
 
 def _check_size(path: str, spec: DatasetSpec, view: View) -> None:

@@ -6,7 +6,6 @@ The cache can be deleted at any time; the next `FrameCache.open` makes it again.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,17 +15,21 @@ import numpy as np
 import torch
 
 from worldmodel.data import layout
+from worldmodel.data.cache_space import ARRAYS, check_space, is_beyond, row_shapes
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.lazy_frames import DECODED, Chunks, LazyFrames, LazySource
+from worldmodel.data.limited_frames import LimitedFrames
 from worldmodel.data.mapped import new_mapped
 from worldmodel.data.source import EpisodeSource
 from worldmodel.data.spec import DatasetSpec
 from worldmodel.files.atomic import new_folder, remove_leftovers_of, surviving_folder
 from worldmodel.files.lock import FileLock
+from worldmodel.hardware import usable_cores
 
 _FORMAT_VERSION = 1
 _HEADER = "cache.json"
-_ARRAYS = {"frames": "u1", "actions": "f4", "proprio": "f4", "sim_state": "f8"}
+
+Frames = np.ndarray | LazyFrames | LimitedFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class FrameCache:
     path: Path
     spec: DatasetSpec
     fingerprint: str
-    frames: np.ndarray | LazyFrames
+    frames: Frames
     actions: np.ndarray
     proprio: np.ndarray
     sim_state: np.ndarray
@@ -61,8 +64,9 @@ class FrameCache:
         cls,
         dataset: EpisodeSource,
         path: Path | None = None,
-        workers: int = 2,
+        workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
+        limit: int | None = None,
     ) -> FrameCache:
         """Opens the cache of a dataset, making it first where missing or out of date.
 
@@ -72,27 +76,37 @@ class FrameCache:
         Args:
             dataset: The dataset.
             path: The cache's folder; by default one in `.cache` in the dataset's.
-            workers: Threads that decode.
+            workers: Threads that decode; by default one for each core.
             progress: Called with (episodes done, episodes in all) while frames are
                 decoded here.
+            limit: Bytes of frames of a dataset of others that are kept at most, see
+                `LimitedFrames`; None for all.
 
         Raises:
-            DatasetError: The dataset or the cache is damaged, or the disk too full.
+            DatasetError: The dataset or the cache is damaged, the disk too full, or the
+                limit too small.
             OSError: The cache's folder cannot be written.
         """
         folder = path or dataset.path / layout.CACHE / dataset.cache_name
-        fingerprint = dataset.fingerprint()
+        fingerprint, workers = dataset.fingerprint(), workers or usable_cores()
         _read_first(dataset)  # so that sizes are what info.json says
+        if limit is not None and is_beyond(limit, dataset):
+            folder = folder.with_name(f"{folder.name}-limited")
+        else:
+            limit = None
         with FileLock(folder.with_name(f"{folder.name}.lock"), wait=True):
             remove_leftovers_of(folder)
             found = surviving_folder(folder)
-            if _fingerprint_of(found) != fingerprint:
-                _check_space(dataset, folder)
+            is_stale = _fingerprint_of(found) != fingerprint
+            if is_stale or limit is not None:
+                check_space(dataset, folder, limit)
+            if is_stale:
                 with new_folder(folder) as staging:
-                    _make(dataset, staging, workers, progress)
+                    _make(dataset, staging, workers, progress, limit is not None)
                     _write_header(staging, fingerprint)
                 found = folder
-            return _load(found, dataset, fingerprint, workers)
+            frames = _frames(found, dataset, workers, limit)
+            return _load(found, dataset, fingerprint, frames)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -124,6 +138,7 @@ def _make(
     folder: Path,
     workers: int,
     progress: Callable[[int, int], None] | None,
+    without_frames: bool,
 ) -> None:
     lengths = [record.length for record in dataset.records]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -132,13 +147,14 @@ def _make(
     arrays = {
         name: new_mapped(folder / f"{name}.npy", kind, (int(offsets[-1]), *shape))
         for (name, kind), shape in zip(
-            _ARRAYS.items(), _row_shapes(dataset.spec), strict=True
+            ARRAYS.items(), row_shapes(dataset.spec), strict=True
         )
+        if name != "frames" or not without_frames
     }
     read = dataset.episode
     if isinstance(dataset, LazySource):
         np.save(folder / DECODED, np.zeros(len(Chunks.of(offsets)), bool))
-        del arrays["frames"]  # stay zeros until somebody asks for them
+        arrays.pop("frames", None)  # stay zeros until somebody asks for them
         read, progress = dataset.numbers_of, None
 
     def fill(place: int) -> None:
@@ -158,23 +174,14 @@ def _make(
         values.flush()
 
 
-def _row_shapes(spec: DatasetSpec) -> list[tuple[int, ...]]:
-    return [
-        (spec.height, spec.width, 3),
-        (spec.action_spec.size * spec.action_spec.block,),
-        (len(spec.proprio_names),),
-        (spec.sim_state_size,),
-    ]
-
-
 def _load(
-    folder: Path, dataset: EpisodeSource, fingerprint: str, workers: int
+    folder: Path, dataset: EpisodeSource, fingerprint: str, frames: Frames
 ) -> FrameCache:
     cache = FrameCache(
         path=folder,
         spec=dataset.spec,
         fingerprint=fingerprint,
-        frames=_frames(folder, dataset, workers),
+        frames=frames,
         actions=_array(folder / "actions.npy"),
         proprio=_array(folder / "proprio.npy"),
         sim_state=_array(folder / "sim_state.npy", mapped=True),
@@ -186,9 +193,12 @@ def _load(
 
 
 def _frames(
-    folder: Path, dataset: EpisodeSource, workers: int
-) -> np.ndarray | LazyFrames:
+    folder: Path, dataset: EpisodeSource, workers: int, limit: int | None
+) -> Frames:
     """All frames; those that are not decoded yet are when they are asked for."""
+    if limit is not None:
+        assert isinstance(dataset, LazySource), "others are refused a limit"
+        return LimitedFrames(dataset, folder, limit, workers)
     decoded = folder / DECODED
     if not decoded.is_file() or _array(decoded).all():
         return _array(folder / "frames.npy", mapped=True)
@@ -211,7 +221,7 @@ def _check_arrays(cache: FrameCache, dataset: EpisodeSource) -> None:
         raise _damaged(cache.path, "offsets.npy are not those of the episodes")
     if not np.array_equal(cache.episodes, np.array(dataset.indices)):
         raise _damaged(cache.path, "episodes.npy are not those of the dataset")
-    shapes = zip(_ARRAYS.items(), _row_shapes(dataset.spec), strict=True)
+    shapes = zip(ARRAYS.items(), row_shapes(dataset.spec), strict=True)
     for (name, kind), shape in shapes:
         found: np.ndarray = getattr(cache, name)
         wanted = (int(offsets[-1]), *shape)
@@ -245,29 +255,6 @@ def _write_header(folder: Path, fingerprint: str) -> None:
     sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.npy"))}
     header = {"version": _FORMAT_VERSION, "fingerprint": fingerprint, "sizes": sizes}
     (folder / _HEADER).write_text(json.dumps(header, indent=4))
-
-
-def _check_space(dataset: EpisodeSource, folder: Path) -> None:
-    """Checks that the cache fits: a mapped write to a full disk kills the process."""
-    row = sum(
-        int(np.prod(shape)) * np.dtype(kind).itemsize
-        for kind, shape in zip(_ARRAYS.values(), _row_shapes(dataset.spec), strict=True)
-    )
-    needed, free = row * dataset.frames, shutil.disk_usage(folder.parent).free
-    if needed > free:
-        raise DatasetError(
-            f"the decoded frames of {dataset.path} need {_size(needed)} at "
-            f"{folder}, {_size(free)} are free: make room, or name a folder on "
-            "another disk with cache="
-        )
-
-
-def _size(count: int) -> str:
-    """Gives a number of bytes in a unit that shows it."""
-    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= each:
-            return f"{count / each:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def episode_rows(cache: FrameCache, episode: int) -> slice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -67,7 +67,11 @@ class Chunks:
 
     def holding(self, rows: np.ndarray) -> np.ndarray:
         """The chunks that hold some rows, each once, ascending."""
-        return np.unique(np.searchsorted(self.begins, rows, side="right") - 1)
+        return np.unique(self.of_rows(rows))
+
+    def of_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The chunk that holds each of some rows (n,)."""
+        return np.searchsorted(self.begins, rows, side="right") - 1
 
     def runs(self, chunks: np.ndarray) -> Iterator[np.ndarray]:
         """Groups ascending chunks that follow one another in an episode."""
@@ -121,7 +125,7 @@ class LazyFrames:
         Raises:
             DatasetError: Their pictures are damaged.
         """
-        asked = np.arange(len(self))[rows]
+        asked = rows_asked(rows, len(self))
         self._decode(self._chunks.holding(asked.reshape(-1)))
         found = self._array[rows]
         return found if isinstance(rows, np.ndarray) else _read_only(found)
@@ -145,21 +149,14 @@ class LazyFrames:
             missing = chunks[~self._decoded[chunks]]
             if not len(missing):
                 return
-            with ThreadPoolExecutor(self._workers) as pool:
-                try:
-                    list(pool.map(self._fill, self._chunks.runs(missing)))
-                finally:  # after an error, do not decode the rest before saying so
-                    pool.shutdown(wait=True, cancel_futures=True)
+            in_threads(self._workers, self._fill, self._chunks.runs(missing))
             if self._decoded.all() or time.monotonic() - self._saved > _SAVE_EVERY:
                 self._save()
 
     def _fill(self, run: np.ndarray) -> None:
         """Decodes chunks that follow one another in an episode."""
-        place, begins = self._chunks.episodes[run[0]], self._chunks.begins
-        first, end = int(begins[run[0]]), int(begins[run[-1] + 1])
-        begin = first - int(self._chunks.offsets[place])
-        index = self._dataset.indices[place]
-        self._array[first:end] = self._dataset.pictures(index, begin, end - first)
+        first, end = self._chunks.begins[[run[0], run[-1] + 1]]
+        self._array[first:end] = pictures_of(self._dataset, self._chunks, run)
         self._decoded[run] = True
 
     def _save(self) -> None:
@@ -173,6 +170,38 @@ class LazyFrames:
             with new_file(file) as staging, staging.open("wb") as opened:
                 np.save(opened, self._decoded)
         self._saved = time.monotonic()
+
+
+def rows_asked(rows: int | np.integer | slice | np.ndarray, count: int) -> np.ndarray:
+    """Gives the rows that an index of so many names, int64 (...) in [0, count).
+
+    Raises:
+        IndexError: There are no such rows, or they are no whole numbers.
+    """
+    if not isinstance(rows, np.ndarray):
+        return np.asarray(range(count)[rows], np.int64)
+    if rows.dtype.kind not in "iu" or ((rows < -count) | (rows >= count)).any():
+        raise IndexError(f"rows must be whole numbers in [{-count}, {count})")
+    return np.where(rows < 0, rows + count, rows)
+
+
+def pictures_of(dataset: LazySource, chunks: Chunks, run: np.ndarray) -> np.ndarray:
+    """Decodes chunks that follow one another in an episode, uint8 (n, h, w, 3)."""
+    first, end = chunks.begins[[run[0], run[-1] + 1]].tolist()
+    place = int(chunks.episodes[run[0]])
+    begin = first - int(chunks.offsets[place])
+    return dataset.pictures(dataset.indices[place], begin, end - first)
+
+
+def in_threads(
+    workers: int, fill: Callable[[np.ndarray], None], runs: Iterable[np.ndarray]
+) -> None:
+    """Calls a function with each run of chunks, in some threads."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            list(pool.map(fill, runs))
+        finally:  # after an error, do not decode the rest before saying so
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -30,13 +30,18 @@ def launched() -> int:
     return int(os.environ["WORLD_SIZE"]) if "RANK" in os.environ else 1
 
 
+def launched_here() -> int:
+    """How many of them run on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if launched() > 1 else 1
+
+
 def own_gpu() -> torch.device:
     """The GPU of this process, each of a machine having one of its own.
 
     Raises:
         WorldModelError: The machine has fewer GPUs than processes.
     """
-    wanted, found = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+    wanted, found = launched_here(), torch.cuda.device_count()
     if wanted > found:
         raise WorldModelError(
             f"nproc_per_node must be at most {found}, the GPUs of this machine, got "
