@@ -11,11 +11,10 @@ import torch
 from tests.data.lerobot_like import Made, write
 from tests.data.test_lazy_frames import Counted, all_frames
 from worldmodel.data import DatasetError, FrameCache
-from worldmodel.data.lazy_frames import CHUNK
-from worldmodel.data.limited_frames import LimitedFrames
+from worldmodel.data.limited_frames import KEPT, LimitedFrames
 
-MADE = Made(lengths=(40, 3, 70), codec="libx264")  # 2 + 1 + 3 chunks
-SLOT = CHUNK * MADE.height * MADE.width * 3  # bytes
+MADE = Made(lengths=(40, 3, 70), codec="libx264")
+SLOT = KEPT * MADE.height * MADE.width * 3  # bytes
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_rows_that_are_not_there_are_refused(root: Path):
 
 def test_a_limit_that_is_enough_changes_nothing(root: Path):
     dataset = Counted.open(root)
-    cache = FrameCache.open(dataset, root / "cache", limit=113 * SLOT // CHUNK)
+    cache = FrameCache.open(dataset, root / "cache", limit=113 * SLOT // KEPT)
     assert not isinstance(cache.frames, LimitedFrames)
     rows = torch.tensor([1, 100])
     assert np.array_equal(cache.frames_at(rows).numpy(), all_frames(root)[[1, 100]])

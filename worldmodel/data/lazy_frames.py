@@ -54,10 +54,10 @@ class Chunks:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, offsets: np.ndarray) -> Chunks:
-        """The chunks of episodes that begin at these rows."""
+    def of(cls, offsets: np.ndarray, size: int = CHUNK) -> Chunks:
+        """The chunks, of so many rows, of episodes that begin at these rows."""
         spans = list(pairwise(offsets))
-        begins = [np.arange(first, end, CHUNK) for first, end in spans]
+        begins = [np.arange(first, end, size) for first, end in spans]
         places = np.repeat(np.arange(len(spans)), [len(some) for some in begins])
         return cls(places, np.concatenate([*begins, offsets[-1:]]), offsets)
 

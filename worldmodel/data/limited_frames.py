@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.lazy_frames import (
-    CHUNK,
     Chunks,
     LazySource,
     in_threads,
@@ -19,6 +18,7 @@ from worldmodel.data.lazy_frames import (
 )
 from worldmodel.data.mapped import unnamed_mapped
 
+KEPT = 8  # frames of a chunk; more would hardly be asked for before they are dropped
 _NONE = -1  # no slot, or no chunk
 
 
@@ -48,13 +48,13 @@ class LimitedFrames:
         """
         spec = dataset.spec
         self._dataset, self._workers, self._lock = dataset, workers, Lock()
-        self._chunks = Chunks.of(np.load(folder / "offsets.npy"))
-        shape = (CHUNK, spec.height, spec.width, 3)
+        self._chunks = Chunks.of(np.load(folder / "offsets.npy"), KEPT)
+        shape = (KEPT, spec.height, spec.width, 3)
         count = min(limit // int(np.prod(shape)), len(self._chunks))
         if count < 1:
             raise DatasetError(
                 f"the limit of decoded frames must be at least {np.prod(shape)} bytes, "
-                f"which {CHUNK} frames of {dataset.path} take, got {limit}: give a "
+                f"which {KEPT} frames of {dataset.path} take, got {limit}: give a "
                 "greater cache_limit="
             )
         self._slots = unnamed_mapped(folder, (count, *shape))
