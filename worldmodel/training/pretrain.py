@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def pretrain(
     model.set_background(background)
     blobs = _find_blobs(recipe.model, cache, model.encoder, generator)
     proprio = standardised_proprio(cache, recipe.model.proprio)
-    clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
+    clips = [Windows(cache, "train", frames) for frames in recipe.clip_frames]
 
     def loss() -> dict[str, Tensor]:
         numbers = windows.draw_pairs(recipe.pairs, generator)
@@ -127,11 +128,8 @@ def pretrain(
             blobs[rows][:, :, :0].to(device),  # positions come with the next stage
             episodes.to(device),
         )
-        drawn = int(torch.randint(len(recipe.clip_frames), (), generator=generator))
-        source = clips[recipe.clip_frames[drawn]]
-        numbers = distributed.share(source.draw(recipe.clips, generator))
-        still = source.at(numbers).frames
-        return model.loss(frames.to(device), batch, still.to(device), generator)
+        some = _share_of_clips(clips, recipe.clips, generator).to(device)
+        return model.loss(frames.to(device), batch, some, generator)
 
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
@@ -139,6 +137,15 @@ def pretrain(
     job = Job(model, loss, follow)
     fit({"pretrain": job}, Training(recipe.schedule, generator, state_path, on_step))
     return model
+
+
+def _share_of_clips(
+    sources: Sequence[Windows], count: int, generator: torch.Generator
+) -> Tensor:
+    """This process's share of so many clips, of a length drawn for all of them."""
+    drawn = int(torch.randint(len(sources), (), generator=generator))
+    numbers = sources[drawn].draw(count, generator)
+    return sources[drawn].at(distributed.share(numbers)).frames
 
 
 def _find_blobs(
