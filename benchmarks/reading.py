@@ -8,11 +8,12 @@ pictures. Then, in a process of its own and without a decoded cache: seconds fro
 start of Python to the first batch of windows and to later ones, and the greatest
 resident memory.
 
-And windows/s: those that a step of `worldmodel pretrain` takes, its time measured on
-frames in memory; those that reading gives while nothing is decoded (cold), once all
-that is asked for is (warm), and while only --kept of the frames are kept (limited).
-In a run every frame is decoded once at most, and read from the cache after that:
-`of_a_run` is what reading gives on its average. Prints JSON.
+And windows/s: those that a step of `worldmodel pretrain` takes by default, with all
+that goes with them, its time measured on frames in memory; those that reading gives
+while nothing is decoded (cold: the first batch), once all that is asked for is (warm),
+and while only --kept of the frames are kept (limited). In a run every frame is decoded
+once at most, and read from the cache after that: `of_a_run` is what reading gives on
+its average. Prints JSON.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ import torch
 
 from worldmodel.commands.compose import compose_config
 from worldmodel.commands.instantiate import instantiate
-from worldmodel.data import FrameCache, View, Windows, open_dataset
-from worldmodel.training.pretrain import PretrainRecipe, pretrain
+from worldmodel.data import FrameCache, View, open_dataset
+from worldmodel.training.jepa import Batches, JEPARecipe, train_jepa
 
 CAMERA = "observation.images.top"
 FILM = 1000  # frames
 EPISODES = 2  # in a film
 RATE = 10  # [Hz]
 SIZE = (480, 640)  # of a picture, height and width [px]
-BATCH, LENGTH = 20, 3  # windows of a step of `pretrain`, and their frames
+BATCH, LENGTH = 20, 3  # windows of a batch of the process, and their frames
+CPU = torch.device("cpu")
 ENCODER = 96  # side of what an encoder sees [px]
 
 
@@ -149,7 +151,7 @@ print(json.dumps({
 """
 
 
-def recipe_of(steps: int | None = None) -> PretrainRecipe:
+def recipe_of(steps: int | None = None) -> JEPARecipe:
     """The default one of `pretrain`, cut to so many steps."""
     options = [] if steps is None else [f"recipe.schedule.steps={steps}"]
     return instantiate(compose_config("pretrain", ["data=none", *options]).recipe)
@@ -168,11 +170,10 @@ def step_seconds(cache: FrameCache, steps: int) -> float:
         sim_state=cache.sim_state[rows],
     )
     times: list[float] = []
-    device = torch.device("cpu")
-    pretrain(
+    train_jepa(
         recipe_of(steps),
         small,
-        device,
+        CPU,
         on_step=lambda step, terms: times.append(time.perf_counter()),
     )
     return float(np.median(np.diff(times)))
@@ -180,15 +181,11 @@ def step_seconds(cache: FrameCache, steps: int) -> float:
 
 def read_seconds(cache: FrameCache, batches: int, seed: int) -> float:
     """Mean time of reading what a step takes [s]."""
-    recipe, generator = recipe_of(), torch.Generator().manual_seed(seed)
-    windows = Windows(cache, "train", recipe.window)
-    clips = {frames: Windows(cache, "train", frames) for frames in recipe.clip_frames}
+    generator = torch.Generator().manual_seed(seed)
+    drawn = Batches(recipe_of(), cache, CPU)
     begin = time.perf_counter()
-    for batch in range(batches):
-        numbers = windows.draw_pairs(recipe.pairs, generator)
-        cache.frames_at(windows.rows_at(numbers)[0])
-        some = clips[recipe.clip_frames[batch % len(clips)]]
-        some.sample(recipe.clips, generator)
+    for _ in range(batches):
+        drawn.draw(generator)
     return (time.perf_counter() - begin) / batches
 
 
@@ -199,23 +196,21 @@ def paces(root: Path, folder: Path, batches: int, kept: float) -> dict[str, floa
         recipe_of(),
     )
     cache = FrameCache.open(dataset, folder)
-    cold = read_seconds(cache, batches, seed=0)
+    cold = read_seconds(cache, 1, seed=0)
+    read_seconds(cache, batches, seed=0)
     warm = read_seconds(cache, batches, seed=0)
     step = step_seconds(cache, batches)
-    count = len(cache.frames) // 4
-    cache.frames[:count]
-    begin = time.perf_counter()
-    cache.frames[count : 2 * count]
-    decode = (time.perf_counter() - begin) / count  # of a frame
     limit = int(kept * np.prod(cache.frames.shape))
     few = FrameCache.open(dataset, folder, limit=limit)
-    few.frames[: int(kept * len(few.frames))]  # full
+    count = int(kept * len(few.frames))
+    begin = time.perf_counter()
+    few.frames[:count]  # full
+    decode = (time.perf_counter() - begin) / count  # of a frame
     limited = read_seconds(few, batches, seed=1)
     whole = len(cache.frames) * decode + recipe.schedule.steps * warm
-    windows = 2 * recipe.pairs
     found = {"step": step, "cold": cold, "warm": warm, "limited": limited}
     found["of_a_run"] = whole / recipe.schedule.steps
-    rates = {f"{name}_windows_s": round(windows / s, 1) for name, s in found.items()}
+    rates = {f"{n}_windows_s": round(recipe.windows / s, 1) for n, s in found.items()}
     return {
         **rates,
         "decoded_frames_s": round(1 / decode, 1),

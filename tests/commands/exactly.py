@@ -1,14 +1,16 @@
-"""The console script with what makes two trainings comparable to the last digits."""
+"""Commands one after the other, so that trainings are comparable to the last digits."""
 
+import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from worldmodel.commands import training
 from worldmodel.commands.main import main
-from worldmodel.training import loop
+from worldmodel.training import distributed, loop
 
 
 def exactly(replace: Callable[[Any, str, Any], None]) -> None:
@@ -28,4 +30,8 @@ def exactly(replace: Callable[[Any, str, Any], None]) -> None:
 
 if __name__ == "__main__":
     exactly(setattr)
-    sys.exit(main())
+    with distributed.together(torch.device("cpu")):
+        distributed.together = nullcontext  # they are, for all commands
+        for words in sys.argv[1:]:
+            if status := main(json.loads(words)):
+                sys.exit(status)

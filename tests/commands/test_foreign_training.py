@@ -116,8 +116,9 @@ def test_a_limit_of_decoded_frames_changes_nothing_but_the_disk(tmp_path):
     made, places = [], {}
     for name, limit in (("all", "null"), ("few", 0.0005)):  # 0.5 of 3.8 MiB
         encoder = pretrained("pusht_video", tmp_path / name, f"cache_limit={limit}")
-        assert train(REAL / "pusht_video", encoder, f"cache_limit={limit}") == 0
-        model = WorldModel.from_pretrained(tmp_path / name / "out" / "model")
+        out = tmp_path / name / "out"
+        assert train(REAL / "pusht_video", encoder, out, f"cache_limit={limit}") == 0
+        model = WorldModel.from_pretrained(out / "model")
         made.append(weights_hash(model))
         places[name] = list((tmp_path / name / "cache").rglob("frames.npy"))
     assert made[0] == made[1]

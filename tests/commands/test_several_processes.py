@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.kills_runs import PRETRAIN
+from benchmarks.kills_runs import ENCODER, PRETRAIN
 from tests.commands.exactly import exactly
 from tests.data.lerobot_like import Made, write
-from worldmodel.checkpoints.encoders import load_encoder
+from worldmodel.checkpoints.encoders import load_encoder, load_projector
 from worldmodel.commands.main import main
 from worldmodel.commands.training_log import TrainingLog
 
@@ -19,13 +19,24 @@ ROOT = Path(__file__).parents[2]
 ROUNDING = 1e-5  # relative; what sums in another order grow to in so few steps
 
 
-def options(folder: Path, steps: int) -> list[str]:
-    data = [f"data={folder / 'data'}"]
-    schedule = [f"steps={steps}", "save_every=0", "warmup=1", "clip=1e9"]
-    schedule += ["learning_rate=0.1"]
-    rest = ["recipe.clips=2", "recipe.model.proprio=2", "recipe.model.moves=2"]
-    rest += [f"recipe.schedule.{setting}" for setting in schedule]
-    return [*data, *PRETRAIN, *rest]
+SIDE = 32  # [px]
+EXACT = ("save_every=0", "warmup=1", "clip=1e9", "learning_rate=0.1")
+PLAIN = (
+    *("recipe=plain", "recipe.windows=4", "recipe.model.targets=2", "device=cpu"),
+    *("recipe.augment.colour=0.5", "recipe.augment.shift=0.5"),
+    *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
+    *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
+    *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
+)
+TABLETOP = (*PRETRAIN, "recipe.model.moves=2")
+
+
+def command(recipe: tuple[str, ...], out: Path, steps: int) -> list[str]:
+    options = [f"data={out.parent / 'data'}", f"out={out}", *recipe]
+    options += ["recipe.clips=2", "recipe.model.proprio=2"]
+    schedule = (*EXACT, f"steps={steps}")
+    options += [f"recipe.schedule.{setting}" for setting in schedule]
+    return ["pretrain", *options]
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
@@ -36,21 +47,48 @@ def losses(folder: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "time"} for row in rows]
 
 
+def weights(encoder: Path) -> dict[str, torch.Tensor]:
+    """Of the encoder and of the projector that learned with it, if any."""
+    parts = {"encoder": load_encoder(encoder)[0], "projector": load_projector(encoder)}
+    return {
+        f"{name}.{key}": value
+        for name, part in parts.items()
+        if part is not None
+        for key, value in part.state_dict().items()
+    }
+
+
 def assert_alike(one: Path, other: Path) -> None:
     for mine, theirs in zip(losses(one), losses(other), strict=True):
         assert mine == pytest.approx(theirs, rel=ROUNDING, abs=ROUNDING)
-    weights = load_encoder(other / "encoder")[0].state_dict()
-    for name, value in load_encoder(one / "encoder")[0].state_dict().items():
-        torch.testing.assert_close(
-            value, weights[name], rtol=ROUNDING, atol=0.1 * ROUNDING
-        )
+    torch.testing.assert_close(
+        weights(one / "encoder"),
+        weights(other / "encoder"),
+        rtol=ROUNDING,
+        atol=0.1 * ROUNDING,
+    )
+
+
+def by_two(*commands: list[str]) -> None:
+    """Runs commands, each by the same two processes."""
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    words = ["-m", *torchrun, "-m", "tests.commands.exactly"]
+    done = subprocess.run(
+        [sys.executable, *words, *map(json.dumps, commands)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the encoder is in") == len(commands)
 
 
 def test_two_processes_train_the_encoder_of_one(tmp_path, monkeypatch, capsys):
     exactly(monkeypatch.setattr)
-    write(tmp_path / "data", Made(lengths=(12, 9, 12, 10, 12, 8), width=32))
+    write(tmp_path / "data", Made(lengths=(12, 9, 12, 10, 12, 8), width=SIDE))
     one, two = tmp_path / "one", tmp_path / "two"
-    assert main(["pretrain", *options(tmp_path, 6), f"out={one}"]) == 0
+    assert main(command(PLAIN, one, 6)) == 0
 
     def killed(log: TrainingLog, step: int, terms: dict[str, float]) -> None:
         log_write(log, step, terms)
@@ -60,23 +98,15 @@ def test_two_processes_train_the_encoder_of_one(tmp_path, monkeypatch, capsys):
     log_write = TrainingLog.write
     with monkeypatch.context() as patched:  # one process begins
         patched.setattr(TrainingLog, "write", killed)
-        assert main(["pretrain", *options(tmp_path, 6), f"out={two}"]) == 130
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = ["-m", *torchrun, "-m", "tests.commands.exactly", "pretrain"]
-    given = [*options(tmp_path, 6), f"out={two}"]
-    done = subprocess.run(  # two go on
-        [sys.executable, *command, *given],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("the encoder is in") == 1
+        assert main(command(PLAIN, two, 6)) == 130
+    tabletop = [tmp_path / f"tabletop-{name}" for name in ("one", "two")]
+    by_two(command(PLAIN, two, 6), command(TABLETOP, tabletop[1], 2))  # two go on
     assert [row["step"] for row in losses(two)] == [1, 2, 3, 4, 5, 6]
     assert_alike(two, one)
+    assert main(command(TABLETOP, tabletop[0], 2)) == 0
+    assert_alike(*tabletop)
     for folder in (one, two):  # and one for longer
-        assert main(["pretrain", *options(tmp_path, 8), f"out={folder}"]) == 0
+        assert main(command(PLAIN, folder, 8)) == 0
     assert_alike(two, one)
 
 
@@ -92,23 +122,38 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (
-            ["pretrain", "recipe.pairs=4"],
-            "recipe.pairs=4 give a batch of 8, which 3 pr",
-        ),
-        (
-            ["pretrain", "recipe.pairs=3"],
-            "recipe.clips=2 give a batch of 2, which 3 pr",
-        ),
-        (["pretrain", "recipe.pairs=3", "recipe.clips=3"], "out= must name the run fo"),
-        (
-            ["pretrain", "recipe.pairs=3", "recipe.clips=3", "device=cuda:1", "out=o"],
-            "device must be auto, cpu or cuda for several processes, got 'cuda:1'",
-        ),
-        (["train", "encoder=e"], "train runs in one process, only pretrain in several"),
+        (["windows=4"], "recipe.windows=4 give a batch of 4, which 3 processes cann"),
+        (["windows=6"], "recipe.clips=8 give a batch of 8, which 3 processes cannot"),
+        (["windows=6", "clips=9"], "out= must name the run folder that the process"),
     ],
 )
-def test_what_several_processes_cannot_do_is_one_line(given, message, capsys):
-    assert main([*given, "data=none"]) == 2
+def test_a_batch_must_divide_by_the_processes(given, message, capsys):
+    options = [f"recipe.{option}" for option in given]
+    assert main(["pretrain", "data=none", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["recipe.pairs=4"], "recipe.pairs=4 give a batch of 8, which 3 processes ca"),
+        (["recipe.pairs=3"], "recipe.clips=2 give a batch of 2, which 3 processes ca"),
+        (
+            ["recipe.pairs=3", "recipe.clips=3", "device=cuda:1", "out=o"],
+            "device must be auto, cpu or cuda for several processes, got 'cuda:1'",
+        ),
+    ],
+)
+def test_the_tabletops_too(given, message, capsys):
+    assert main(["pretrain", "data=none", "recipe=tabletop", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+@pytest.mark.usefixtures("three")
+def test_train_runs_in_one_process(capsys):
+    assert main(["train", "data=none", "encoder=e"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "train runs in one process, only pretrain in several" in line

@@ -10,7 +10,8 @@ ROWS = torch.tensor([[0, 1, 2], [3, 3, 5]])
 
 
 def gathered(augment: Augment, frames: torch.Tensor = FRAMES, seed: int = 0):
-    return augment.gather(frames, ROWS, torch.Generator().manual_seed(seed))
+    changes = augment.draw(len(ROWS), torch.Generator().manual_seed(seed))
+    return changes.gather(frames, ROWS)
 
 
 def test_without_changes_pictures_are_as_they_are():

@@ -23,11 +23,7 @@ from worldmodel.files.lock import FileLock
 from worldmodel.version import __version__
 
 RUNS = Path("runs")
-_PLACES = (
-    "out",
-    "cache",
-    "cache_limit",
-)  # options that change nothing in what a run makes
+_PLACES = ("out", "cache", "cache_limit")  # they change nothing in what a run makes
 CONFIG_FILE = "config.yaml"
 SOURCES_FILE = "sources.json"
 LOCK_FILE = ".lock"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from worldmodel.training.distributed import share
+
 _GREY = 128.0
 
 
@@ -34,46 +36,22 @@ class Augment:
         if self.pixels < 0:
             raise ValueError(f"pixels must be at least 0, got {self.pixels}")
 
-    def gather(
-        self, frames: Tensor, rows: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Takes windows of pictures and changes them.
+    def draw(self, count: int, generator: torch.Generator) -> Changes:
+        """Draws how so many windows are changed.
 
         Args:
-            frames: (N, height, width, 3) uint8, on any device.
-            rows: (B, T) int64.
+            count: windows B.
             generator: source of randomness, on the CPU.
-
-        Returns:
-            (B, T, height, width, 3) uint8, on the device of `frames`.
         """
-        picked = self._shifted(frames, rows.to(frames.device), generator)
-        if not self.colour:
-            return picked
-        matrix, offset = self._colours(len(rows), generator)
-        matrix, offset = matrix.to(frames.device), offset.to(frames.device)
-        pixels = picked.flatten(1, 3).float() - _GREY  # (B, T h w, 3)
-        with torch.autocast(frames.device.type, enabled=False):
-            pixels = torch.baddbmm(offset[:, None], pixels, matrix)
-        return (pixels + _GREY).round_().clamp_(0, 255).to(torch.uint8).view_as(picked)
-
-    def _shifted(
-        self, frames: Tensor, rows: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        if not self.shift or not self.pixels:
-            return frames[rows]
-        count, (height, width) = len(rows), frames.shape[1:3]
-        moved = torch.rand(count, 1, generator=generator) < self.shift
-        by = torch.randint(
-            -self.pixels, self.pixels + 1, (count, 2), generator=generator
-        )
-        by = (by * moved).to(frames.device)
-        down = torch.arange(height, device=frames.device) + by[:, :1]
-        across = torch.arange(width, device=frames.device) + by[:, 1:]
-        down, across = down.clamp(0, height - 1), across.clamp(0, width - 1)
-        return frames[
-            rows[:, :, None, None], down[:, None, :, None], across[:, None, None, :]
-        ]
+        moves = matrices = offsets = None
+        if self.shift and self.pixels:
+            moved = torch.rand(count, 1, generator=generator) < self.shift
+            moves = moved * torch.randint(
+                -self.pixels, self.pixels + 1, (count, 2), generator=generator
+            )
+        if self.colour:
+            matrices, offsets = self._colours(count, generator)
+        return Changes(moves, matrices, offsets)
 
     def _colours(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Matrices (B, 3, 3) that pixels are multiplied with, and offsets (B, 3)."""
@@ -93,3 +71,56 @@ class Augment:
         keep = torch.eye(3)
         matrix = keep + changed[..., None] * (matrix - keep)
         return matrix.transpose(1, 2).contiguous(), changed * offset
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How each of B windows of pictures is changed; None where none is.
+
+    Attributes:
+        moves: (B, 2) int64, down and across [px].
+        matrices: (B, 3, 3) that colours are multiplied with.
+        offsets: (B, 3) that are added to them then.
+    """
+
+    moves: Tensor | None
+    matrices: Tensor | None
+    offsets: Tensor | None
+
+    def share(self) -> Changes:
+        """Those of this process's windows."""
+        parts = (self.moves, self.matrices, self.offsets)
+        return Changes(*(None if part is None else share(part) for part in parts))
+
+    def gather(self, frames: Tensor, rows: Tensor) -> Tensor:
+        """Takes windows of pictures and changes them.
+
+        Args:
+            frames: (N, height, width, 3) uint8, on any device.
+            rows: (B, T) int64.
+
+        Returns:
+            (B, T, height, width, 3) uint8, on the device of `frames`.
+        """
+        picked = self._moved(frames, rows.to(frames.device))
+        if self.matrices is None or self.offsets is None:
+            return picked
+        matrices, offsets = (
+            self.matrices.to(frames.device),
+            self.offsets.to(frames.device),
+        )
+        pixels = picked.flatten(1, 3).float() - _GREY  # (B, T h w, 3)
+        with torch.autocast(frames.device.type, enabled=False):
+            pixels = torch.baddbmm(offsets[:, None], pixels, matrices)
+        return (pixels + _GREY).round_().clamp_(0, 255).to(torch.uint8).view_as(picked)
+
+    def _moved(self, frames: Tensor, rows: Tensor) -> Tensor:
+        if self.moves is None:
+            return frames[rows]
+        by, (height, width) = self.moves.to(frames.device), frames.shape[1:3]
+        down = torch.arange(height, device=frames.device) + by[:, :1]
+        across = torch.arange(width, device=frames.device) + by[:, 1:]
+        down, across = down.clamp(0, height - 1), across.clamp(0, width - 1)
+        return frames[
+            rows[:, :, None, None], down[:, None, :, None], across[:, None, None, :]
+        ]

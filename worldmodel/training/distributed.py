@@ -86,6 +86,21 @@ def first_goes_first() -> Iterator[None]:
         agreed(0.0)
 
 
+def require_even(setting: str, batch: int, processes: int) -> None:
+    """Raises ValueError unless so many processes can share a batch evenly.
+
+    Args:
+        setting: what says how large the batch is, and its value.
+        batch: windows or clips in all.
+        processes: that are to share them.
+    """
+    if batch % processes:
+        raise ValueError(
+            f"{setting} give a batch of {batch}, which {processes} processes cannot "
+            f"share evenly: it must be a multiple of {processes}"
+        )
+
+
 def share(whole: Tensor) -> Tensor:
     """This process's rows of a batch (B, ...), B / size() of them, in order."""
     each = len(whole) // size()

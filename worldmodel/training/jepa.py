@@ -12,6 +12,7 @@ from torch import Tensor
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
+from worldmodel.training import distributed
 from worldmodel.training.augment import Augment
 from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import Job, OnStep, Schedule, Training, fit
@@ -67,6 +68,12 @@ class JEPARecipe:
         if not 0.0 <= self.momentum <= 1.0:
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
 
+    def require_shares(self, processes: int) -> None:
+        """Raises ValueError unless so many processes can share a batch evenly."""
+        for name in ("windows", "clips"):
+            given = getattr(self, name)
+            distributed.require_even(f"recipe.{name}={given}", given, processes)
+
 
 def train_jepa(
     recipe: JEPARecipe,
@@ -77,6 +84,9 @@ def train_jepa(
     frames: Tensor | None = None,
 ) -> VideoJEPA:
     """Trains encoder and projector; resumes from `state_path` where it exists.
+
+    Several processes that are `together` train one model, to rounding that of one
+    process; the state is of any number of processes.
 
     Args:
         recipe: Model and schedule.
@@ -90,6 +100,7 @@ def train_jepa(
     Raises:
         WorldModelError: no episode is as long as a window and a clip.
     """
+    recipe.require_shares(distributed.size())
     size = cache.actions.shape[1]
     require_trainable(lambda: VideoJEPA(recipe.model, size))
     torch.manual_seed(recipe.seed)
@@ -134,7 +145,7 @@ class Batches:
             )
 
     def draw(self, generator: torch.Generator) -> Moments:
-        """A fresh batch on the device."""
+        """A fresh batch on the device; of its pictures the share of this process."""
         recipe, first = self.recipe, self.episodes.first
         start = self._some(self.begins, recipe.windows, generator)
         window = start[:, None] + torch.arange(-1, recipe.window)
@@ -159,8 +170,9 @@ class Batches:
         return rows[torch.randint(len(rows), (count,), generator=generator)]
 
     def _pictures(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        frames = self.frames
+        changes = self.recipe.augment.draw(len(rows), generator).share()
+        rows, frames = distributed.share(rows), self.frames
         if frames is None:
             frames = self.cache.frames_at(rows.flatten())
             rows = torch.arange(len(frames)).view_as(rows)
-        return self.recipe.augment.gather(frames, rows, generator).to(self.device)
+        return changes.gather(frames, rows).to(self.device)

@@ -74,12 +74,8 @@ class PretrainRecipe:
     def require_shares(self, processes: int) -> None:
         """Raises ValueError unless so many processes can share a batch evenly."""
         for name, clips in (("pairs", 2 * self.pairs), ("clips", self.clips)):
-            if clips % processes:
-                raise ValueError(
-                    f"recipe.{name}={getattr(self, name)} give a batch of {clips}, "
-                    f"which {processes} processes cannot share evenly: it must be a "
-                    f"multiple of {processes}"
-                )
+            given = f"recipe.{name}={getattr(self, name)}"
+            distributed.require_even(given, clips, processes)
 
 
 def pretrain(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
+from worldmodel.training.distributed import gathered, share
 from worldmodel.training.objectives.action_conditioned import (
     inverse_error,
     prediction_error,
@@ -98,6 +99,9 @@ class VideoJEPASpec:
 class Moments:
     """A batch: B windows of T consecutive model steps, each with a later moment.
 
+    Of several processes each has its share of the pictures, and all of the rest; see
+    `training.distributed`.
+
     Attributes:
         clips: (B, T + 1, height, width, 3) uint8: the frame before the window, then its
             own.
@@ -105,7 +109,7 @@ class Moments:
         proprio: (B, T, S) standardised; S may be 0.
         later: (B, 2, height, width, 3) uint8, a later moment and the frame before it.
         episodes: (B,) int64.
-        masked: (C, F, height, width, 3) uint8 for masked prediction.
+        masked: (C, F, height, width, 3) uint8, C clips for masked prediction.
     """
 
     clips: Tensor
@@ -153,12 +157,12 @@ class VideoJEPA(nn.Module):
         """
         weights, (windows, steps) = self.spec.weights, batch.actions.shape[:2]
         stands = stand_still(windows * steps, self.spec.still, generator)
-        singles = stilled(pairs_of(batch.clips), stands)
-        stands = stand_still(len(batch.later), self.spec.still, generator)
-        later = stilled(batch.later, stands)
-        both = self.encode(torch.cat((singles, later)))
-        latents = both[: windows * steps].view(windows, steps, -1)  # (B, T, D)
-        after = both[windows * steps :]
+        singles = stilled(pairs_of(batch.clips), share(stands))
+        stands = stand_still(windows, self.spec.still, generator)
+        later = stilled(batch.later, share(stands))
+        own = self.encode(torch.cat((singles, later))).split((len(singles), len(later)))
+        latents = gathered(own[0]).view(windows, steps, -1)  # (B, T, D)
+        after = gathered(own[1])  # (B, D)
         terms: dict[str, Tensor] = {}
         if weights.prediction:
             terms["prediction"] = prediction_error(
