@@ -191,10 +191,8 @@ def read_seconds(cache: FrameCache, batches: int, seed: int) -> float:
 
 def paces(root: Path, folder: Path, batches: int, kept: float) -> dict[str, float]:
     """Windows/s of reading and of training, and what follows for a whole run."""
-    dataset, recipe = (
-        open_dataset(root, View(height=ENCODER, width=ENCODER)),
-        recipe_of(),
-    )
+    dataset = open_dataset(root, View(height=ENCODER, width=ENCODER))
+    recipe = recipe_of()
     cache = FrameCache.open(dataset, folder)
     cold = read_seconds(cache, 1, seed=0)
     read_seconds(cache, batches, seed=0)

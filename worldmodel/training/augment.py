@@ -105,10 +105,8 @@ class Changes:
         picked = self._moved(frames, rows.to(frames.device))
         if self.matrices is None or self.offsets is None:
             return picked
-        matrices, offsets = (
-            self.matrices.to(frames.device),
-            self.offsets.to(frames.device),
-        )
+        matrices = self.matrices.to(frames.device)
+        offsets = self.offsets.to(frames.device)
         pixels = picked.flatten(1, 3).float() - _GREY  # (B, T h w, 3)
         with torch.autocast(frames.device.type, enabled=False):
             pixels = torch.baddbmm(offsets[:, None], pixels, matrices)
