@@ -4,8 +4,8 @@
 
 records play on all cores while the GPU compiles, trains `VideoJEPA` until time is up,
 and leaves `encoder/`, `rest.safetensors` (projector and the other heads), `log.jsonl`
-and `probes.json`: what latents tell of gripper and cube, in centimetres, on held-out
-episodes.
+and `probes.json`: what latents tell of gripper and cube, in centimetres and degrees, on
+held-out episodes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ from benchmarks.jepa_play import SIDE, PlayArrays, play_spec
 from worldmodel.checkpoints.encoders import save_encoder
 from worldmodel.data import FrameCache, Split, SplitRule
 from worldmodel.encoders import VideoViTSpec, transformer
-from worldmodel.evaluation.gates import quantities_of
-from worldmodel.evaluation.probe import fit_probe
+from worldmodel.evaluation.scene_probes import Errors, Scene, SceneProbes
 from worldmodel.training.augment import Augment
 from worldmodel.training.jepa import Batches, JEPARecipe, train_jepa
 from worldmodel.training.loop import Schedule, autocast
 from worldmodel.training.objectives.video_jepa import VideoJEPA, VideoJEPASpec
 
 HEAD_S = 20.0  # for the last probe and for writing [s]
-FLOOR_M = 0.006  # a cube this much above where most lie is held up
 FIT, HELD = 12_000, 4000  # moments of a probe
 CHUNK = 1000
 WARM = 8  # batches by which every shape has been compiled
@@ -74,15 +72,13 @@ def main() -> None:
     found = probes(model, frames, pictures)
     (options.out / "probes.json").write_text(json.dumps(found, indent=1))
     for name, (root, median) in found.items():
-        print(f"{name:16} {root:5.2f} cm root mean square, {median:5.2f} median")
+        print(f"{name:24} {root:6.2f} root mean square, {median:6.2f} median")
     _say(begun, f"results are in {options.out}")
 
 
 @torch.no_grad()
-def probes(
-    model: VideoJEPA, frames: FrameCache, pictures: Tensor
-) -> dict[str, tuple[float, float]]:
-    """What latents tell linearly: root mean square and median errors [cm].
+def probes(model: VideoJEPA, frames: FrameCache, pictures: Tensor) -> Errors:
+    """What latents tell linearly, of moments and of pictures that stand still.
 
     Args:
         model: trained.
@@ -90,31 +86,11 @@ def probes(
         pictures: all of them, on the model's device.
     """
     fit, held = _rows(frames, "train", FIT), _rows(frames, "validation", HELD)
-    seen = {still: _latents(model, frames, pictures, fit, still) for still in (0, 1)}
-    test = {still: _latents(model, frames, pictures, held, still) for still in (0, 1)}
-    known, true = (quantities_of(frames.sim_state[r]) for r in (fit, held))
-    hands = [np.stack([q.gripper_pos_world for q in some]) for some in (known, true)]
-    cubes = [np.stack([q.cube_pos_world for q in some]) for some in (known, true)]
-    floor = np.quantile(cubes[0][:, 2], 0.3) + FLOOR_M
-    low = [c[:, 2] < floor for c in cubes]
-    every = [np.ones(len(c), bool) for c in cubes]
-    cases = {
-        "gripper": (0, hands, every),
-        "gripper, still": (1, hands, every),
-        "cube": (0, cubes, every),
-        "cube, low": (0, cubes, low),
-        "cube, low, still": (1, cubes, low),
-        "cube, held up": (0, cubes, [~part for part in low]),
-    }
-    found = {}
-    for name, (still, where, part) in cases.items():
-        if part[0].sum() < 2 or not part[1].any():
-            continue
-        probe = fit_probe(seen[still][part[0]], where[0][part[0]])
-        error = probe.predict(test[still][part[1]]) - where[1][part[1]]
-        away = 100 * np.linalg.norm(error, axis=1)
-        found[name] = (float(np.sqrt((away**2).mean())), float(np.median(away)))
-    return found
+    known, true = (Scene.of(frames.sim_state[rows]) for rows in (fit, held))
+    read = SceneProbes(_latents(model, frames, pictures, fit, 0), known)
+    found = read.errors(_latents(model, frames, pictures, held, 0), true)
+    still = read.errors(_latents(model, frames, pictures, held, 1), true)
+    return found | {f"still_{name}": errors for name, errors in still.items()}
 
 
 def _latents(
