@@ -101,11 +101,23 @@ def train_jepa(
         WorldModelError: no episode is as long as a window and a clip.
     """
     recipe.require_shares(distributed.size())
-    size = cache.actions.shape[1]
-    require_trainable(lambda: VideoJEPA(recipe.model, size))
+    require_trainable(lambda: VideoJEPA(recipe.model, cache.actions.shape[1]))
     torch.manual_seed(recipe.seed)
-    model = VideoJEPA(recipe.model, size).to(device)
     generator = torch.Generator().manual_seed(recipe.seed)
+    model, job = jepa_job(recipe, cache, device, generator, frames)
+    fit({"jepa": job}, Training(recipe.schedule, generator, state_path, on_step))
+    return model
+
+
+def jepa_job(
+    recipe: JEPARecipe,
+    cache: FrameCache,
+    device: torch.device,
+    generator: torch.Generator,
+    frames: Tensor | None = None,
+) -> tuple[VideoJEPA, Job]:
+    """A model with fresh weights, and what it learns; see `train_jepa`."""
+    model = VideoJEPA(recipe.model, cache.actions.shape[1]).to(device)
     batches = Batches(recipe, cache, device, frames)
 
     def loss() -> dict[str, Tensor]:
@@ -114,9 +126,7 @@ def train_jepa(
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
 
-    job = Job(model, loss, follow)
-    fit({"jepa": job}, Training(recipe.schedule, generator, state_path, on_step))
-    return model
+    return model, Job(model, loss, follow)
 
 
 class Batches:

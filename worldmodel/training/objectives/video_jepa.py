@@ -160,6 +160,8 @@ class VideoJEPA(nn.Module):
         singles = stilled(pairs_of(batch.clips), share(stands))
         stands = stand_still(windows, self.spec.still, generator)
         later = stilled(batch.later, share(stands))
+        if not weights.contrast:
+            later = later[:0]
         own = self.encode(torch.cat((singles, later))).split((len(singles), len(later)))
         latents = gathered(own[0]).view(windows, steps, -1)  # (B, T, D)
         after = gathered(own[1])  # (B, D)
