@@ -15,24 +15,27 @@ PARTS = ("video tokens", "colour blobs")
 
 
 @torch.no_grad()
-def blind(model: WorldModel, part: str) -> None:
+def blind(model: WorldModel, part: str, frames: Tensor | None = None) -> None:
     """Replaces a part of every token by its mean over recorded frames, in place.
 
     The mean is folded into the weights of the projector and of the proprio estimator,
     so that nothing of the part reaches a latent, and nothing else changes.
 
     Args:
-        model: the shipped model; its bank of frames gives the mean.
+        model: a model.
         part: of `PARTS`: what the video transformer made of patches, or the numbers
             that colour blobs tell.
+        frames: uint8 (N, height, width, 3) that give the mean; None for the bank of the
+            shipped model.
 
     Raises:
         ValueError: another part.
     """
     if part not in PARTS:
         raise ValueError(f"part must be one of {PARTS}, got {part!r}")
-    bank = torch.from_numpy(load_bank(find_weights("reference") / BANK_FILE))
-    tokens = model.encoder.newest(bank[:, None])  # (N, P, token_dim)
+    if frames is None:
+        frames = torch.from_numpy(load_bank(find_weights("reference") / BANK_FILE))
+    tokens = model.encoder.newest(frames[:, None])  # (N, P, token_dim)
     for projector in (model.projector, model.proprio_estimator):
         if projector is not None:
             _blind(projector, tokens, part)

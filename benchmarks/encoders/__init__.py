@@ -1,0 +1,1 @@
+"""Which self-supervised objective gives an encoder to plan with."""
