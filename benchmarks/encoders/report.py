@@ -40,8 +40,9 @@ def gathered(out: Path, kept: Results) -> Results:
             record = recorded(seed / name)
             before = kept.get(name, {}).get(seed.name, {})
             if record and any(before.get(key) != part for key, part in record.items()):
-                where = {"commit": head(), "hardware": hardware().describe()}
-                found.setdefault(name, {})[seed.name] = where | record
+                made = {"commit": head(), "hardware": hardware().describe()}
+                made["what"] = ROWS[name.removesuffix(BLIND)].text
+                found.setdefault(name, {})[seed.name] = made | record
     return found
 
 
@@ -142,7 +143,7 @@ def cost_table(results: Results) -> list[str]:
         + ["token std", "token rank"]
     )
     for name, seed, record in _records(results):
-        if "plan" not in record:
+        if "watched" not in record:
             continue
         plan, (first, last) = record["plan"], record["watched"]
         steps = int(last["step"])
