@@ -13,7 +13,7 @@ from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import Projector
 from worldmodel.training.augment import Augment
 from worldmodel.training.loop import Job
-from worldmodel.training.objectives.clips import stilled
+from worldmodel.training.objectives.clips import stand_still, stilled
 
 SEEN = 2  # frames of a moment
 
@@ -52,7 +52,7 @@ class Play:
 
     def stilled(self, clips: Tensor) -> Tensor:
         """Moments (B, 2, ...), a share of which stands still now."""
-        return stilled(clips, self.still, self.generator)
+        return stilled(clips, stand_still(len(clips), self.still, self.generator))
 
     def views(self, moments: Tensor) -> Tensor:
         """Moments (B, 2, ...) in another light and moved by up to a twelfth, at random.
