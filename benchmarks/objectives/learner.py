@@ -61,7 +61,8 @@ class Play:
         """
         change = Augment(colour=0.8, shift=1.0, pixels=self.encoder.height // 12)
         rows = torch.arange(2 * len(moments)).view(-1, 2)
-        return change.gather(moments.flatten(0, 1), rows, self.generator)
+        changes = change.draw(len(moments), self.generator)
+        return changes.gather(moments.flatten(0, 1), rows)
 
 
 @dataclass(frozen=True, eq=False)

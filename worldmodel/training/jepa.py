@@ -47,9 +47,9 @@ class JEPARecipe:
     model: VideoJEPASpec
     schedule: Schedule
     augment: Augment = field(default_factory=Augment)
-    windows: int = 64
+    windows: int = 16
     window: int = 4
-    clips: int = 8
+    clips: int = 2
     clip_frames: int = 8
     later: float = 12.0
     momentum: float = 0.998
