@@ -123,7 +123,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "message"),
     [
         (["windows=4"], "recipe.windows=4 give a batch of 4, which 3 processes cann"),
-        (["windows=6"], "recipe.clips=8 give a batch of 8, which 3 processes cannot"),
+        (["windows=6"], "recipe.clips=2 give a batch of 2, which 3 processes cannot"),
         (["windows=6", "clips=9"], "out= must name the run folder that the process"),
     ],
 )
