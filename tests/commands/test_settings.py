@@ -58,7 +58,6 @@ TRAIN = {
     "tabletop.moves": 1,
     "tabletop.proprio_correction": False,
     "tabletop.object_dims": 4,
-    "tabletop.proprio_estimator.even": 0.0,
     "projector.dim": 14,
     "projector.schedule.steps": 3,
     "projector.schedule.learning_rate": 0.01,
@@ -73,8 +72,6 @@ TRAIN = {
     "planning.schedule.learning_rate": 0.01,
     "planning.predictor.window": 5,
     "planning.predictor.width": 32,
-    "planning.predictor.depth": 2,
-    "planning.distance.hidden": 16,
     "planning.distance.discount": 0.9,
     "planning.distance.success_radius": 1.0,
     "planning.distance.expectile": 0.5,
@@ -86,6 +83,9 @@ TRAIN = {
 }
 # Fields that the YAML leaves at their defaults.
 TRAIN_FIELDS = {
+    "tabletop.proprio_estimator.even": 0.0,
+    "planning.distance.hidden": 16,
+    "planning.predictor.depth": 2,
     "planning.distance.ahead": 2,
     "projector.pairs": 3,
     "projector.window": 4,
@@ -118,7 +118,6 @@ PRETRAIN = {
     "recipe.schedule.steps": 4,
     "recipe.schedule.learning_rate": 0.01,
     "recipe.model.masked": 1.0,
-    "recipe.model.still": 0.9,
     "recipe.model.proprio": 1,
     "recipe.model.moves": 1,
     "recipe.model.encoder.patch": 4,
@@ -151,8 +150,6 @@ PLAIN = {
     "recipe.schedule.steps": 6,
     "recipe.schedule.learning_rate": 0.01,
     "recipe.augment.colour": 1.0,
-    "recipe.model.latent_dim": 9,
-    "recipe.model.still": 0.9,
     "recipe.model.proprio": 1,
     "recipe.model.encoder.patch": 4,
     "recipe.model.encoder.dim": 24,
@@ -166,6 +163,8 @@ PLAIN = {
     "recipe.model.weights.proprio": 0.5,
 }
 PLAIN_FIELDS = {
+    "recipe.model.still": 0.9,
+    "recipe.model.latent_dim": 9,
     "recipe.window": 4,
     "recipe.clips": 2,
     "recipe.clip_frames": 2,
@@ -175,6 +174,7 @@ PLAIN_FIELDS = {
     "recipe.model.features": 3,
 }
 PRETRAIN_FIELDS = {
+    "recipe.model.still": 0.9,
     "recipe.window": 4,
     "recipe.clips": 2,
     "recipe.momentum": 0.5,
