@@ -1,8 +1,9 @@
+import itertools
+
 import pytest
 import torch
 
 from worldmodel.hardware import (
-    MatmulRate,
     bf16_pays,
     hardware,
     matmul_rate,
@@ -38,10 +39,19 @@ def test_a_rate_needs_time():
         matmul_rate(seconds=0)
 
 
-@pytest.mark.parametrize("rates", [(100.0, 250.0), (100.0, 0.7)])
-def test_bf16_pays_where_it_is_faster(rates, monkeypatch):
-    rate = MatmulRate(*rates)
-    monkeypatch.setattr("worldmodel.hardware.matmul_rate", lambda *_, **__: rate)
+@pytest.mark.parametrize(("fp32", "bf16"), [(1.0, 0.4), (1.0, 100.0)])
+@pytest.mark.parametrize("delayed", [torch.float32, torch.bfloat16])
+def test_bf16_pays_where_it_is_faster_whatever_else_delays(
+    fp32, bf16, delayed, monkeypatch
+):
+    turns = itertools.count()
+
+    def seconds(dtype: torch.dtype, device: torch.device) -> float:
+        del device
+        alone = fp32 if dtype == torch.float32 else bf16
+        return alone + 1e3 * (dtype == delayed and next(turns) % 8 < 7)
+
+    monkeypatch.setattr("worldmodel.hardware._product_seconds", seconds)
     bf16_pays.cache_clear()
-    assert bf16_pays(torch.device("cpu")) is (rates[1] > rates[0])
+    assert bf16_pays(torch.device("cpu")) is (bf16 < fp32)
     bf16_pays.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 MATMUL_SIDE = 1024
+_SMALL, _TURNS = 512, 8  # side of the products of `bf16_pays`, and how many
 PACKAGES = ("worldmodel-planner", "torch", "numpy", "mujoco", "gymnasium", "mink")
 
 
@@ -105,10 +107,14 @@ def bf16_pays(device: torch.device) -> bool:
     """Whether bf16 matrix products are faster than fp32 here.
 
     Processors without bf16 instructions emulate it, a hundred times slower; measured
-    once per process.
+    once per process. Both take turns and the fastest of each counts, so that other
+    work on the machine, which delays some, does not decide what is computed.
     """
-    rate = matmul_rate(device, seconds=0.05, side=512)
-    return rate.bf16_gflops > rate.fp32_gflops
+    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    for _ in range(_TURNS):
+        for dtype in best:
+            best[dtype] = min(best[dtype], _product_seconds(dtype, device))
+    return best[torch.bfloat16] < best[torch.float32]
 
 
 def synchronize(device: torch.device | str) -> None:
@@ -116,6 +122,17 @@ def synchronize(device: torch.device | str) -> None:
     device = torch.device(device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
+    """The time of one small product [s], after one that is not counted."""
+    matrix = torch.full((_SMALL, _SMALL), 0.5, dtype=dtype, device=device)
+    out = torch.matmul(matrix, matrix)
+    synchronize(device)
+    start = time.perf_counter()
+    torch.matmul(matrix, matrix, out=out)
+    synchronize(device)
+    return time.perf_counter() - start
 
 
 def _gflops(
