@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -46,12 +47,11 @@ def test_bf16_pays_where_it_is_faster_whatever_else_delays(
 ):
     turns = itertools.count()
 
-    def seconds(dtype: torch.dtype, device: torch.device) -> float:
-        del device
+    def timer(dtype: torch.dtype, *_: object) -> Callable[[], float]:
         alone = fp32 if dtype == torch.float32 else bf16
-        return alone + 1e3 * (dtype == delayed and next(turns) % 8 < 7)
+        return lambda: alone + 1e3 * (dtype == delayed and next(turns) % 8 < 7)
 
-    monkeypatch.setattr("worldmodel.hardware._product_seconds", seconds)
+    monkeypatch.setattr("worldmodel.hardware._product_timer", timer)
     bf16_pays.cache_clear()
     assert bf16_pays(torch.device("cpu")) is (bf16 < fp32)
     bf16_pays.cache_clear()

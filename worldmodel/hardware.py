@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -110,11 +110,10 @@ def bf16_pays(device: torch.device) -> bool:
     once per process. Both take turns and the fastest of each counts, so that other
     work on the machine, which delays some, does not decide what is computed.
     """
-    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    for _ in range(_TURNS):
-        for dtype in best:
-            best[dtype] = min(best[dtype], _product_seconds(dtype, device))
-    return best[torch.bfloat16] < best[torch.float32]
+    single = _product_timer(torch.float32, device, _SMALL)
+    half = _product_timer(torch.bfloat16, device, _SMALL)
+    turns = [(half(), single()) for _ in range(_TURNS)]
+    return min(turn[0] for turn in turns) < min(turn[1] for turn in turns)
 
 
 def synchronize(device: torch.device | str) -> None:
@@ -124,31 +123,32 @@ def synchronize(device: torch.device | str) -> None:
         torch.cuda.synchronize(device)
 
 
-def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
-    """The time of one small product [s], after one that is not counted."""
-    matrix = torch.full((_SMALL, _SMALL), 0.5, dtype=dtype, device=device)
-    out = torch.matmul(matrix, matrix)
-    synchronize(device)
-    start = time.perf_counter()
+def _product_timer(
+    dtype: torch.dtype, device: torch.device, side: int
+) -> Callable[[], float]:
+    """Gives a call that makes a product and tells its time [s]; one is made before."""
+    matrix = torch.full((side, side), 0.5, dtype=dtype, device=device)
+    out = torch.empty_like(matrix)
     torch.matmul(matrix, matrix, out=out)
     synchronize(device)
-    return time.perf_counter() - start
+
+    def timed() -> float:
+        start = time.perf_counter()
+        torch.matmul(matrix, matrix, out=out)
+        synchronize(device)
+        return time.perf_counter() - start
+
+    return timed
 
 
 def _gflops(
     dtype: torch.dtype, device: torch.device, seconds: float, side: int
 ) -> float:
-    matrix = torch.full((side, side), 0.5, dtype=dtype, device=device)
-    out = torch.empty_like(matrix)
-    torch.matmul(matrix, matrix, out=out)
-    synchronize(device)
+    timed = _product_timer(dtype, device, side)
     times: list[float] = []
     began = time.perf_counter()
     while not times or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        torch.matmul(matrix, matrix, out=out)
-        synchronize(device)
-        times.append(time.perf_counter() - start)
+        times.append(timed())
     return 2 * side**3 / sorted(times)[len(times) // 2] / 1e9
 
 

@@ -64,6 +64,10 @@ class Play:
         changes = change.draw(len(moments), self.generator)
         return changes.gather(moments.flatten(0, 1), rows)
 
+    def pairs(self, moments: Tensor) -> Tensor:
+        """Two views of each of B moments, (2 B, 2, ...): one of all, then the other."""
+        return torch.cat((self.views(moments), self.views(moments)))
+
 
 @dataclass(frozen=True, eq=False)
 class Learner:

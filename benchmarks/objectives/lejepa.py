@@ -51,7 +51,7 @@ def learner(play: Play) -> Learner:
 
     def loss() -> dict[str, Tensor]:
         moments = play.stilled(draw())
-        views = torch.cat((play.views(moments), play.views(moments)))
+        views = play.pairs(moments)
         return model.loss(views, play.generator)
 
     return Learner(Job(model, loss), model.encoder, None, 2 * count)

@@ -65,7 +65,7 @@ def learner(play: Play) -> Learner:
 
     def pairs() -> Tensor:
         moments = play.stilled(draw())
-        return torch.cat((play.views(moments), play.views(moments)))
+        return play.pairs(moments)
 
     return _learner(play, pairs)
 

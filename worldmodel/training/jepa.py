@@ -15,7 +15,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.training import distributed
 from worldmodel.training.augment import Augment
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job, OnStep, Schedule, Training, fit
+from worldmodel.training.loop import MOST_WINDOWS, Job, OnStep, Schedule, Training, fit
 from worldmodel.training.objectives.video_jepa import (
     Moments,
     VideoJEPA,
@@ -23,8 +23,6 @@ from worldmodel.training.objectives.video_jepa import (
 )
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
-
-MOST_WINDOWS = 100_000  # of a step
 
 
 @dataclass(frozen=True)

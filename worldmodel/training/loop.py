@@ -24,6 +24,7 @@ from worldmodel.training import distributed
 LossTerms = dict[str, Tensor]
 OnStep = Callable[[int, dict[str, float]], None]
 
+MOST_WINDOWS = 100_000  # of a step of stage 1, or clips
 _SMOOTHING = 0.98
 
 

@@ -21,6 +21,7 @@ from worldmodel.training.blobs import (
     some_rows,
 )
 from worldmodel.training.loop import (
+    MOST_WINDOWS,
     Job,
     OnStep,
     Schedule,
@@ -32,8 +33,6 @@ from worldmodel.training.objectives.action_conditioned import Experience
 from worldmodel.training.objectives.joint import JointPretraining, JointSpec
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
-
-MOST_WINDOWS = 100_000  # of a step
 
 
 @dataclass(frozen=True)
