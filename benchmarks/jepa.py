@@ -1,11 +1,12 @@
-"""A video JEPA on a machine that is lent for minutes: play, pretraining, probes.
+"""A world model on a machine that is lent for minutes: play, pretraining, planning.
 
     python -m benchmarks.jepa --out runs/jepa --minutes 8 --device cuda
 
 records play on all cores while the GPU compiles, trains `VideoJEPA` until time is up,
-and leaves `encoder/`, `rest.safetensors` (projector and the other heads), `log.jsonl`
-and `probes.json`: what latents tell of gripper and cube, in centimetres and degrees, on
-held-out episodes.
+and leaves `encoder/` with its projector, `log.jsonl` and `probes.json`: what latents
+tell of gripper and cube, in centimetres and degrees, on held-out episodes. With
+`--plan STEPS` predictor, goal distance and policy prior learn then, and `model/` plans.
+Killed by the clock or not, what is written is whole.
 """
 
 from __future__ import annotations
@@ -13,26 +14,40 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.jepa_play import SIDE, PlayArrays, play_spec
 from worldmodel.checkpoints.encoders import save_encoder
 from worldmodel.data import FrameCache, Split, SplitRule
-from worldmodel.encoders import VideoViTSpec, transformer
+from worldmodel.encoders import FrozenEncoder, VideoViTSpec, transformer
+from worldmodel.encoders.patches import ConvStem
 from worldmodel.evaluation.scene_probes import Errors, Scene, SceneProbes
+from worldmodel.model import WorldModel
 from worldmodel.training.augment import Augment
 from worldmodel.training.jepa import Batches, JEPARecipe, train_jepa
-from worldmodel.training.loop import Schedule, autocast
-from worldmodel.training.objectives.video_jepa import VideoJEPA, VideoJEPASpec
+from worldmodel.training.loop import Schedule
+from worldmodel.training.objectives.clips import stand_still
+from worldmodel.training.objectives.video_jepa import (
+    JEPAWeights,
+    VideoJEPA,
+    VideoJEPASpec,
+)
+from worldmodel.training.planning import PlanningRecipe
+from worldmodel.training.projector import ProjectorRecipe
+from worldmodel.training.recipe import Projectors, Recipe, Run, train_world_model
+from worldmodel.training.tokens import TokenCache
+from worldmodel.training.updates import autocast
 
 HEAD_S = 20.0  # for the last probe and for writing [s]
+PLAN_STEP_S = 0.008  # of a step of what plans, at most [s]
 FIT, HELD = 12_000, 4000  # moments of a probe
 CHUNK = 1000
 WARM = 8  # batches by which every shape has been compiled
@@ -44,24 +59,27 @@ def main() -> None:
     begun = time.monotonic()
     recipe = _recipe(options, 1.0)
     device = torch.device(options.device)
-    play = PlayArrays(
-        options.arrays, options.episodes, options.play, options.workers, options.seed
-    )
+    play = PlayArrays(options.arrays)
+    if options.play:
+        play.record(options.episodes, options.play, options.workers, options.seed)
     if options.compile:
         torch._dynamo.config.recompile_limit = 64
-        block = transformer.Block
-        block.forward = torch.compile(block.forward, dynamic=False)
+        torch._dynamo.config.suppress_errors = True  # what it can not stays as it is
+        parts: tuple[Any, ...] = (transformer.Block, ConvStem)
+        for part in parts:
+            part.forward = torch.compile(part.forward, dynamic=False)
         _warm(recipe, device)
+        _say(begun, "compiled")
     frames = play.finish()
     pictures = torch.from_numpy(np.asarray(frames.frames)).to(device)
     _say(begun, f"{len(frames.episodes)} episodes, {len(pictures)} frames")
     left = 60 * options.minutes - (time.monotonic() - begun) - HEAD_S
-    recipe = _recipe(options, left)
+    recipe = _recipe(options, max(1.0, left - options.plan * PLAN_STEP_S))
     options.out.mkdir(parents=True, exist_ok=True)
     with open(options.out / "log.jsonl", "w") as log:
 
         def on_step(step: int, terms: dict[str, float]) -> None:
-            if step % options.every == 0:
+            if step % options.every == 0 or step < options.every:
                 row = {"step": step, "seconds": time.monotonic() - begun, **terms}
                 log.write(json.dumps(row) + "\n")
                 _say(begun, f"step {step}: {terms['total']:.3f}")
@@ -73,7 +91,69 @@ def main() -> None:
     (options.out / "probes.json").write_text(json.dumps(found, indent=1))
     for name, (root, median) in found.items():
         print(f"{name:24} {root:6.2f} root mean square, {median:6.2f} median")
+    if options.plan:
+        _plan(model, frames, pictures, options.plan).save_pretrained(
+            options.out / "model", f"# World model\n\nOf {len(pictures)} frames.\n"
+        )
+        _say(begun, "plans")
     _say(begun, f"results are in {options.out}")
+
+
+@dataclass(frozen=True)
+class LiveTokens:
+    """Tokens that are computed when they are asked for, see `TokenCache`."""
+
+    encoder: FrozenEncoder
+    frames: FrameCache
+    pictures: Tensor
+    still: float
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """Stands for as many frames."""
+        return self.frames.actions
+
+    def at(self, rows: Tensor) -> Tensor:
+        """Tokens (N, P, D) of frame rows (N,)."""
+        generator = torch.Generator().manual_seed(int(rows[0]))
+        stands = stand_still(len(rows), self.still, generator)
+        pairs = _pairs(self.frames, rows.numpy())
+        pairs[:, 0] = torch.where(stands, pairs[:, 1], pairs[:, 0])
+        device = next(self.encoder.parameters()).device
+        with autocast(device):
+            parts = pairs.to(self.pictures.device).split(CHUNK)
+            return torch.cat(
+                [self.encoder.newest(self.pictures[p].to(device)) for p in parts]
+            )
+
+
+@dataclass(frozen=True)
+class LiveRun(Run):
+    """Stages 2 to 5 with pictures in memory; nothing encoded is kept on disk."""
+
+    pictures: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def encoded(
+        self, encoder: FrozenEncoder, frames: FrameCache, still: float
+    ) -> TokenCache:
+        """Tokens as `TokenCache` gives them."""
+        live = LiveTokens(encoder.to(self.device), frames, self.pictures, still)
+        return cast(TokenCache, live)
+
+
+def _plan(
+    model: VideoJEPA, frames: FrameCache, pictures: Tensor, steps: int
+) -> WorldModel:
+    """Predictor, goal distance and policy prior on the trained latents."""
+    device = next(model.parameters()).device
+    recipe = Recipe(
+        ProjectorRecipe(Schedule(1), dim=model.spec.latent_dim),
+        PlanningRecipe(Schedule(steps, 1.5e-3)),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = LiveRun(Path(folder), device, pictures=pictures)
+        encoder, given = FrozenEncoder(model.encoder), Projectors(model.projector)
+        return train_world_model(recipe, encoder, frames, run, given)
 
 
 @torch.no_grad()
@@ -97,12 +177,18 @@ def _latents(
     model: VideoJEPA, frames: FrameCache, pictures: Tensor, rows: np.ndarray, still: int
 ) -> np.ndarray:
     device = next(model.parameters()).device
-    firsts = frames.offsets[np.searchsorted(frames.offsets, rows, "right") - 1]
-    before = rows if still else np.maximum(rows - 1, firsts)
-    pairs = torch.from_numpy(np.stack((before, rows), axis=1)).to(pictures.device)
+    pairs = _pairs(frames, rows).to(pictures.device)
+    if still:
+        pairs[:, 0] = pairs[:, 1]
     with autocast(device):
         parts = [model.encode(pictures[some].to(device)) for some in pairs.split(CHUNK)]
     return torch.cat(parts).cpu().numpy()
+
+
+def _pairs(frames: FrameCache, rows: np.ndarray) -> Tensor:
+    """Rows (N, 2) of frames and of those before them in their episodes."""
+    firsts = frames.offsets[np.searchsorted(frames.offsets, rows, "right") - 1]
+    return torch.from_numpy(np.stack((np.maximum(rows - 1, firsts), rows), axis=1))
 
 
 def _rows(frames: FrameCache, split: Split, count: int) -> np.ndarray:
@@ -129,7 +215,8 @@ def _warm(recipe: JEPARecipe, device: torch.device) -> None:
     batches, generator = Batches(recipe, frames, device), torch.Generator()
     for _ in range(WARM):
         with autocast(device):
-            terms = model.loss(batches.draw(generator), generator)
+            batch = batches.draw(generator)
+            terms = model.loss(batch, model.draw(batch, generator))
         terms["total"].backward()
 
 
@@ -142,11 +229,11 @@ def _recipe(options: argparse.Namespace, seconds: float) -> JEPARecipe:
         points=32,
     )
     return JEPARecipe(
-        VideoJEPASpec(encoder, proprio=6, targets=32 * 8 // options.patch),
+        VideoJEPASpec(encoder, JEPAWeights(sigreg=options.sigreg), proprio=6),
         Schedule(10**7, options.learning_rate, warmup=300, seconds=seconds),
-        Augment(0.5, 0.5),
+        Augment(options.colour, options.shift),
         windows=options.windows,
-        clips=options.windows // 4,
+        clips=max(1, options.windows // 8),
         seed=options.seed,
     )
 
@@ -154,12 +241,10 @@ def _recipe(options: argparse.Namespace, seconds: float) -> JEPARecipe:
 def _save(model: VideoJEPA, frames: FrameCache, recipe: JEPARecipe, out: Path) -> None:
     history = {"frames": len(frames.frames), "recipe": asdict(recipe)}
     card = f"# Encoder\n\nA video JEPA, of {len(frames.frames)} frames of play.\n"
-    save_encoder(out / "encoder", model.encoder.cpu(), history, card)
-    rest = {k: v for k, v in model.state_dict().items() if not k.startswith("masked.")}
-    save_file(
-        {k: v.cpu().contiguous() for k, v in rest.items()}, out / "rest.safetensors"
-    )
-    model.to(next(iter(rest.values())).device)
+    device = next(model.parameters()).device
+    model.cpu()
+    save_encoder(out / "encoder", model.encoder, history, card, model.projector)
+    model.to(device)
 
 
 def _say(begun: float, text: str) -> None:
@@ -171,12 +256,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=8.0, help="all of it")
-    parser.add_argument("--play", type=float, default=60.0, help="recording [s]")
+    parser.add_argument(
+        "--play", type=float, default=60.0, help="recording [s]; 0 where it is there"
+    )
+    parser.add_argument("--plan", type=int, default=0, help="steps of what plans")
     parser.add_argument("--episodes", type=int, default=7000)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--arrays", type=Path, default=Path("/dev/shm/play"))
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--windows", type=int, default=1024)
+    parser.add_argument("--windows", type=int, default=256)
+    parser.add_argument("--sigreg", type=float, default=0.005, help="its weight")
+    parser.add_argument("--colour", type=float, default=0.0, help="share of windows")
+    parser.add_argument("--shift", type=float, default=0.0, help="share of windows")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--patch", type=int, default=8)
     parser.add_argument("--dim", type=int, default=192)

@@ -30,16 +30,22 @@ class PlayArrays:
 
     Args:
         folder: of the arrays; 1.4 MB an episode, best in memory (/dev/shm).
-        episodes: at most so many.
-        seconds: how long to record [s].
-        workers: processes.
-        seed: decides starts, behaviours and noise.
     """
 
-    def __init__(
-        self, folder: Path, episodes: int, seconds: float, workers: int, seed: int
-    ) -> None:
-        self.folder, self.episodes, self.seconds = folder, episodes, seconds
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._seconds = folder, 0.0
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def record(self, episodes: int, seconds: float, workers: int, seed: int) -> None:
+        """Starts to record anew.
+
+        Args:
+            episodes: at most so many.
+            seconds: how long to record [s].
+            workers: processes.
+            seed: decides starts, behaviours and noise.
+        """
+        folder, self._seconds = self.folder, seconds
         folder.mkdir(parents=True, exist_ok=True)
         for name, (kind, shape) in _layout().items():
             open_memmap(folder / f"{name}.npy", "w+", kind, (episodes * STEPS, *shape))
@@ -61,7 +67,7 @@ class PlayArrays:
         Raises:
             RuntimeError: a process failed, or none finished an episode.
         """
-        codes = [p.wait(self.seconds + _LEFT_OUT) for p in self._processes]
+        codes = [p.wait(self._seconds + _LEFT_OUT) for p in self._processes]
         done = np.flatnonzero(np.load(self.folder / f"{_DONE}.npy"))
         if any(codes) or not len(done):
             raise RuntimeError(

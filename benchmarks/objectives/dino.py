@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from benchmarks.objectives.learner import Learner, Play, spread
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job
 from worldmodel.training.objectives.masking import TubeMasks
 from worldmodel.training.objectives.vjepa import ema_update
+from worldmodel.training.updates import Job
 
 DIM, PROTOTYPES = 64, 512
 STUDENT, TEACHER = 0.1, 0.04  # temperatures of the paper

@@ -23,8 +23,9 @@ from worldmodel.training.distance import (
 )
 from worldmodel.training.jepa import JEPARecipe, jepa_job
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job, Schedule
+from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.video_jepa import VideoJEPA, VideoJEPASpec
+from worldmodel.training.updates import Job
 
 WEIGHT = 0.01  # of the distance, whose squares are of steps
 ENCODED = 3  # moments for a pair: now, its goal, some steps later
@@ -60,7 +61,7 @@ def learner(play: Play) -> Learner:
     distance = distance_job(told, network, data, play.generator)
 
     def loss() -> dict[str, Tensor]:
-        terms, value = jepa.loss(), distance.loss()
+        terms, value = jepa.terms(), distance.terms()
         total = terms["total"] + WEIGHT * value["total"]
         return {**terms, "total": total, "distance": value["total"]}
 

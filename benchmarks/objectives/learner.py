@@ -12,8 +12,8 @@ from worldmodel.data import FrameCache, Windows
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import Projector
 from worldmodel.training.augment import Augment
-from worldmodel.training.loop import Job
 from worldmodel.training.objectives.clips import stand_still, stilled
+from worldmodel.training.updates import Job
 
 SEEN = 2  # frames of a moment
 

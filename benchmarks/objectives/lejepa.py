@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from benchmarks.objectives.learner import Learner, Play, spread
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job
 from worldmodel.training.objectives.sigreg import SIGReg
+from worldmodel.training.updates import Job
 
 DIM = 64
 GAUSSIAN = 0.05  # lambda of the paper

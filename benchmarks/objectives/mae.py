@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from benchmarks.objectives.learner import SEEN, Learner, Play, spread
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.encoders.patches import CHANNELS, patchify
-from worldmodel.training.loop import Job
 from worldmodel.training.objectives.masking import Masks
 from worldmodel.training.objectives.vjepa import LatentPredictor, LatentPredictorSpec
+from worldmodel.training.updates import Job
 
 HIDDEN = 0.75
 GREY_LEVEL = 1.0  # added to a patch's standard deviation: flat ones are not blown up

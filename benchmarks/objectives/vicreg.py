@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks.objectives.learner import SEEN, Learner, Play, spread
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job
+from worldmodel.training.updates import Job
 
 DIM = 256
 VARIANCE, INVARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # weights of the paper

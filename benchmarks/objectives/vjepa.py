@@ -12,12 +12,12 @@ from collections.abc import Callable
 from torch import Tensor
 
 from benchmarks.objectives.learner import SEEN, Learner, Play
-from worldmodel.training.loop import Job
 from worldmodel.training.objectives.vjepa import (
     MaskedPrediction,
     ema_update,
     video_masked_prediction,
 )
+from worldmodel.training.updates import Job
 
 FRAMES = 8
 HIDDEN = 0.75
@@ -38,7 +38,8 @@ def masked_learner(
     model = model.to(play.device)
 
     def loss() -> dict[str, Tensor]:
-        terms = model.loss(draw(), play.generator)
+        clips = draw()
+        terms = model.loss(clips, model.draw_masks(clips, play.generator))
         return {"total": terms.prediction, "std": terms.target_std}
 
     def follow() -> None:

@@ -13,7 +13,8 @@ from benchmarks.objectives.learner import Learner, Play
 from tests.training.toy import ENCODER, Killed, toy_frames
 from worldmodel.checkpoints.encoders import load_encoder
 from worldmodel.commands.training_log import read_log
-from worldmodel.training.loop import Job, Schedule
+from worldmodel.training.loop import Schedule
+from worldmodel.training.updates import Job
 
 CPU = torch.device("cpu")
 FRAMES = toy_frames()

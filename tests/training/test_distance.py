@@ -13,6 +13,7 @@ from worldmodel.training.distance import (
     arrivals,
     distance_job,
     draw_pairs,
+    draw_steps,
     expectile_loss,
     look_ahead,
 )
@@ -86,7 +87,8 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
     now, goal = draw_pairs(recipe, data, generator)
     path = arrivals(TemporalDistance(recipe.spec(WHOLE)), data, now, goal, recipe.ahead)
     assert torch.equal(path[:, 0], now == goal)
-    then = now + look_ahead(path, data.last[now] - now, generator)
+    drawn = draw_steps(len(now), recipe.ahead, generator)
+    then = now + look_ahead(path, data.last[now] - now, drawn)
     assert (then > now).all()
     assert (then <= data.last[now]).all()
     on_the_way = (goal > now) & (goal <= data.last[now])
@@ -108,7 +110,8 @@ def test_all_that_is_near_a_goal_has_arrived_and_ends_the_look_ahead():
     same_place = (data.latents[rows] - data.latents[goal][:, None])[..., 0].abs() < 1e-6
     assert torch.equal(path, same_place)
     assert path.any()
-    steps = look_ahead(path, data.last[now] - now, torch.Generator().manual_seed(0))
+    drawn = draw_steps(len(now), ahead, torch.Generator().manual_seed(0))
+    steps = look_ahead(path, data.last[now] - now, drawn)
     for row, met, step in zip(now, path, steps, strict=True):
         first = next((k for k in range(1, ahead + 1) if met[k]), ahead)
         assert 1 <= step <= min(first, data.last[row] - row)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from tests.training.toy import Killed, kill_at, seeded
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
-from worldmodel.training.loop import Job, OnStep, Schedule, Training, fit
+from worldmodel.training.loop import OnStep, Schedule, Training, fit
+from worldmodel.training.updates import Job
 
 ALONE, SIDE_BY_SIDE = ("one",), ("one", "other")
 

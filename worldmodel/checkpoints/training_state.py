@@ -156,7 +156,11 @@ def _pack_optimizer(
                 tensors[f"{prefix}{index}/{key}"] = value
             else:
                 rest[str(index)][key] = value
-    return {"state": rest, "param_groups": packed["param_groups"]}
+    groups = [
+        {key: v.item() if isinstance(v, Tensor) else v for key, v in group.items()}
+        for group in packed["param_groups"]
+    ]
+    return {"state": rest, "param_groups": groups}
 
 
 def _unpack_optimizer(

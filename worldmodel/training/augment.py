@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -41,34 +42,40 @@ class Augment:
 
         Args:
             count: windows B.
-            generator: source of randomness, on the CPU.
+            generator: source of randomness; they are on its device.
         """
         moves = matrices = offsets = None
         if self.shift and self.pixels:
-            moved = torch.rand(count, 1, generator=generator) < self.shift
-            moves = moved * torch.randint(
-                -self.pixels, self.pixels + 1, (count, 2), generator=generator
+            device = generator.device
+            moved = torch.rand(count, 1, generator=generator, device=device)
+            by = torch.randint(
+                -self.pixels,
+                self.pixels + 1,
+                (count, 2),
+                generator=generator,
+                device=device,
             )
+            moves = (moved < self.shift) * by
         if self.colour:
             matrices, offsets = self._colours(count, generator)
         return Changes(moves, matrices, offsets)
 
     def _colours(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Matrices (B, 3, 3) that pixels are multiplied with, and offsets (B, 3)."""
-        draw = torch.rand(count, 5, generator=generator)
+        device = generator.device
+        draw = torch.rand(count, 5, generator=generator, device=device)
         changed = (draw[:, 0] < self.colour).float()[:, None]
         hue = (2 * draw[:, 1] - 1) * math.pi
         saturation = 0.6 + 0.8 * draw[:, 2]
         contrast = 0.7 + 0.6 * draw[:, 3]
         offset = (80 * (draw[:, 4] - 0.5))[:, None].expand(-1, 3)
-        grey = torch.full((3, 3), 1 / 3)
-        cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        grey = torch.full((3, 3), 1 / 3, device=device)
+        cross = _cross(device)
+        keep = torch.eye(3, device=device)
         turn = (
-            hue.cos()[:, None, None] * (torch.eye(3) - grey)
-            + hue.sin()[:, None, None] * cross
+            hue.cos()[:, None, None] * (keep - grey) + hue.sin()[:, None, None] * cross
         )
         matrix = contrast[:, None, None] * (grey + saturation[:, None, None] * turn)
-        keep = torch.eye(3)
         matrix = keep + changed[..., None] * (matrix - keep)
         return matrix.transpose(1, 2).contiguous(), changed * offset
 
@@ -122,3 +129,10 @@ class Changes:
         return frames[
             rows[:, :, None, None], down[:, None, :, None], across[:, None, None, :]
         ]
+
+
+@lru_cache(maxsize=8)
+def _cross(device: torch.device) -> Tensor:
+    """Turns colours about grey; kept, so that a GPU need not wait for it."""
+    rows = [[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]
+    return torch.tensor(rows, device=device) / math.sqrt(3)

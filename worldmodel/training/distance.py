@@ -14,8 +14,8 @@ from worldmodel.costs.distances import (
 )
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job
-from worldmodel.training.objectives.vjepa import ema_update
+from worldmodel.training.objectives.vjepa import ema_update, on_device
+from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,23 @@ def distance_job(
     """
     spec = learner.online.spec
 
-    def loss() -> dict[str, Tensor]:
-        now, goal = draw_pairs(recipe, data, generator)
+    def draw() -> Pairs:
+        source = on_device(generator, data.rows.device)
+        now, goal = draw_pairs(recipe, data, source)
+        return Pairs(now, goal, draw_steps(len(now), recipe.ahead, source))
+
+    def loss(drawn: Pairs) -> dict[str, Tensor]:
+        now, goal = drawn.now, drawn.goal
         latents, goals = data.latents[now], data.latents[goal]
         with torch.no_grad():
             path = arrivals(learner.target, data, now, goal, recipe.ahead)
-            steps = look_ahead(path, data.last[now] - now, generator)
+            steps = look_ahead(path, data.last[now] - now, drawn.steps)
             then = now + steps
             left = learner.target(data.latents[then], goals)
-            there = path.gather(1, steps[:, None])[:, 0].to(left.device)
+            there = path.gather(1, steps[:, None])[:, 0]
             fade = (spec.discount**steps).to(left)
             target = (1 - fade) * spec.farthest + fade * left.where(~there, 0.0)
-            target = target.where(~path[:, 0].to(left.device), 0.0)
+            target = target.where(~path[:, 0], 0.0)
         predicted = learner.online(latents, goals)
         total = expectile_loss(target - predicted, recipe.expectile)
         return {"total": total, "mean": predicted.mean()}
@@ -129,7 +134,22 @@ def distance_job(
     def follow() -> None:
         ema_update(learner.target, learner.online, recipe.momentum)
 
-    return Job(learner, loss, follow)
+    return Job(learner, loss, follow, draw)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """States with goals.
+
+    Attributes:
+        now: (B,) rows of states that have a next one.
+        goal: (B,) rows of goals.
+        steps: (B,) that targets look ahead, at most.
+    """
+
+    now: Tensor
+    goal: Tensor
+    steps: Tensor
 
 
 def draw_pairs(
@@ -139,10 +159,10 @@ def draw_pairs(
     count = recipe.batch
     now = data.draw(count, generator)
     ahead = data.last[now] - now
-    share = torch.rand(count, generator=generator)
-    later = now + 1 + (share * ahead).long().clamp(max=ahead - 1)
+    share = torch.rand(count, generator=generator, device=generator.device)
+    later = now + 1 + (share * ahead).long().minimum(ahead - 1)
     goal = data.draw(count, generator)
-    kind = torch.rand(count, generator=generator)
+    kind = torch.rand(count, generator=generator, device=generator.device)
     goal = torch.where(kind < recipe.later, later, goal)
     goal = torch.where(kind > 1 - recipe.here, now, goal)
     return now, goal
@@ -160,25 +180,30 @@ def arrivals(
     Beyond an episode's end its last row stands. The goal's own row has arrived; others
     have if the distance says so (`spec.success_radius`).
     """
-    path = now[:, None] + torch.arange(ahead + 1)
+    path = now[:, None] + torch.arange(ahead + 1, device=now.device)
     path = torch.minimum(path, data.last[now][:, None])
     there = path == goal[:, None]
     if distance.spec.success_radius:
         goals = data.latents[goal][:, None]
-        there = there | distance.arrived(data.latents[path], goals).cpu()
+        there = there | distance.arrived(data.latents[path], goals)
     return there
 
 
-def look_ahead(path: Tensor, left: Tensor, generator: torch.Generator) -> Tensor:
-    """Steps (B,) that targets look ahead: at least one, drawn anew for every pair.
+def draw_steps(count: int, ahead: int, generator: torch.Generator) -> Tensor:
+    """Draws steps (count,) to look ahead, 1 to `ahead`, on the generator's device."""
+    return torch.randint(
+        1, ahead + 1, (count,), generator=generator, device=generator.device
+    )
+
+
+def look_ahead(path: Tensor, left: Tensor, steps: Tensor) -> Tensor:
+    """Steps (B,) that targets look ahead.
 
     Args:
         path: (B, ahead + 1) of `arrivals`; no step goes beyond the first arrival.
         left: (B,) steps to the end of the episode, at least 1.
-        generator: source of randomness.
+        steps: (B,) of `draw_steps`.
     """
-    ahead = path.shape[1] - 1
-    steps = torch.randint(1, ahead + 1, left.shape, generator=generator)
     return torch.minimum(torch.minimum(steps, first_arrival(path)), left)
 
 

@@ -14,15 +14,17 @@ from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
 from worldmodel.training import distributed
 from worldmodel.training.augment import Augment
-from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import MOST_WINDOWS, Job, OnStep, Schedule, Training, fit
+from worldmodel.training.latents import LatentEpisodes, some_of
+from worldmodel.training.loop import MOST_WINDOWS, OnStep, Schedule, Training, fit
 from worldmodel.training.objectives.video_jepa import (
+    Chance,
     Moments,
     VideoJEPA,
     VideoJEPASpec,
 )
-from worldmodel.training.objectives.vjepa import ema_update
+from worldmodel.training.objectives.vjepa import ema_update, on_device
 from worldmodel.training.proprio import standardised_proprio
+from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)
@@ -118,13 +120,17 @@ def jepa_job(
     model = VideoJEPA(recipe.model, cache.actions.shape[1]).to(device)
     batches = Batches(recipe, cache, device, frames)
 
-    def loss() -> dict[str, Tensor]:
-        return model.loss(batches.draw(generator), generator)
+    def draw() -> tuple[Moments, Chance]:
+        batch = batches.draw(generator)
+        return batch, model.draw(batch, generator)
+
+    def loss(drawn: tuple[Moments, Chance]) -> dict[str, Tensor]:
+        return model.loss(*drawn)
 
     def follow() -> None:
         ema_update(model.masked.target, model.masked.online, recipe.momentum)
 
-    return model, Job(model, loss, follow)
+    return model, Job(model, loss, follow, draw)
 
 
 class Batches:
@@ -139,11 +145,16 @@ class Batches:
     ) -> None:
         self.recipe, self.device = recipe, device
         self.cache, self.frames = cache, frames
-        self.actions = torch.from_numpy(cache.actions)
-        self.proprio = standardised_proprio(cache, recipe.model.proprio)
-        self.episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
-        rows, last = self.episodes.rows, self.episodes.last
-        left = last[rows] - rows
+        # Where rows are drawn: beside the pictures, so that a GPU waits for nothing.
+        self.home = torch.device("cpu") if frames is None else frames.device
+        self.actions = torch.from_numpy(cache.actions).to(self.home)
+        proprio = standardised_proprio(cache, recipe.model.proprio)
+        self.proprio = proprio.to(self.home)
+        episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
+        self.first = episodes.first.to(self.home)
+        self.last = episodes.last.to(self.home)
+        rows = episodes.rows.to(self.home)
+        left = self.last[rows] - rows
         self.begins = rows[left >= recipe.window - 1]
         self.clip_begins = rows[left >= recipe.clip_frames - 1]
         if not len(self.begins) or not len(self.clip_begins):
@@ -154,16 +165,17 @@ class Batches:
 
     def draw(self, generator: torch.Generator) -> Moments:
         """A fresh batch on the device; of its pictures the share of this process."""
-        recipe, first = self.recipe, self.episodes.first
-        start = self._some(self.begins, recipe.windows, generator)
-        window = start[:, None] + torch.arange(-1, recipe.window)
-        gap = torch.empty(len(start)).exponential_(
+        recipe, first, home = self.recipe, self.first, self.home
+        generator = on_device(generator, home)
+        start = some_of(self.begins, recipe.windows, generator)
+        window = start[:, None] + torch.arange(-1, recipe.window, device=home)
+        gap = torch.empty(len(start), device=home).exponential_(
             1 / recipe.later, generator=generator
         )
-        later = torch.minimum(start + 1 + gap.long(), self.episodes.last[start])
-        after = later[:, None] + torch.tensor([-1, 0])
-        clips = self._some(self.clip_begins, recipe.clips, generator)
-        clips = clips[:, None] + torch.arange(recipe.clip_frames)
+        later = torch.minimum(start + 1 + gap.long(), self.last[start])
+        after = later[:, None] + torch.arange(-1, 1, device=home)
+        clips = some_of(self.clip_begins, recipe.clips, generator)
+        clips = clips[:, None] + torch.arange(recipe.clip_frames, device=home)
         rows = window[:, 1:]
         return Moments(
             self._pictures(torch.maximum(window, first[start][:, None]), generator),
@@ -173,9 +185,6 @@ class Batches:
             first[start].to(self.device),
             self._pictures(clips, generator),
         )
-
-    def _some(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        return rows[torch.randint(len(rows), (count,), generator=generator)]
 
     def _pictures(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         changes = self.recipe.augment.draw(len(rows), generator).share()

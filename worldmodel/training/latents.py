@@ -44,8 +44,19 @@ class LatentEpisodes:
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Rows (count,) of the training split that have a next one."""
-        drawn = torch.randint(len(self.rows), (count,), generator=generator)
-        return self.rows[drawn]
+        return some_of(self.rows, count, generator)
+
+    def to(self, device: torch.device) -> LatentEpisodes:
+        """The same episodes, on a device."""
+        parts = (self.latents, self.first, self.last, self.rows)
+        return LatentEpisodes(*(part.to(device) for part in parts))
+
+
+def some_of(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Draws so many of the rows, with replacement, on the generator's device."""
+    device = generator.device
+    drawn = torch.randint(len(rows), (count,), generator=generator, device=device)
+    return rows[drawn]
 
 
 def joined(

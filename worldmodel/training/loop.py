@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from worldmodel.checkpoints.training_state import (
     TrainingState,
     load_training_state,
     save_training_state,
 )
-from worldmodel.errors import WorldModelError
-from worldmodel.hardware import bf16_pays
 from worldmodel.training import distributed
+from worldmodel.training.recorded import LossTerms
+from worldmodel.training.updates import Job, Updates, require_finite
 
-LossTerms = dict[str, Tensor]
 OnStep = Callable[[int, dict[str, float]], None]
 
 MOST_WINDOWS = 100_000  # of a step of stage 1, or clips
@@ -89,26 +87,6 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A module in training.
-
-    Attributes:
-        module: holds every parameter and moving average.
-        loss: the terms of one fresh batch; `total` is differentiated.
-        after_step: called after each optimiser step, e.g. for a moving average.
-    """
-
-    module: nn.Module
-    loss: Callable[[], LossTerms]
-    after_step: Callable[[], None] | None = None
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser changes."""
-        return [p for p in self.module.parameters() if p.requires_grad]
-
-
-@dataclass(frozen=True)
 class Training:
     """How far, by which random numbers, and who keeps and watches it.
 
@@ -144,12 +122,10 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
         WorldModelError: The loss is not finite.
     """
     schedule, path = training.schedule, training.state_path
-    optimizer = torch.optim.AdamW(
-        [p for job in jobs.values() for p in job.parameters],
-        lr=schedule.learning_rate,
-        weight_decay=schedule.weight_decay,
-        betas=(0.9, 0.95),
+    updates = Updates(
+        jobs, schedule.learning_rate, schedule.weight_decay, schedule.clip
     )
+    optimizer = updates.optimizer
     modules = {name: job.module for name, job in jobs.items()}
     state = TrainingState(
         modules, {"adamw": optimizer}, {"batches": training.generator}
@@ -166,26 +142,22 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
         if schedule.seconds is not None and elapsed >= schedule.seconds:
             break
         rate = schedule.learning_rate * schedule.factor(step, elapsed)
-        terms = _update(jobs, optimizer, rate, schedule.clip)
+        terms = updates.take(rate)
         step += 1
-        smooth = _blend(smooth, terms, step)
-        if training.on_step is not None:
-            training.on_step(step, smooth)
-        is_due = time.monotonic() - saved > schedule.save_every
-        if is_due or step == schedule.steps:
-            _save(path, state, step, smooth)
-            saved = time.monotonic()
+        if step % updates.told == 0 or step == schedule.steps:
+            require_finite(terms)
+            smooth = _blend(smooth, terms, step // updates.told)
+            if training.on_step is not None:
+                training.on_step(step, smooth)
+            is_due = time.monotonic() - saved > schedule.save_every
+            if is_due or step == schedule.steps:
+                _save(path, state, step, smooth)
+                saved = time.monotonic()
     if step < schedule.steps:
         _save(path, state, step, smooth)
     for module in modules.values():
         module.eval()
     return smooth
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 matrix products for training on a device, where they are faster."""
-    pays = bool(distributed.agreed(bf16_pays(device)))
-    return torch.autocast(device.type, torch.bfloat16, enabled=pays)
 
 
 def _save(
@@ -195,48 +167,12 @@ def _save(
         save_training_state(path, state, step, smooth)
 
 
-def _update(
-    jobs: Mapping[str, Job], optimizer: torch.optim.Optimizer, rate: float, clip: float
-) -> LossTerms:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with autocast(next(iter(jobs.values())).parameters[0].device):
-        terms = _joined({name: job.loss() for name, job in jobs.items()})
-    if not torch.isfinite(terms["total"]):
-        shown = {name: float(value.detach()) for name, value in terms.items()}
-        raise WorldModelError(
-            f"the loss is not finite: {shown}; lower learning_rate or look for NaN "
-            "in the dataset"
-        )
-    terms["total"].backward()
-    for job in jobs.values():
-        distributed.average_gradients(job.parameters)
-        nn.utils.clip_grad_norm_(job.parameters, clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    for job in jobs.values():
-        if job.after_step is not None:
-            job.after_step()
-    return terms
-
-
-def _joined(losses: Mapping[str, LossTerms]) -> LossTerms:
-    """The terms of all jobs; of several, each under its job's name."""
-    if len(losses) == 1:
-        return next(iter(losses.values()))
-    joined = {"total": torch.stack([t["total"] for t in losses.values()]).sum()}
-    for name, terms in losses.items():
-        for term, value in terms.items():
-            joined[name if term == "total" else f"{name}.{term}"] = value
-    return joined
-
-
 def _blend(
     smooth: Mapping[str, float], terms: LossTerms, step: int
 ) -> dict[str, float]:
     """Running means of the terms, unbiased at the start."""
     keep = min(_SMOOTHING, 1 - 1 / step)
-    fresh = {name: float(value.detach()) for name, value in terms.items()}
+    fresh = {name: float(value) for name, value in terms.items()}
     return {
         name: keep * smooth.get(name, value) + (1 - keep) * value
         for name, value in fresh.items()

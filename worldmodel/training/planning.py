@@ -66,6 +66,7 @@ def train_planning(
     """
     generator = training.generator
     device, dim, size = data.latents.device, data.latents.shape[1], actions.shape[1]
+    data = data.to(device)
     look = projection or GoalProjectionSpec(dim)
     predictor = ActionPredictor(recipe.predictor.spec(dim, size)).to(device)
     learner = DistanceLearner(recipe.distance.spec(look), directions).to(device)

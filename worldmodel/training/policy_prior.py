@@ -12,7 +12,8 @@ from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.policy_prior import PolicyPrior, PolicyPriorSpec
 from worldmodel.training.distance import arrivals, first_arrival
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job
+from worldmodel.training.objectives.vjepa import on_device
+from worldmodel.training.updates import Job
 
 _MOST = 20.0  # weight of an action, before all are scaled to 1 on average
 
@@ -78,15 +79,20 @@ def policy_prior_job(
     """
     policy_prior.projection.load_state_dict(distance.projection.state_dict())
 
-    def loss() -> dict[str, Tensor]:
-        now, goal = draw_goals(recipe, data, generator)
+    actions = actions.to(data.latents)
+
+    def draw() -> tuple[Tensor, Tensor]:
+        return draw_goals(recipe, data, on_device(generator, data.rows.device))
+
+    def loss(drawn: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        now, goal = drawn
         latents, goals = data.latents[now], data.latents[goal]
         weight = action_weights(recipe, data, distance, now, goal)
         done = policy_prior(latents, goals)
-        error = (done - actions[now].to(done)).abs().mean(dim=-1)
+        error = (done - actions[now]).abs().mean(dim=-1)
         return {"total": (weight * error).mean()}
 
-    return Job(policy_prior, loss)
+    return Job(policy_prior, loss, draw=draw)
 
 
 def draw_goals(
@@ -95,11 +101,12 @@ def draw_goals(
     """Rows (batch,) of states that have a next one, and rows (batch,) of goals."""
     count = recipe.batch
     now = data.draw(count, generator)
-    later = now + 1 + (torch.rand(count, generator=generator) * recipe.within).long()
-    later = torch.minimum(later, data.last[now])
+    device = generator.device
+    share = torch.rand(count, generator=generator, device=device)
+    later = torch.minimum(now + 1 + (share * recipe.within).long(), data.last[now])
     other = data.draw(count, generator)
-    anywhere = torch.rand(count, generator=generator) < recipe.others
-    return now, torch.where(anywhere, other, later)
+    anywhere = torch.rand(count, generator=generator, device=device)
+    return now, torch.where(anywhere < recipe.others, other, later)
 
 
 @torch.no_grad()
@@ -115,11 +122,11 @@ def action_weights(
     path = arrivals(distance, data, now, goal, recipe.ahead)
     steps = torch.minimum(first_arrival(path), data.last[now] - now)
     goals = data.latents[goal]
-    there = path.gather(1, steps[:, None])[:, 0].to(goals.device)
+    there = path.gather(1, steps[:, None])[:, 0]
     left = distance(data.latents[now + steps], goals).where(~there, 0.0)
     fade = (spec.discount**steps).to(left)
     gained = distance(data.latents[now], goals) - (1 - fade) * spec.farthest
     gained = gained - fade * left
     weight = (recipe.sharpness * gained).exp().clamp(max=_MOST)
-    weight = weight.where(~path[:, 0].to(goals.device), 0.0)
+    weight = weight.where(~path[:, 0], 0.0)
     return weight / weight.mean().clamp(min=1e-6)

@@ -9,9 +9,13 @@ from torch import Tensor
 
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.loop import Job
-from worldmodel.training.objectives.action_conditioned import prediction_error
+from worldmodel.training.latents import LatentEpisodes, some_of
+from worldmodel.training.objectives.action_conditioned import (
+    draw_known,
+    prediction_error,
+)
+from worldmodel.training.objectives.vjepa import on_device
+from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,16 @@ def predictor_job(
             "is as long; choose a smaller one"
         )
 
-    def loss() -> dict[str, Tensor]:
-        drawn = torch.randint(len(begins), (recipe.windows,), generator=generator)
-        rows = begins[drawn][:, None] + torch.arange(recipe.window)
-        latents = data.latents[rows]
-        taken = actions[rows].to(latents)
-        return {"total": prediction_error(predictor, latents, taken, generator)}
+    steps = torch.arange(recipe.window, device=begins.device)
+    actions = actions.to(data.latents)
 
-    return Job(predictor, loss)
+    def draw() -> tuple[Tensor, int]:
+        rows = some_of(begins, recipe.windows, on_device(generator, begins.device))
+        return rows, draw_known(predictor, recipe.window, generator)
+
+    def loss(drawn: tuple[Tensor, int]) -> dict[str, Tensor]:
+        rows = drawn[0][:, None] + steps
+        latents, taken = data.latents[rows], actions[rows]
+        return {"total": prediction_error(predictor, latents, taken, drawn[1])}
+
+    return Job(predictor, loss, draw=draw)

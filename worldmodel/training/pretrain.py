@@ -20,19 +20,13 @@ from worldmodel.training.blobs import (
     find_blobs,
     some_rows,
 )
-from worldmodel.training.loop import (
-    MOST_WINDOWS,
-    Job,
-    OnStep,
-    Schedule,
-    Training,
-    fit,
-)
+from worldmodel.training.loop import MOST_WINDOWS, OnStep, Schedule, Training, fit
 from worldmodel.training.object_slots import find_slots, together
 from worldmodel.training.objectives.action_conditioned import Experience
 from worldmodel.training.objectives.joint import JointPretraining, JointSpec
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
+from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from worldmodel.data import Windows
-from worldmodel.training.loop import Job, Schedule
+from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.action_conditioned import (
     Experience,
     LatentObjectives,
     ObjectiveWeights,
 )
 from worldmodel.training.tokens import TokenCache
+from worldmodel.training.updates import Job
 
 # What needs nothing but frames and actions.
 FRAMES_AND_ACTIONS = ObjectiveWeights(inverse=1.0, contrast=0.1, sigreg=0.01)

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.loop import Job
 from worldmodel.training.object_positions import HAND
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
+from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)

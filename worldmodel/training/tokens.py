@@ -14,8 +14,8 @@ from worldmodel.data.mapped import new_mapped
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.files.atomic import new_file
 from worldmodel.files.lock import FileLock
-from worldmodel.training.loop import autocast
 from worldmodel.training.objectives.clips import single_clips, stand_still
+from worldmodel.training.updates import autocast
 
 Progress = Callable[[int, int], None]
 

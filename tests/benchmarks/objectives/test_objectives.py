@@ -15,7 +15,7 @@ from worldmodel.training.loop import Schedule, Training, fit
 
 FRAMES = toy_frames()
 LEARNERS = {name: row.learner for name, row in ROWS.items() if row.learner}
-QUICK = Schedule(24, 6e-3, warmup=3)
+QUICK = Schedule(30, 6e-3, warmup=3)
 
 
 def play(moments: int = 24) -> Play:

@@ -11,6 +11,7 @@ from worldmodel.training.objectives.action_conditioned import (
     LatentObjectives,
     ObjectiveWeights,
     Told,
+    draw_known,
     forced_change,
     prediction_error,
     rolled_change,
@@ -143,7 +144,9 @@ def test_predictions_are_judged_from_true_latents_and_rolled_out():
             assert rolled.shape == (4, 5 - known, 8)
             expected.add((0.5 * (forced + rolled.square().mean())).item())
         found = {
-            prediction_error(predictor, latents, actions, seeded(s)).item()
+            prediction_error(
+                predictor, latents, actions, draw_known(predictor, 5, seeded(s))
+            ).item()
             for s in range(30)
         }
     assert sorted(found) == pytest.approx(sorted(expected))

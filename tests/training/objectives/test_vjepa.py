@@ -10,6 +10,7 @@ from worldmodel.training.objectives.target_weights import motion
 from worldmodel.training.objectives.vjepa import (
     LatentPredictor,
     LatentPredictorSpec,
+    LossTerms,
     MaskedPrediction,
     Objective,
     ema_update,
@@ -37,6 +38,12 @@ def clips(batch: int = 6, time: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=seeded(5))
 
 
+def masked_loss(
+    trained: MaskedPrediction, video: torch.Tensor, generator: torch.Generator
+) -> LossTerms:
+    return trained.loss(video, trained.draw_masks(video, generator))
+
+
 def test_ema_closed_form():
     online, target = nn.Linear(3, 2), nn.Linear(3, 2)
     start, goal = target.weight.detach().clone(), online.weight.detach().clone()
@@ -51,7 +58,7 @@ def test_ema_closed_form():
 
 def test_only_the_online_encoder_and_the_predictor_learn():
     trained = model(Objective(TubeMasks()))
-    trained.loss(clips(), seeded()).prediction.backward()
+    masked_loss(trained, clips(), seeded()).prediction.backward()
     assert all(weight.grad is None for weight in trained.target.parameters())
     for part in (trained.online, trained.predictor):
         for name, weight in part.named_parameters():
@@ -65,7 +72,7 @@ def test_the_loss_is_the_mean_absolute_error_in_normalised_target_space():
         trained.predictor.leave.weight.zero_()
         trained.predictor.leave.bias.fill_(0.25)
         trained.target.transformer.norm.weight[:12] = 3.0
-    terms = trained.loss(clips(), seeded(3))
+    terms = masked_loss(trained, clips(), seeded(3))
     masks = TubeMasks(hidden=0.5).sample(6, SPEC.grid(4), seeded(3))
     with torch.no_grad():
         whole = trained.target.tokens(clips())
@@ -90,7 +97,7 @@ def test_training_predicts_better(masks):
     generator, video = seeded(1), clips()
 
     def step() -> float:
-        terms = trained.loss(video, generator)
+        terms = masked_loss(trained, video, generator)
         optimizer.zero_grad()
         terms.prediction.backward()
         optimizer.step()
@@ -103,10 +110,10 @@ def test_training_predicts_better(masks):
 
 def test_target_std_shows_a_collapse_that_the_loss_hides():
     trained = model(Objective(TubeMasks()))
-    healthy = trained.loss(clips(), seeded())
+    healthy = masked_loss(trained, clips(), seeded())
     with torch.no_grad():
         trained.target.transformer.norm.weight.mul_(1e-3)
-    collapsed = trained.loss(clips(), seeded())
+    collapsed = masked_loss(trained, clips(), seeded())
     assert healthy.target_std > 0.2
     assert collapsed.target_std < 2e-3 * healthy.target_std
     assert collapsed.prediction > 0.5
@@ -125,7 +132,7 @@ def test_a_prediction_depends_on_where_it_is_asked_for():
 
 def test_the_loss_follows_from_the_generator():
     trained = model(Objective(TubeMasks()))
-    first, again, other = (trained.loss(clips(), seeded(s)) for s in (0, 0, 1))
+    first, again, other = (masked_loss(trained, clips(), seeded(s)) for s in (0, 0, 1))
     assert first.prediction == again.prediction
     assert first.prediction != other.prediction
 
@@ -133,9 +140,9 @@ def test_the_loss_follows_from_the_generator():
 def test_bfloat16_autocast_keeps_the_terms_in_float32():
     trained = model(Objective(TubeMasks()))
     with torch.autocast("cpu", torch.bfloat16):
-        terms = trained.loss(clips(), seeded())
+        terms = masked_loss(trained, clips(), seeded())
     terms.prediction.backward()
     for field in dataclasses.fields(terms):
         assert getattr(terms, field.name).dtype == torch.float32
-    exact = trained.loss(clips(), seeded())
+    exact = masked_loss(trained, clips(), seeded())
     torch.testing.assert_close(terms.prediction, exact.prediction, rtol=0.05, atol=0.0)

@@ -171,8 +171,9 @@ class LatentObjectives(nn.Module):
         """As `loss`, of what the projector makes of the tokens, (B, T, D) float32."""
         terms: dict[str, Tensor] = {}
         if self.predictor is not None:
+            known = draw_known(self.predictor, latents.shape[1], generator)
             terms["prediction"] = prediction_error(
-                self.predictor, latents, batch.actions, generator
+                self.predictor, latents, batch.actions, known
             )
         if self.inverse is not None:
             terms["inverse"] = inverse_error(self.inverse, latents, batch.actions)
@@ -195,25 +196,31 @@ class LatentObjectives(nn.Module):
         return {"total": torch.stack(weighted).sum(), **terms, **watched}
 
 
+def draw_known(
+    predictor: ActionPredictor, moments: int, generator: torch.Generator
+) -> int:
+    """Draws how many latents of a window are known before a roll-out.
+
+    As many as planning may know, and at least one is left to be imagined.
+    """
+    most = min(predictor.spec.window, moments - 1)
+    return int(torch.randint(1, most + 1, (), generator=generator))
+
+
 def prediction_error(
-    predictor: ActionPredictor,
-    latents: Tensor,
-    actions: Tensor,
-    generator: torch.Generator,
+    predictor: ActionPredictor, latents: Tensor, actions: Tensor, known: int
 ) -> Tensor:
     """Mean square by which later latents differ from what was predicted.
 
     Half of it for one step from true latents (teacher forcing), half for roll-outs
-    from the first ones, of which as many are known as planning may know.
+    from the first ones.
 
     Args:
         predictor: imagines.
         latents: (B, T, D).
         actions: (B, T, A), the action taken at each.
-        generator: decides how many latents are known.
+        known: latents that a roll-out knows, see `draw_known`.
     """
-    most = min(predictor.spec.window, latents.shape[1] - 1)
-    known = int(torch.randint(1, most + 1, (), generator=generator))
     forced = forced_change(predictor, latents, actions)
     rolled = rolled_change(predictor, latents, actions, known)
     return 0.5 * (forced.square().mean() + rolled.square().mean())

@@ -26,9 +26,9 @@ def stand_still(count: int, share: float, generator: torch.Generator) -> Tensor:
     Args:
         count: clips.
         share: probability of each.
-        generator: source of randomness, on the CPU.
+        generator: source of randomness; they are on its device.
     """
-    return torch.rand(count, generator=generator) < share
+    return torch.rand(count, generator=generator, device=generator.device) < share
 
 
 def pairs_of(frames: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class JointPretraining(nn.Module):
             latents = gathered(self.objectives.projector(tokens).float())
             terms = self.objectives.latent_loss(latents, batch, generator)
         if self.spec.masked:
-            masked = self.masked.loss(clips, generator)
+            masked = self.masked.loss(clips, self.masked.draw_masks(clips, generator))
             terms["total"] = terms["total"] + self.spec.masked * masked.prediction
             terms["masked"] = masked.prediction.detach()
             terms["target_std"] = masked.target_std

@@ -187,6 +187,10 @@ class MixedMasks:
         weights: Tensor | None = None,
     ) -> Masks:
         """Draws masks for a batch with one of the samplers that fit."""
+        return self.pick(grid, generator).sample(batch, grid, generator, weights)
+
+    def pick(self, grid: Grid, generator: torch.Generator) -> MaskSampler:
+        """Draws one of the samplers that fit; a GPU waits unless it is on the CPU."""
         if not self.fits(grid):
             raise ValueError(f"no mask sampler fits clips of {grid}")
         chance = torch.tensor(
@@ -196,8 +200,7 @@ class MixedMasks:
             ],
             device=generator.device,
         )
-        drawn = int(torch.multinomial(chance, 1, generator=generator))
-        return self.samplers[drawn].sample(batch, grid, generator, weights)
+        return self.samplers[int(torch.multinomial(chance, 1, generator=generator))]
 
 
 def choose(
@@ -249,7 +252,8 @@ def _row_weights(
             f"got {tuple(weights.shape)}"
         )
     weights = weights.to(device)
-    if not bool(((weights >= 0) & weights.isfinite()).all()):
+    looked_at = device.type == "cpu"  # a GPU would have to wait for it
+    if looked_at and not bool(((weights >= 0) & weights.isfinite()).all()):
         raise ValueError("weights must be finite and not negative")
     dead = weights.sum(1, keepdim=True) <= 0  # a clip of weight 0 is drawn uniformly
     return weights + dead

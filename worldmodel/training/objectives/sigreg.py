@@ -43,8 +43,12 @@ class SIGReg:
 
     def __call__(self, latents: Tensor, generator: torch.Generator) -> Tensor:
         """Statistic of latents: about 1 for N(0, 1), grows with n for anything else."""
+        drawn = random_directions(latents.shape[-1], self.directions, generator)
+        return self.along(latents, drawn)
+
+    def along(self, latents: Tensor, directions: Tensor) -> Tensor:
+        """The same along given directions (D, n)."""
         latents = _checked(latents)
-        directions = random_directions(latents.shape[-1], self.directions, generator)
         with torch.autocast(latents.device.type, enabled=False):
             sketch = latents @ directions.to(latents)  # (P, n, directions)
         return epps_pulley(sketch, self.points, self.limit).mean()

@@ -19,13 +19,18 @@ from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredic
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.distributed import gathered, share
 from worldmodel.training.objectives.action_conditioned import (
+    draw_known,
     inverse_error,
     prediction_error,
 )
 from worldmodel.training.objectives.clips import pairs_of, stand_still, stilled
-from worldmodel.training.objectives.sigreg import SIGReg
+from worldmodel.training.objectives.masking import Masks
+from worldmodel.training.objectives.sigreg import SIGReg, random_directions
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
-from worldmodel.training.objectives.vjepa import video_masked_prediction
+from worldmodel.training.objectives.vjepa import (
+    on_device,
+    video_masked_prediction,
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,25 @@ class Moments:
     masked: Tensor
 
 
+@dataclass(frozen=True)
+class Chance:
+    """What chance decides about a batch.
+
+    Attributes:
+        stand: bool (B T), the moments that are seen as a picture that stands still.
+        later_stand: bool (B,), likewise of the later moments.
+        known: latents that a roll-out knows.
+        directions: (D, n) that SIGReg looks along.
+        masks: of the clips for masked prediction; None where it has no weight.
+    """
+
+    stand: Tensor
+    later_stand: Tensor
+    known: int
+    directions: Tensor
+    masks: Masks | None
+
+
 class VideoJEPA(nn.Module):
     """An encoder and a projector with what they are trained by.
 
@@ -148,18 +172,35 @@ class VideoJEPA(nn.Module):
         """Clips (B, 2, height, width, 3) -> latents (B, D)."""
         return self.projector(self.encoder.tokens(clips)).float()
 
-    def loss(self, batch: Moments, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, batch: Moments, generator: torch.Generator) -> Chance:
+        """Draws what `loss` needs beside a batch, on the batch's device.
+
+        Args:
+            batch: what to learn from.
+            generator: source of randomness, on the CPU or there.
+        """
+        (windows, steps), spec = batch.actions.shape[:2], self.spec
+        source = on_device(generator, batch.clips.device)
+        return Chance(
+            stand_still(windows * steps, spec.still, source),
+            stand_still(windows, spec.still, source),
+            draw_known(self.predictor, steps, generator),
+            random_directions(spec.latent_dim, self.sigreg.directions, source),
+            self.masked.draw_masks(batch.masked, generator)
+            if spec.weights.masked
+            else None,
+        )
+
+    def loss(self, batch: Moments, chance: Chance) -> dict[str, Tensor]:
         """The terms by name; `total` is the one to differentiate.
 
         Args:
             batch: what to learn from.
-            generator: source of randomness, on the CPU.
+            chance: `draw` of it.
         """
         weights, (windows, steps) = self.spec.weights, batch.actions.shape[:2]
-        stands = stand_still(windows * steps, self.spec.still, generator)
-        singles = stilled(pairs_of(batch.clips), share(stands))
-        stands = stand_still(windows, self.spec.still, generator)
-        later = stilled(batch.later, share(stands))
+        singles = stilled(pairs_of(batch.clips), share(chance.stand))
+        later = stilled(batch.later, share(chance.later_stand))
         if not weights.contrast:
             later = later[:0]
         own = self.encode(torch.cat((singles, later))).split((len(singles), len(later)))
@@ -168,19 +209,21 @@ class VideoJEPA(nn.Module):
         terms: dict[str, Tensor] = {}
         if weights.prediction:
             terms["prediction"] = prediction_error(
-                self.predictor, latents, batch.actions, generator
+                self.predictor, latents, batch.actions, chance.known
             )
         if weights.inverse:
             terms["inverse"] = inverse_error(self.inverse, latents, batch.actions)
         if weights.sigreg:
-            terms["sigreg"] = self.sigreg(latents.flatten(0, 1), generator)
+            terms["sigreg"] = self.sigreg.along(
+                latents.flatten(0, 1), chance.directions
+            )
         if weights.contrast:
             terms["contrast"] = self.contrast.loss(latents[:, 0], after, batch.episodes)
         if weights.proprio and self.proprio is not None:
             told = self.proprio(latents).float()
             terms["proprio"] = F.mse_loss(told, batch.proprio)
-        if weights.masked:
-            terms["masked"] = self.masked.loss(batch.masked, generator).prediction
+        if chance.masks is not None:
+            terms["masked"] = self.masked.loss(batch.masked, chance.masks).prediction
         weighted = [getattr(weights, name) * value for name, value in terms.items()]
         return {
             "total": torch.stack(weighted).sum(),

@@ -125,13 +125,12 @@ class MaskedPrediction(nn.Module):
         self.predictor = predictor
         self.objective = objective
 
-    def loss(self, clips: Tensor, generator: torch.Generator) -> LossTerms:
-        """Loss of clips (B, T, height, width, 3) uint8 under freshly drawn masks.
+    def loss(self, clips: Tensor, masks: Masks) -> LossTerms:
+        """Loss of clips (B, T, height, width, 3) uint8 under masks, see `draw_masks`.
 
-        Of several processes each gives its share of the clips.
+        Of several processes each gives its share of the clips, and all masks.
         """
         grid = self.online.spec.grid(clips.shape[1])
-        masks = self._masks(clips, grid, generator)
         with torch.no_grad():
             whole = gathered(self.target.tokens(clips))
         goal = normalised_target(_gather(whole, masks.target))
@@ -144,15 +143,23 @@ class MaskedPrediction(nn.Module):
             target_std=whole.float().std(dim=0, correction=0).mean(),
         )
 
-    def _masks(self, clips: Tensor, grid: Grid, generator: torch.Generator) -> Masks:
-        """Masks of all processes' clips."""
+    def draw_masks(self, clips: Tensor, generator: torch.Generator) -> Masks:
+        """Draws masks for the clips of all processes, on their device.
+
+        Args:
+            clips: this process's share, (B, T, height, width, 3) uint8.
+            generator: source of randomness, on the CPU or there.
+        """
         spec, weigh = self.online.spec, self.objective.weights
+        grid, sampler = spec.grid(clips.shape[1]), self.objective.masks
+        if isinstance(sampler, MixedMasks):
+            sampler = sampler.pick(grid, generator)
         weights = None
         if weigh is not None:
             weights = gathered(weigh(clips, spec.patch, spec.tubelet))
             weights = weights + self.objective.weight_floor
         source, count = on_device(generator, clips.device), len(clips) * size()
-        masks = self.objective.masks.sample(count, grid, source, weights)
+        masks = sampler.sample(count, grid, source, weights)
         return Masks(masks.context.to(clips.device), masks.target.to(clips.device))
 
 
