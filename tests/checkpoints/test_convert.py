@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,8 @@ def test_a_converted_model_is_the_model(old: Path, tmp_path: Path, capsys):
     again = WorldModel.from_pretrained(
         save_tiny_model(tmp_path / "same", policy_prior=True)
     )
-    assert converted.spec == again.spec
+    told = replace(again.spec.cost, min_improvement=0.03)  # as planned with then
+    assert converted.spec == replace(again.spec, cost=told)
     assert weights_hash(converted) == weights_hash(again)
     assert (out / "bank.npz").read_bytes() == b"frames"
     assert str(out) in capsys.readouterr().out

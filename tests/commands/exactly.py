@@ -10,7 +10,7 @@ import torch
 
 from worldmodel.commands import training
 from worldmodel.commands.main import main
-from worldmodel.training import distributed, loop
+from worldmodel.training import distributed, updates
 
 
 def exactly(replace: Callable[[Any, str, Any], None]) -> None:
@@ -19,12 +19,12 @@ def exactly(replace: Callable[[Any, str, Any], None]) -> None:
     AdamW hides the scale of a gradient, and makes much of one that is nearly zero.
     """
 
-    def plain(parameters: Any, lr: float, weight_decay: float, betas: Any) -> Any:
-        del weight_decay, betas
+    def plain(parameters: Any, lr: float, **rest: Any) -> Any:
+        del rest
         return torch.optim.SGD(parameters, lr)
 
     replace(training, "_LOG_EVERY", 1)
-    replace(loop, "bf16_pays", lambda device: False)
+    replace(updates, "bf16_pays", lambda device: False)
     replace(torch.optim, "AdamW", plain)
 
 

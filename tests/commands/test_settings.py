@@ -36,7 +36,7 @@ PRACTICE = replace(FRAMES, proprio=-FELT, fingerprint="practice")
 PLACES = {"data", "encoder", "projector_from", "practice", "out", "tokens", "cache"}
 PLACES |= {"cache_limit", "device", "bank", "camera", "stride", "absolute_actions"}
 SMALL_TRAIN = (
-    *("recipe=tabletop", "data=d", "encoder=e", "tabletop.moves=2"),
+    *("recipe=tabletop", "data=d", "encoder=e"),
     *("tabletop.proprio=3", "tabletop.goal_proprio=1"),
     *("tabletop.object_dims=3", "tabletop.proprio_estimator.batch=8"),
     "tabletop.proprio_estimator.hidden=8",
@@ -55,7 +55,6 @@ TRAIN = {
     "still": 0.9,
     "tabletop.proprio": 4,
     "tabletop.goal_proprio": 2,
-    "tabletop.moves": 1,
     "tabletop.proprio_correction": False,
     "tabletop.object_dims": 4,
     "projector.dim": 14,
@@ -80,6 +79,7 @@ TRAIN = {
     "cost.proprio_goal": 0.5,
     "cost.move_threshold": 0.1,
     "cost.running": 0.1,
+    "cost.min_improvement": 0.1,
 }
 # Fields that the YAML leaves at their defaults.
 TRAIN_FIELDS = {

@@ -32,6 +32,7 @@ _COST = {
 _COST_LOST = ("felt", "seen", "slack", "effort")
 # Without these as many problems are solved (docs/results/ablations.json).
 _COST_DROPPED = ("things", "there")
+_MIN_IMPROVEMENT = 0.03  # that plans had to gain when format 1 was written
 
 
 def convert_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -87,7 +88,7 @@ def convert_config(
         "policy_prior": spec["habit"] and _projected(spec["habit"], {}),
         "proprio_correction": spec["anchor"],
         "proprio_estimator": spec["reader"] and _renamed(spec["reader"], _PROJECTOR),
-        "cost": _renamed(cost, _COST),
+        "cost": {**_renamed(cost, _COST), "min_improvement": _MIN_IMPROVEMENT},
     }
     prefix = "encoder.encoder."
     return {**config, "spec": converted} | _hash(tensors, prefix)

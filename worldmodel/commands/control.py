@@ -82,15 +82,16 @@ def load_control(config: DictConfig) -> Control:
     Raises:
         WorldModelError: An option is refused, or the checkpoint is missing or damaged.
     """
-    mpc = _mpc(config)
+    _mpc(config, 0.0)  # refuses what it can before a model is read
     device = choose_device(config.device)
-    if config.cuda_graphs:
-        _check_graphs(mpc, device)
     path = find_weights(config.model)
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
         model.spec = replace(model.spec, cost=instantiate(config.cost))
     cost = model.spec.cost
+    mpc = _mpc(config, cost.min_improvement)
+    if config.cuda_graphs:
+        _check_graphs(mpc, device)
     try:
         mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
         cost.require(model.distances)
@@ -106,7 +107,7 @@ def load_control(config: DictConfig) -> Control:
         mpc=mpc,
         device=device,
         model_hash=model_hash,
-        settings=_settings(config, model),
+        settings=_settings(config, model, mpc),
         bank=_bank(path, model, device),
         cuda_graphs=config.cuda_graphs,
     )
@@ -162,19 +163,22 @@ def _check_graphs(mpc: MPC, device: torch.device) -> None:
         raise OptionError(str(error)) from error
 
 
-def _mpc(config: DictConfig) -> MPC:
+def _mpc(config: DictConfig, min_improvement: float) -> MPC:
+    """The controller; `min_improvement` where the config leaves it to the cost."""
     instantiate(config.planner)  # alone first: its errors then name the option
     node = {name: config[name] for name in _MPC_OPTIONS}
+    if config.min_improvement is None:
+        node["min_improvement"] = min_improvement
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     node["penalties"] = config.penalties
     return instantiate(OmegaConf.create(node))
 
 
-def _settings(config: DictConfig, model: WorldModel) -> dict[str, Any]:
+def _settings(config: DictConfig, model: WorldModel, mpc: MPC) -> dict[str, Any]:
     return {
         "planner": _container(config.planner),
         "penalties": _container(config.penalties),
-        **{name: config[name] for name in _MPC_OPTIONS},
+        **{name: getattr(mpc, name) for name in _MPC_OPTIONS},
         "cost": dict(vars(model.spec.cost)),
         "precision": str(model.precision).removeprefix("torch."),
         "batch_invariant": model.batch_invariant,

@@ -77,6 +77,8 @@ class GoalCost:
             [standard deviations of what the distance looks at]. 0: both count always.
         running: weight of the mean over the plan's steps; the rest, 1 - running, is on
             its last step.
+        min_improvement: least gain over doing nothing for which a plan is executed,
+            where the controller names none; what cheaper plans promise is then noise.
     """
 
     latent: float = 1.0
@@ -84,9 +86,10 @@ class GoalCost:
     proprio_goal: float = 0.0
     move_threshold: float = 0.0
     running: float = 0.3
+    min_improvement: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in (*_NEEDS, "move_threshold"):
+        for name in (*_NEEDS, "move_threshold", "min_improvement"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(
                     f"{name} must be finite and at least 0, got {getattr(self, name)}"

@@ -62,7 +62,6 @@ class TabletopRecipe:
         proprio: leading dimensions of proprio that latents tell; 0 for none.
         goal_proprio: leading dimensions of these that a goal cost may compare; 0 for
             none.
-        moves: leading dimensions of actions that inverse dynamics tells; None for all.
         proprio_correction: whether latents are corrected by the proprio measured with
             them, and goals by a proprio estimator.
         object_dims: directions that say where the encoder's object slots are, in the
@@ -75,7 +74,6 @@ class TabletopRecipe:
 
     proprio: int = 0
     goal_proprio: int = 0
-    moves: int | None = None
     proprio_correction: bool = False
     object_dims: int = 0
     proprio_estimator: ProprioEstimatorRecipe = field(
@@ -134,7 +132,7 @@ class TabletopRecipe:
     def told(self, encoder: VideoViTSpec, action_size: int) -> Told:
         """How many numbers of each kind latents tell."""
         slots = encoder.num_slots if self.object_dims else 0
-        return Told(action_size, self.proprio, encoder.num_blobs, slots, self.moves)
+        return Told(action_size, self.proprio, encoder.num_blobs, slots)
 
     def targets(self, encoder: FrozenEncoder, frames: FrameCache) -> Targets:
         """What latents shall tell of every frame."""

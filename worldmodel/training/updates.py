@@ -98,7 +98,7 @@ class Updates:
         """Takes one step with a fresh batch of each job."""
         self._rate.fill_(rate)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate if group["capturable"] else rate
+            group["lr"] = self._rate if group.get("capturable") else rate
         drawn = {n: job.draw() if job.draw else None for n, job in self._jobs.items()}
         return self._step(drawn)
 
