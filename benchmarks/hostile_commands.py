@@ -112,7 +112,7 @@ SWEEPS = {
         "execute": ("0", "7", *COUNTS),
         "hold": ("0", "4", "-1", "1.5", "null"),
         "proposals": ("-1", "1.5", "null", "1000000", "nan"),
-        "min_improvement": ("-1", "nan", "inf", "null", "x"),
+        "min_improvement": ("-1", "nan", "inf", "[1]", "x"),
         "penalties": ("null", "{}", "3"),
         "penalties.smoothness": WEIGHTS,
         "penalties.effort": WEIGHTS,
@@ -124,7 +124,7 @@ SWEEPS = {
         "planner.std": ("0", "-1", "nan", "inf", "[]", "[0.1]", "x", "null"),
         "planner.budget_ms": ("0", "-1", "nan", "inf", "x"),
         "planner.answer": ("null", "best", "3"),
-        "cuda_graphs": ("null", "3"),
+        "cuda_graphs": ("maybe", "3"),
     },
     "demo": {
         "n": ("0", "17", "1.5", "null", "nan", *HUGE),

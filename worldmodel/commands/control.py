@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,7 @@ def load_control(config: DictConfig) -> Control:
         model.spec = replace(model.spec, cost=instantiate(config.cost))
     cost = model.spec.cost
     mpc = _mpc(config, cost.min_improvement)
-    if config.cuda_graphs:
-        _check_graphs(mpc, device)
+    graphs = _records(config.cuda_graphs, mpc, device)
     try:
         mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
         cost.require(model.distances)
@@ -109,7 +109,7 @@ def load_control(config: DictConfig) -> Control:
         model_hash=model_hash,
         settings=_settings(config, model, mpc),
         bank=_bank(path, model, device),
-        cuda_graphs=config.cuda_graphs,
+        cuda_graphs=graphs,
     )
 
 
@@ -152,7 +152,12 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return known[name]
 
 
-def _check_graphs(mpc: MPC, device: torch.device) -> None:
+def _records(wanted: object, mpc: MPC, device: torch.device) -> bool:
+    """Whether plans are recorded: as wanted, by default wherever they can be."""
+    if wanted not in (None, True, False):
+        raise OptionError(f"cuda_graphs must be true, false or null, got {wanted}")
+    if wanted is False or (wanted is None and device.type != "cuda"):
+        return False
     if device.type != "cuda":
         raise OptionError(
             f"cuda_graphs=true needs a GPU, the device is {device.type}; leave it out"
@@ -160,7 +165,11 @@ def _check_graphs(mpc: MPC, device: torch.device) -> None:
     try:
         require_recordable(mpc.planner)
     except ValueError as error:
-        raise OptionError(str(error)) from error
+        if wanted:
+            raise OptionError(str(error)) from error
+        print(f"plans are not recorded as CUDA graphs: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _mpc(config: DictConfig, min_improvement: float) -> MPC:
