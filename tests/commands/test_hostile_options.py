@@ -10,7 +10,7 @@ from worldmodel.data import DatasetWriter, LeRobotDataset, cache_place
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.errors import OptionError
 from worldmodel.training.objectives.joint import JointSpec
-from worldmodel.training.pretrain import PretrainRecipe
+from worldmodel.training.tabletop_encoder import TabletopEncoderRecipe
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_damaged_config_of_a_run_is_named(content, capsys, tmp_path, monkeypat
 )
 def test_a_recipe_that_trains_nothing_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        PretrainRecipe(JointSpec(), None, **change)  # type: ignore[arg-type]
+        TabletopEncoderRecipe(JointSpec(), None, **change)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

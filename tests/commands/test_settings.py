@@ -21,9 +21,9 @@ from worldmodel.commands.train_options import recipe_of
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import OptionError
 from worldmodel.training.jepa import JEPARecipe, train_jepa
-from worldmodel.training.pretrain import pretrain
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe
 from worldmodel.training.recipe import Run, train_world_model
+from worldmodel.training.tabletop_encoder import train_tabletop_encoder
 
 CPU = torch.device("cpu")
 TOY = toy_frames()
@@ -269,7 +269,7 @@ def pretrained(config: DictConfig) -> str:
     if isinstance(recipe, JEPARecipe):
         made = train_jepa(recipe, FRAMES, CPU)
         return weights_hash(nn.ModuleList((made.encoder, made.projector)))
-    return weights_hash(pretrain(recipe, FRAMES, CPU).encoder)
+    return weights_hash(train_tabletop_encoder(recipe, FRAMES, CPU).encoder)
 
 
 @pytest.fixture(scope="module")

@@ -26,13 +26,9 @@ from worldmodel.commands.training import (
 )
 from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
-from worldmodel.encoders import VideoViT
 from worldmodel.errors import OptionError
-from worldmodel.projectors.projector import Projector
 from worldmodel.training import distributed
-from worldmodel.training.jepa import JEPARecipe, train_jepa
-from worldmodel.training.loop import OnStep
-from worldmodel.training.pretrain import PretrainRecipe, pretrain
+from worldmodel.training.encoder_recipe import EncoderRecipe
 
 STATE_FILE = "state.safetensors"
 EXAMPLE = "worldmodel pretrain data=data/play out=runs/pretrain/first"
@@ -46,7 +42,7 @@ play ({data}). Its recipe stands in `config.json`.
 def run(config: DictConfig) -> int:
     """Pretrains and writes the encoder."""
     config = with_earlier_steps(config)
-    recipe: JEPARecipe | PretrainRecipe = instantiate(config.recipe)
+    recipe: EncoderRecipe = instantiate(config.recipe)
     recipe.require_shares(distributed.launched())
     if distributed.launched() > 1 and not config.out:
         raise OptionError("out= must name the run folder that the processes share")
@@ -57,7 +53,7 @@ def run(config: DictConfig) -> int:
             frames = open_frames(config.data, config.cache, view, limit)
         if not distributed.is_first():
             state = Path(config.out).expanduser() / STATE_FILE
-            _trained(recipe, frames, device, state)
+            recipe.train(frames, device, state)
             return 0
         with open_run_folder("pretrain", config) as run_folder:
             return _pretrain(config, recipe, frames, device, run_folder.path)
@@ -65,7 +61,7 @@ def run(config: DictConfig) -> int:
 
 def _pretrain(
     config: DictConfig,
-    recipe: JEPARecipe | PretrainRecipe,
+    recipe: EncoderRecipe,
     frames: FrameCache,
     device: torch.device,
     folder: Path,
@@ -75,7 +71,7 @@ def _pretrain(
         "pretrain", recipe.schedule.steps, folder / "pretrain.jsonl"
     ) as on_step:
         state = folder / STATE_FILE
-        encoder, projector = _trained(recipe, frames, device, state, on_step)
+        encoder, projector = recipe.train(frames, device, state, on_step)
     history = {
         "dataset": frames.fingerprint,
         "collection": dict(frames.spec.collection),
@@ -89,17 +85,3 @@ def _pretrain(
     finish_training(folder, "pretrain")
     print(f"the encoder is in {folder / 'encoder'}")
     return 0
-
-
-def _trained(
-    recipe: JEPARecipe | PretrainRecipe,
-    frames: FrameCache,
-    device: torch.device,
-    state: Path,
-    on_step: OnStep | None = None,
-) -> tuple[VideoViT, Projector | None]:
-    """The encoder and, where the recipe trains one to plan in, its projector."""
-    if isinstance(recipe, JEPARecipe):
-        video_jepa = train_jepa(recipe, frames, device, state, on_step).cpu()
-        return video_jepa.encoder, video_jepa.projector
-    return pretrain(recipe, frames, device, state, on_step).encoder.cpu(), None

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.data import FrameCache
+from worldmodel.encoders import VideoViT
 from worldmodel.errors import WorldModelError
+from worldmodel.projectors.projector import Projector
 from worldmodel.training import distributed
 from worldmodel.training.augment import Augment
 from worldmodel.training.latents import LatentEpisodes, some_of
@@ -73,6 +75,17 @@ class JEPARecipe:
         for name in ("windows", "clips"):
             given = getattr(self, name)
             distributed.require_even(f"recipe.{name}={given}", given, processes)
+
+    def train(
+        self,
+        frames: FrameCache,
+        device: torch.device,
+        state: Path | None = None,
+        on_step: OnStep | None = None,
+    ) -> tuple[VideoViT, Projector]:
+        """See `EncoderRecipe`."""
+        made = train_jepa(self, frames, device, state, on_step).cpu()
+        return made.encoder, made.projector
 
 
 def train_jepa(

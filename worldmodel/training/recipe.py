@@ -9,7 +9,7 @@
        collection       to 5 learn again, from play and from what came of it
 
 Each stage is one optimisation, and stages 3 to 5 share theirs. `train_world_model` is
-stages 2 to 5. Stage 1 is `training.pretrain.pretrain`, stage 6 `evaluation.collection`,
+stages 2 to 5. Stage 1 is `training.jepa.train_jepa`, stage 6 `evaluation.collection`,
 which needs an env.
 """
 

@@ -9,11 +9,14 @@ from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.action_conditioned import ObjectiveWeights
 from worldmodel.training.objectives.clips import single_clips, stand_still
 from worldmodel.training.objectives.joint import JointSpec
-from worldmodel.training.pretrain import PretrainRecipe, pretrain
+from worldmodel.training.tabletop_encoder import (
+    TabletopEncoderRecipe,
+    train_tabletop_encoder,
+)
 
 CPU = torch.device("cpu")
 FRAMES = toy_frames()
-RECIPE = PretrainRecipe(
+RECIPE = TabletopEncoderRecipe(
     JointSpec(
         encoder=dataclasses.replace(ENCODER, num_colors=3),
         weights=ObjectiveWeights(
@@ -38,19 +41,23 @@ RECIPE = PretrainRecipe(
 def test_a_killed_pretraining_continues_to_the_same_encoder(tmp_path):
     path, seen = tmp_path / "state.safetensors", []
     with pytest.raises(Killed):
-        pretrain(RECIPE, FRAMES, CPU, path, kill_at(3))
-    resumed = pretrain(RECIPE, FRAMES, CPU, path, lambda step, _: seen.append(step))
+        train_tabletop_encoder(RECIPE, FRAMES, CPU, path, kill_at(3))
+    resumed = train_tabletop_encoder(
+        RECIPE, FRAMES, CPU, path, lambda step, _: seen.append(step)
+    )
     assert seen == [3, 4]
-    whole = pretrain(RECIPE, FRAMES, CPU)
+    whole = train_tabletop_encoder(RECIPE, FRAMES, CPU)
     assert weights_hash(resumed) == weights_hash(whole)
-    other = pretrain(dataclasses.replace(RECIPE, seed=1), FRAMES, CPU)
+    other = train_tabletop_encoder(dataclasses.replace(RECIPE, seed=1), FRAMES, CPU)
     assert weights_hash(other) != weights_hash(whole)
 
 
 def terms_of(model: JointSpec) -> set[str]:
     terms: dict[str, float] = {}
     recipe = dataclasses.replace(RECIPE, model=model, schedule=Schedule(1))
-    pretrain(recipe, FRAMES, CPU, on_step=lambda _, found: terms.update(found))
+    train_tabletop_encoder(
+        recipe, FRAMES, CPU, on_step=lambda _, found: terms.update(found)
+    )
     return set(terms)
 
 
@@ -110,7 +117,7 @@ def test_a_model_that_cannot_be_says_why(change, message):
 def test_masked_prediction_alone_trains_an_encoder():
     alone = dataclasses.replace(RECIPE.model, weights=ObjectiveWeights())
     terms: dict[str, float] = {}
-    found = pretrain(
+    found = train_tabletop_encoder(
         dataclasses.replace(RECIPE, model=alone),
         FRAMES,
         CPU,

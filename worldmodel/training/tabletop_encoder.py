@@ -1,4 +1,4 @@
-"""Stage 1: the video-JEPA encoder, from a dataset of play."""
+"""Stage 1 of a scene with coloured things: an encoder with colour blobs beside it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from worldmodel.training.updates import Job
 
 
 @dataclass(frozen=True)
-class PretrainRecipe:
-    """How the encoder is pretrained.
+class TabletopEncoderRecipe:
+    """How the tabletop's encoder is trained.
 
     Attributes:
         model: what is trained.
@@ -70,9 +70,20 @@ class PretrainRecipe:
             given = f"recipe.{name}={getattr(self, name)}"
             distributed.require_even(given, clips, processes)
 
+    def train(
+        self,
+        frames: FrameCache,
+        device: torch.device,
+        state: Path | None = None,
+        on_step: OnStep | None = None,
+    ) -> tuple[VideoViT, None]:
+        """See `EncoderRecipe`; its projector is not one to plan in."""
+        made = train_tabletop_encoder(self, frames, device, state, on_step)
+        return made.encoder.cpu(), None
 
-def pretrain(
-    recipe: PretrainRecipe,
+
+def train_tabletop_encoder(
+    recipe: TabletopEncoderRecipe,
     cache: FrameCache,
     device: torch.device,
     state_path: Path | None = None,
