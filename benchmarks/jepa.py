@@ -2,7 +2,7 @@
 
     python -m benchmarks.jepa --out runs/jepa --minutes 8 --device cuda
 
-records play on all cores while the GPU compiles, trains `VideoJEPA` until time is up,
+records play on all cores, trains `VideoJEPA` until time is up,
 and leaves `encoder/` with its projector, `log.jsonl` and `probes.json`: what latents
 tell of gripper and cube, in centimetres and degrees, on held-out episodes. With
 `--plan STEPS` predictor, goal distance and policy prior learn then, and `model/` plans.
@@ -18,21 +18,20 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.jepa_play import SIDE, PlayArrays, play_spec
+from benchmarks.jepa_play import PlayArrays
 from worldmodel.checkpoints.encoders import save_encoder
 from worldmodel.data import FrameCache, Split, SplitRule
-from worldmodel.encoders import FrozenEncoder, VideoViTSpec, transformer
-from worldmodel.encoders.patches import ConvStem
+from worldmodel.encoders import FrozenEncoder, VideoViTSpec
 from worldmodel.evaluation.scene_probes import Errors, Scene, SceneProbes
 from worldmodel.model import WorldModel
 from worldmodel.training.augment import Augment
-from worldmodel.training.jepa import Batches, JEPARecipe, train_jepa
+from worldmodel.training.jepa import JEPARecipe, train_jepa
 from worldmodel.training.loop import Schedule
 from worldmodel.training.objectives.clips import stand_still
 from worldmodel.training.objectives.video_jepa import (
@@ -50,26 +49,16 @@ HEAD_S = 20.0  # for the last probe and for writing [s]
 PLAN_STEP_S = 0.008  # of a step of what plans, at most [s]
 FIT, HELD = 12_000, 4000  # moments of a probe
 CHUNK = 1000
-WARM = 8  # batches by which every shape has been compiled
 
 
 def main() -> None:
     """Records, trains, probes."""
     options = _options()
     begun = time.monotonic()
-    recipe = _recipe(options, 1.0)
     device = torch.device(options.device)
     play = PlayArrays(options.arrays)
     if options.play:
         play.record(options.episodes, options.play, options.workers, options.seed)
-    if options.compile:
-        torch._dynamo.config.recompile_limit = 64
-        torch._dynamo.config.suppress_errors = True  # what it can not stays as it is
-        parts: tuple[Any, ...] = (transformer.Block, ConvStem)
-        for part in parts:
-            part.forward = torch.compile(part.forward, dynamic=False)
-        _warm(recipe, device)
-        _say(begun, "compiled")
     frames = play.finish()
     pictures = torch.from_numpy(np.asarray(frames.frames)).to(device)
     _say(begun, f"{len(frames.episodes)} episodes, {len(pictures)} frames")
@@ -197,29 +186,6 @@ def _rows(frames: FrameCache, split: Split, count: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
 
-def _warm(recipe: JEPARecipe, device: torch.device) -> None:
-    """Compiles the encoder for the shapes of a batch, on grey pictures."""
-    rows = recipe.windows
-    frames = FrameCache(
-        path=Path(),
-        spec=play_spec(),
-        fingerprint="",
-        frames=np.full((rows * 8, SIDE, SIDE, 3), 128, np.uint8),
-        actions=np.zeros((rows * 8, 5), np.float32),
-        proprio=np.random.default_rng(0).normal(size=(rows * 8, 20)),
-        sim_state=np.zeros((rows * 8, 1)),
-        episodes=np.arange(rows),
-        offsets=np.arange(rows + 1) * 8,
-    )
-    model = VideoJEPA(recipe.model, 5).to(device)
-    batches, generator = Batches(recipe, frames, device), torch.Generator()
-    for _ in range(WARM):
-        with autocast(device):
-            batch = batches.draw(generator)
-            terms = model.loss(batch, model.draw(batch, generator))
-        terms["total"].backward()
-
-
 def _recipe(options: argparse.Namespace, seconds: float) -> JEPARecipe:
     encoder = VideoViTSpec(
         patch=options.patch,
@@ -263,15 +229,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=7000)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--arrays", type=Path, default=Path("/dev/shm/play"))
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--windows", type=int, default=256)
-    parser.add_argument("--sigreg", type=float, default=0.005, help="its weight")
+    parser.add_argument("--windows", type=int, default=64)
+    parser.add_argument("--sigreg", type=float, default=0.01, help="its weight")
     parser.add_argument("--colour", type=float, default=0.0, help="share of windows")
     parser.add_argument("--shift", type=float, default=0.0, help="share of windows")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--patch", type=int, default=8)
+    parser.add_argument("--patch", type=int, default=16)
     parser.add_argument("--dim", type=int, default=192)
-    parser.add_argument("--depth", type=int, default=6)
+    parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=50, help="steps to a line")
     return parser.parse_args()
