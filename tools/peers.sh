@@ -23,7 +23,8 @@ else
     # A torch that a torchvision fits; the other versions are those of the figures.
     "${pip[@]}" torch==2.14.1 torchvision==0.29.1
     "${pip[@]}" stable-worldmodel==0.1.1 pygame==2.6.1 pymunk==7.3.1 shapely==2.2.0 \
-        opencv-python-headless h5py==3.16.0 hdf5plugin==7.1.0
+        opencv-python-headless h5py==3.16.0 hdf5plugin==7.1.0 \
+        ogbench==1.2.2 dm_control==1.0.50
     "${pip[@]}" stable-pretraining==0.1.8 transformers==5.24.0 lightning==2.6.6 \
         scikit-learn==1.9.1 datasets
     "${pip[@]}" -e .

@@ -2,11 +2,12 @@
 
     tools/peers.sh full
     .venv-peers-full/bin/python -m benchmarks.peers.data pusht --out data/pusht
+    … data cube --out data/cube --episodes 1000
 
 Their scripted policy acts, their `World.collect` records. What comes of it, in `--out`:
 
 - `recorded/`: every episode with the simulator's state, as `worldmodel` records. A kill
-  loses at most a batch of episodes; the same command goes on.
+  loses at most ten episodes of pusht, one of cube; the same command goes on.
 - `lerobot/`: the same files without our block in info.json, that is, the dataset that
   any other client would have written, which `worldmodel pretrain` reads as such.
 - `train.h5`, `test.h5`: the same frames for stable-worldmodel, of the episodes that
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.hdf5 import write_hdf5
-from benchmarks.peers.recording import AT_ONCE, dataset_spec, open_world, record
+from benchmarks.peers.recording import dataset_spec, open_world, record
 from benchmarks.peers.sources import SOURCES, Source, source
 from worldmodel.data import DatasetWriter, LeRobotDataset, layout, stage_episode
 from worldmodel.errors import WorldModelError
@@ -38,11 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", choices=SOURCES)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--episodes", type=int, default=1020, help="multiple of 10")
+    parser.add_argument(
+        "--episodes", type=int, default=1020, help="pusht: multiple of 10"
+    )
     options = parser.parse_args()
     try:
-        collect(source(options.source), options.out, options.episodes)
-        export(options.out)
+        known = source(options.source)
+        collect(known, options.out, options.episodes)
+        export(options.out, known)
     except (ValueError, OSError, WorldModelError) as error:
         sys.exit(str(error))
 
@@ -53,17 +57,18 @@ def collect(source: Source, out: Path, episodes: int) -> None:
     Raises:
         ValueError: They do not fill whole batches.
     """
-    if episodes < 1 or episodes % AT_ONCE:
-        raise ValueError(f"episodes must be a multiple of {AT_ONCE}, got {episodes}")
+    at_once = source.at_once
+    if episodes < 1 or episodes % at_once:
+        raise ValueError(f"episodes must be a multiple of {at_once}, got {episodes}")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     world, spec = None, dataset_spec(source)
     with DatasetWriter(out / "recorded", spec) as writer:
-        for batch in sorted({i // AT_ONCE for i in writer.missing(episodes)}):
+        for batch in sorted({i // at_once for i in writer.missing(episodes)}):
             world = world or open_world(source)
             began = time.perf_counter()
             found = record(world, source, batch)
             missing = set(writer.missing(episodes))
-            for place, episode in enumerate(found, batch * AT_ONCE):
+            for place, episode in enumerate(found, batch * at_once):
                 if place in missing:
                     stage_episode(out / "recorded", spec, place, episode)
             writer.commit()
@@ -72,12 +77,12 @@ def collect(source: Source, out: Path, episodes: int) -> None:
             print(f"{writer.episodes} episodes, {writer.frames} frames", flush=True)
 
 
-def export(out: Path) -> None:
+def export(out: Path, source: Source) -> None:
     """Writes the dataset as others' clients see it, and for stable-worldmodel."""
     as_others_see(out / "recorded", out / "lerobot")
     dataset = LeRobotDataset.open(out / "recorded")
     for split in ("train", "test"):
-        write_hdf5(dataset, split, out / f"{split}.h5")
+        write_hdf5(dataset, split, out / f"{split}.h5", source.parts)
     print(f"{len(dataset)} episodes, {dataset.frames} frames in {out}")
 
 

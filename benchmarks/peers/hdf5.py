@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,12 @@ from worldmodel.data import Episode, LeRobotDataset, Split, SplitRule
 from worldmodel.files.atomic import new_file
 
 
-def write_hdf5(dataset: LeRobotDataset, split: Split, out: Path) -> None:
+def write_hdf5(
+    dataset: LeRobotDataset,
+    split: Split,
+    out: Path,
+    parts: Mapping[str, slice] = MappingProxyType({}),
+) -> None:
     """Writes the episodes of a split, unless the file has as many already.
 
     One row a moment in each column, `ep_len` and `ep_offset` beside them. Frames are
@@ -22,6 +29,7 @@ def write_hdf5(dataset: LeRobotDataset, split: Split, out: Path) -> None:
         dataset: What was recorded.
         split: Which episodes.
         out: The file.
+        parts: Further columns that are parts of a state, and where they are in it.
     """
     h5py = importlib.import_module("h5py")
     packing = importlib.import_module("hdf5plugin").Zstd(clevel=1)
@@ -35,7 +43,7 @@ def write_hdf5(dataset: LeRobotDataset, split: Split, out: Path) -> None:
         written = 0
         lengths = []
         for index in chosen.tolist():
-            columns = columns_of(dataset.episode(index), len(lengths))
+            columns = columns_of(dataset.episode(index), len(lengths), parts)
             for name, rows in columns.items():
                 _append(file, name, rows, written, packing)
             lengths.append(len(rows))
@@ -44,7 +52,9 @@ def write_hdf5(dataset: LeRobotDataset, split: Split, out: Path) -> None:
         file["ep_offset"] = np.cumsum([0, *lengths[:-1]]).astype(np.int64)
 
 
-def columns_of(episode: Episode, place: int) -> dict[str, np.ndarray]:
+def columns_of(
+    episode: Episode, place: int, parts: Mapping[str, slice] = MappingProxyType({})
+) -> dict[str, np.ndarray]:
     """Gives their columns of an episode, the `place`-th of its file."""
     length = len(episode)
     return {
@@ -54,6 +64,7 @@ def columns_of(episode: Episode, place: int) -> dict[str, np.ndarray]:
         "state": episode.sim_state,
         "step_idx": np.arange(length),
         "ep_idx": np.full(length, place),
+        **{name: episode.sim_state[:, part] for name, part in parts.items()},
     }
 
 

@@ -12,7 +12,6 @@ from benchmarks.peers.sources import Source
 from worldmodel.data import DatasetSpec, Episode
 
 SEED = 3072  # theirs
-AT_ONCE = 10  # envs side by side, theirs
 _APART = 1000  # seeds from one batch of episodes to the next
 
 
@@ -51,13 +50,22 @@ def open_world(source: Source) -> Any:
             f"this needs stable-worldmodel and its envs ({error}): run "
             "`tools/peers.sh full`, then .venv-peers-full/bin/python"
         ) from error
+    wrappers = [named(source.wrapper)] if source.wrapper else []
     return swm.World(
         source.env,
-        num_envs=AT_ONCE,
+        num_envs=source.at_once,
         image_shape=(source.side, source.side),
         max_episode_steps=source.steps,
+        pre_wrappers=wrappers,
         render_mode="rgb_array",
+        **source.options,
     )
+
+
+def named(name: str) -> Any:
+    """Gives what "module:Name" names."""
+    module, _, member = name.partition(":")
+    return getattr(importlib.import_module(module), member)
 
 
 def record(world: Any, source: Source, batch: int) -> list[Episode]:
@@ -66,21 +74,19 @@ def record(world: Any, source: Source, batch: int) -> list[Episode]:
     Args:
         world: Of `open_world`.
         source: What acts in it.
-        batch: Which; each has `AT_ONCE` episodes and seeds of its own.
+        batch: Which; each has `source.at_once` episodes and seeds of its own.
     """
     seed = SEED + _APART * batch
-    module, _, name = source.policy.partition(":")
-    policy = getattr(importlib.import_module(module), name)
-    world.set_policy(policy(seed=seed, **source.arguments))
+    world.set_policy(named(source.policy)(seed=seed, **source.arguments))
     notes = {"policy": source.policy, "seed": seed}
     found: list[Episode] = []
-    while len(found) < AT_ONCE:  # one that is solved at its start has one moment
+    while len(found) < source.at_once:  # one that is solved at its start has one moment
         kept = Kept()
-        world.collect(writer=kept, episodes=AT_ONCE, seed=seed, progress=False)
+        world.collect(writer=kept, episodes=source.at_once, seed=seed, progress=False)
         whole = [columns for columns in kept.episodes if len(columns["action"]) > 1]
         found += [episode_of(columns, source, notes) for columns in whole]
-        seed += AT_ONCE * 2
-    return found[:AT_ONCE]
+        seed += source.at_once * 2
+    return found[: source.at_once]
 
 
 def episode_of(
@@ -112,9 +118,11 @@ def dataset_spec(source: Source) -> DatasetSpec:
         "policy": source.policy,
         "arguments": dict(source.arguments),
         "seed": SEED,
-        "at_once": AT_ONCE,
+        "at_once": source.at_once,
         "steps": source.steps,
     }
+    if source.options:
+        collection["options"] = dict(source.options)
     return DatasetSpec(
         height=source.side,
         width=source.side,

@@ -25,6 +25,10 @@ class Source:
         rate_hz: Control steps per second [Hz].
         steps: Control steps of an episode, as in their script.
         side: Height and width of frames [px], as in their script.
+        options: What their env is made with beside that.
+        wrapper: A wrapper of ours around their env, as "module:Class"; "" for none.
+        at_once: Envs side by side; so many episodes at most are lost by a kill.
+        parts: Columns of their training file that are parts of a state, and where.
     """
 
     env: str
@@ -38,6 +42,10 @@ class Source:
     steps: int
     side: int = 224
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    wrapper: str = ""
+    at_once: int = 10
+    parts: Mapping[str, slice] = field(default_factory=dict)
 
     @property
     def action_spec(self) -> ActionSpec:
@@ -64,6 +72,34 @@ SOURCES = {
         action_names=("dx", "dy"),
         rate_hz=10.0,
         steps=100,
+    ),
+    "cube": Source(
+        env="swm/OGBCube-v0",
+        policy="stable_worldmodel.envs.ogbench:ExpertPolicy",
+        proprio="hand",
+        proprio_names=("x", "y", "z", "cos_yaw", "sin_yaw", "opening"),
+        state=("qpos", "qvel"),
+        state_size=41,
+        action_names=("dx", "dy", "dz", "dyaw", "gripper"),
+        rate_hz=20.0,
+        steps=200,
+        options={
+            "env_type": "single",
+            "multiview": False,
+            "width": 224,
+            "height": 224,
+            "visualize_info": False,
+            "terminate_at_goal": False,
+            "mode": "data_collection",
+        },
+        wrapper="benchmarks.peers.cube:SeededCube",
+        at_once=1,
+        parts={
+            "qpos": slice(0, 21),
+            "qvel": slice(21, 41),
+            "privileged_block_0_pos": slice(14, 17),
+            "privileged_block_0_quat": slice(17, 21),
+        },
     ),
 }
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.peers.lewm import PackedCosts, load_lewm, peer_policy
 from benchmarks.peers.outcomes import Outcomes, load_json, save_json
-from benchmarks.peers.sources import SOURCES, Source, source
+from benchmarks.peers.sources import Source, source
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
 
@@ -187,7 +187,7 @@ def _world(known: Source, envs: int) -> Any:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", choices=SOURCES)
+    parser.add_argument("source", choices=["pusht"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--model", type=Path, help="of ours or lewm")

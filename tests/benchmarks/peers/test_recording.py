@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.peers import data, recording, sources
 from benchmarks.peers.hdf5 import columns_of
-from benchmarks.peers.recording import AT_ONCE, episode_of, record
+from benchmarks.peers.recording import episode_of, record
 from worldmodel.data import LeRobotDataset, open_dataset
 
 SMALL = sources.Source(
@@ -66,12 +66,12 @@ def test_an_episode_has_the_action_of_each_row_and_no_last_moment() -> None:
 def test_episodes_without_a_step_are_replaced_and_batches_have_seeds_apart() -> None:
     world = World()
     found = record(world, SMALL, 3)
-    assert len(found) == AT_ONCE
+    assert len(found) == SMALL.at_once
     assert all(len(episode) == 4 for episode in found)
     assert len(world.seeds) == 2  # the first gave nine
     assert world.policy.seed == world.seeds[0]
     record(world, SMALL, 4)
-    assert world.seeds[2] - world.seeds[0] > 2 * AT_ONCE * len(world.seeds)
+    assert world.seeds[2] - world.seeds[0] > 2 * SMALL.at_once * len(world.seeds)
 
 
 def test_data_is_made_once_and_goes_on(
@@ -108,11 +108,16 @@ def test_their_columns_tell_episode_and_step() -> None:
     assert found["step_idx"].tolist() == [0, 1, 2, 3]
     assert found["ep_idx"].tolist() == [7] * 4
     assert found["state"].shape == (4, 3)
+    parts = columns_of(episode_of(columns(5, 0), SMALL, {}), 7, {"qvel": slice(2, 3)})
+    assert parts["qvel"].tolist() == [[0], [-1], [-2], [-3]]
+    assert set(parts) - set(found) == {"qvel"}
 
 
 def test_the_spec_tells_what_determines_an_episode() -> None:
     told = recording.dataset_spec(sources.source("pusht"))
     assert told.collection["env"] == "swm/PushT-v1"
     assert told.action_spec.scales == (1.0, 1.0)
-    with pytest.raises(ValueError, match="source must be one of pusht, got 'cube2'"):
+    with pytest.raises(
+        ValueError, match="source must be one of pusht, cube, got 'cube2'"
+    ):
         sources.source("cube2")
