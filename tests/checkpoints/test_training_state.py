@@ -77,6 +77,21 @@ def test_the_optimizer_state_comes_back_with_its_types(tmp_path):
             assert torch.equal(theirs["state"][index][key], value)
 
 
+def test_a_state_of_a_gpu_goes_on_without_one(tmp_path):
+    path = tmp_path / "state.safetensors"
+    first = Training()
+    first.run(2)
+    group = first.optimizer.param_groups[0]
+    group.update(capturable=True, lr=torch.tensor(0.1))  # as on a GPU
+    save_training_state(path, first.state, step=2)
+    second = Training()
+    load_training_state(path, second.state)
+    group = second.optimizer.param_groups[0]
+    assert group["capturable"] is False
+    assert group["lr"] == pytest.approx(0.1)
+    second.run(1)
+
+
 def test_an_interrupted_save_keeps_the_old_state(tmp_path, monkeypatch):
     path = tmp_path / "state"
     training = Training()

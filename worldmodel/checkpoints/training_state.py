@@ -104,10 +104,12 @@ def load_training_state(
         load_strict(module, _under(f"modules/{name}/", tensors))
     for name, optimizer in state.optimizers.items():
         values = _under(f"optimizers/{name}/", tensors)
+        saved = _unpack_optimizer(facts["optimizers"][name], values)
+        for group, own in zip(saved["param_groups"], optimizer.param_groups):
+            if "capturable" in own:  # that of the device, which may be another now
+                group["capturable"] = own["capturable"]
         try:
-            optimizer.load_state_dict(
-                _unpack_optimizer(facts["optimizers"][name], values)
-            )
+            optimizer.load_state_dict(saved)
         except ValueError as error:
             raise CheckpointError(
                 f"{path} has another optimizer '{name}': {error}"

@@ -130,7 +130,7 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
     state = TrainingState(
         modules, {"adamw": optimizer}, {"batches": training.generator}
     )
-    step, smooth = 0, {}
+    step, smooth, terms = 0, {}, {}
     if path is not None and path.is_file():
         step, smooth = load_training_state(path, state)
     for module in modules.values():
@@ -146,14 +146,15 @@ def fit(jobs: Mapping[str, Job], training: Training) -> dict[str, float]:
         step += 1
         if step % updates.told == 0 or step == schedule.steps:
             require_finite(terms)
-            smooth = _blend(smooth, terms, step // updates.told)
+            smooth = _blend(smooth, terms, -(-step // updates.told))
             if training.on_step is not None:
                 training.on_step(step, smooth)
             is_due = time.monotonic() - saved > schedule.save_every
             if is_due or step == schedule.steps:
                 _save(path, state, step, smooth)
                 saved = time.monotonic()
-    if step < schedule.steps:
+    if step < schedule.steps and terms:
+        require_finite(terms)
         _save(path, state, step, smooth)
     for module in modules.values():
         module.eval()
