@@ -105,10 +105,11 @@ def load_training_state(
     for name, optimizer in state.optimizers.items():
         values = _under(f"optimizers/{name}/", tensors)
         saved = _unpack_optimizer(facts["optimizers"][name], values)
-        for group, own in zip(saved["param_groups"], optimizer.param_groups):
-            if "capturable" in own:  # that of the device, which may be another now
-                group["capturable"] = own["capturable"]
+        groups = saved["param_groups"], optimizer.param_groups
         try:
+            for group, own in zip(*groups, strict=True):
+                if "capturable" in own:  # as the device needs it, maybe another now
+                    group["capturable"] = own["capturable"]
             optimizer.load_state_dict(saved)
         except ValueError as error:
             raise CheckpointError(
