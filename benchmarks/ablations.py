@@ -37,7 +37,12 @@ N = 200
 TASKS = ("reach", "push", "pick_place")
 BEFORE = "things and there"  # cost, with the weights of before
 RESULTS = Path("docs/results/ablations.json")
-SHIPPED = {"proprio_goal": 1.0, "move_threshold": 0.4, "running": 0.3}
+SHIPPED = {
+    "proprio_goal": 1.0,
+    "move_threshold": 0.4,
+    "running": 0.3,
+    "min_improvement": 0.03,
+}
 # What each row that has a model of its own is trained with, from the reference's play
 # and first model.
 TRAININGS = {
