@@ -61,7 +61,7 @@ def learner(play: Play) -> Learner:
     distance = distance_job(told, network, data, play.generator)
 
     def loss() -> dict[str, Tensor]:
-        terms, value = jepa.terms(), distance.terms()
+        terms, value = jepa.terms(jepa.fresh()), distance.terms(distance.fresh())
         total = terms["total"] + WEIGHT * value["total"]
         return {**terms, "total": total, "distance": value["total"]}
 

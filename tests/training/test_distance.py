@@ -7,13 +7,13 @@ from torch import Tensor
 from tests.training.toy import seeded
 from worldmodel.costs.distances import TemporalDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
+from worldmodel.training.chance import whole_numbers
 from worldmodel.training.distance import (
     DistanceLearner,
     DistanceRecipe,
     arrivals,
     distance_job,
     draw_pairs,
-    draw_steps,
     expectile_loss,
     look_ahead,
 )
@@ -87,7 +87,7 @@ def test_targets_look_ahead_no_further_than_goal_and_episode():
     now, goal = draw_pairs(recipe, data, generator)
     path = arrivals(TemporalDistance(recipe.spec(WHOLE)), data, now, goal, recipe.ahead)
     assert torch.equal(path[:, 0], now == goal)
-    drawn = draw_steps(len(now), recipe.ahead, generator)
+    drawn = whole_numbers(1, recipe.ahead + 1, len(now), generator=generator)
     then = now + look_ahead(path, data.last[now] - now, drawn)
     assert (then > now).all()
     assert (then <= data.last[now]).all()
@@ -110,7 +110,9 @@ def test_all_that_is_near_a_goal_has_arrived_and_ends_the_look_ahead():
     same_place = (data.latents[rows] - data.latents[goal][:, None])[..., 0].abs() < 1e-6
     assert torch.equal(path, same_place)
     assert path.any()
-    drawn = draw_steps(len(now), ahead, torch.Generator().manual_seed(0))
+    drawn = whole_numbers(
+        1, ahead + 1, len(now), generator=torch.Generator().manual_seed(0)
+    )
     steps = look_ahead(path, data.last[now] - now, drawn)
     for row, met, step in zip(now, path, steps, strict=True):
         first = next((k for k in range(1, ahead + 1) if met[k]), ahead)

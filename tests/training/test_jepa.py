@@ -60,7 +60,7 @@ def test_batches_stay_within_episodes():
     plain = dataclasses.replace(RECIPE, augment=Augment(), windows=64)
     batches = Batches(plain, FRAMES, CPU)
     batch = batches.draw(torch.Generator().manual_seed(0))
-    frames, last = torch.from_numpy(FRAMES.frames), batches.last
+    frames, last = torch.from_numpy(FRAMES.frames), batches.episodes.last
     for window, later, first in zip(
         batch.clips, batch.later, batch.episodes.tolist(), strict=True
     ):

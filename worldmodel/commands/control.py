@@ -83,16 +83,16 @@ def load_control(config: DictConfig) -> Control:
     Raises:
         WorldModelError: An option is refused, or the checkpoint is missing or damaged.
     """
-    _mpc(config, 0.0)  # refuses what it can before a model is read
-    device = choose_device(config.device)
+    mpc, device = _mpc(config), choose_device(config.device)
+    graphs = _records(config.cuda_graphs, mpc, device)
     path = find_weights(config.model)
     model = WorldModel.from_pretrained(path)
     if "_target_" in config.cost:
         model.spec = replace(model.spec, cost=instantiate(config.cost))
     cost = model.spec.cost
-    mpc = _mpc(config, cost.min_improvement)
-    graphs = _records(config.cuda_graphs, mpc, device)
     try:
+        if config.min_improvement is None:
+            mpc = replace(mpc, min_improvement=cost.min_improvement)
         mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
         cost.require(model.distances)
     except ValueError as error:
@@ -172,12 +172,12 @@ def _records(wanted: object, mpc: MPC, device: torch.device) -> bool:
     return True
 
 
-def _mpc(config: DictConfig, min_improvement: float) -> MPC:
-    """The controller; `min_improvement` where the config leaves it to the cost."""
+def _mpc(config: DictConfig) -> MPC:
+    """The controller; what the config leaves to the cost is 0 yet."""
     instantiate(config.planner)  # alone first: its errors then name the option
     node = {name: config[name] for name in _MPC_OPTIONS}
     if config.min_improvement is None:
-        node["min_improvement"] = min_improvement
+        node["min_improvement"] = 0.0
     node |= {"_target_": "planners.MPC", "planner": config.planner}
     node["penalties"] = config.penalties
     return instantiate(OmegaConf.create(node))

@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from worldmodel.training.chance import uniform, whole_numbers
 from worldmodel.training.distributed import share
 
 _GREY = 128.0
@@ -46,14 +47,9 @@ class Augment:
         """
         moves = matrices = offsets = None
         if self.shift and self.pixels:
-            device = generator.device
-            moved = torch.rand(count, 1, generator=generator, device=device)
-            by = torch.randint(
-                -self.pixels,
-                self.pixels + 1,
-                (count, 2),
-                generator=generator,
-                device=device,
+            moved = uniform(count, 1, generator=generator)
+            by = whole_numbers(
+                -self.pixels, self.pixels + 1, count, 2, generator=generator
             )
             moves = (moved < self.shift) * by
         if self.colour:
@@ -63,7 +59,7 @@ class Augment:
     def _colours(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Matrices (B, 3, 3) that pixels are multiplied with, and offsets (B, 3)."""
         device = generator.device
-        draw = torch.rand(count, 5, generator=generator, device=device)
+        draw = uniform(count, 5, generator=generator)
         changed = (draw[:, 0] < self.colour).float()[:, None]
         hue = (2 * draw[:, 1] - 1) * math.pi
         saturation = 0.6 + 0.8 * draw[:, 2]

@@ -13,8 +13,9 @@ from worldmodel.costs.distances import (
     TemporalDistanceSpec,
 )
 from worldmodel.costs.goal_projection import GoalProjectionSpec
+from worldmodel.training.chance import on_device, uniform, whole_numbers
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.objectives.vjepa import ema_update, on_device
+from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.updates import Job
 
 
@@ -113,7 +114,8 @@ def distance_job(
     def draw() -> Pairs:
         source = on_device(generator, data.rows.device)
         now, goal = draw_pairs(recipe, data, source)
-        return Pairs(now, goal, draw_steps(len(now), recipe.ahead, source))
+        most = whole_numbers(1, recipe.ahead + 1, len(now), generator=source)
+        return Pairs(now, goal, most)
 
     def loss(drawn: Pairs) -> dict[str, Tensor]:
         now, goal = drawn.now, drawn.goal
@@ -159,10 +161,10 @@ def draw_pairs(
     count = recipe.batch
     now = data.draw(count, generator)
     ahead = data.last[now] - now
-    share = torch.rand(count, generator=generator, device=generator.device)
+    share = uniform(count, generator=generator)
     later = now + 1 + (share * ahead).long().minimum(ahead - 1)
     goal = data.draw(count, generator)
-    kind = torch.rand(count, generator=generator, device=generator.device)
+    kind = uniform(count, generator=generator)
     goal = torch.where(kind < recipe.later, later, goal)
     goal = torch.where(kind > 1 - recipe.here, now, goal)
     return now, goal
@@ -189,20 +191,13 @@ def arrivals(
     return there
 
 
-def draw_steps(count: int, ahead: int, generator: torch.Generator) -> Tensor:
-    """Draws steps (count,) to look ahead, 1 to `ahead`, on the generator's device."""
-    return torch.randint(
-        1, ahead + 1, (count,), generator=generator, device=generator.device
-    )
-
-
 def look_ahead(path: Tensor, left: Tensor, steps: Tensor) -> Tensor:
     """Steps (B,) that targets look ahead.
 
     Args:
         path: (B, ahead + 1) of `arrivals`; no step goes beyond the first arrival.
         left: (B,) steps to the end of the episode, at least 1.
-        steps: (B,) of `draw_steps`.
+        steps: (B,) to look ahead at most, at least 1.
     """
     return torch.minimum(torch.minimum(steps, first_arrival(path)), left)
 

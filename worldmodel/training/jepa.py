@@ -16,7 +16,8 @@ from worldmodel.errors import WorldModelError
 from worldmodel.projectors.projector import Projector
 from worldmodel.training import distributed
 from worldmodel.training.augment import Augment
-from worldmodel.training.latents import LatentEpisodes, some_of
+from worldmodel.training.chance import on_device, some_of
+from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.loop import MOST_WINDOWS, OnStep, Schedule, Training, fit
 from worldmodel.training.objectives.video_jepa import (
     Chance,
@@ -24,7 +25,7 @@ from worldmodel.training.objectives.video_jepa import (
     VideoJEPA,
     VideoJEPASpec,
 )
-from worldmodel.training.objectives.vjepa import ema_update, on_device
+from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.proprio import standardised_proprio
 from worldmodel.training.updates import Job
 
@@ -163,11 +164,10 @@ class Batches:
         self.actions = torch.from_numpy(cache.actions).to(self.home)
         proprio = standardised_proprio(cache, recipe.model.proprio)
         self.proprio = proprio.to(self.home)
-        episodes = LatentEpisodes.of(torch.empty(len(self.actions), 0), cache)
-        self.first = episodes.first.to(self.home)
-        self.last = episodes.last.to(self.home)
-        rows = episodes.rows.to(self.home)
-        left = self.last[rows] - rows
+        no_latents = torch.empty(len(self.actions), 0)
+        self.episodes = LatentEpisodes.of(no_latents, cache).to(self.home)
+        rows = self.episodes.rows
+        left = self.episodes.last[rows] - rows
         self.begins = rows[left >= recipe.window - 1]
         self.clip_begins = rows[left >= recipe.clip_frames - 1]
         if not len(self.begins) or not len(self.clip_begins):
@@ -178,14 +178,14 @@ class Batches:
 
     def draw(self, generator: torch.Generator) -> Moments:
         """A fresh batch on the device; of its pictures the share of this process."""
-        recipe, first, home = self.recipe, self.first, self.home
+        recipe, first, home = self.recipe, self.episodes.first, self.home
         generator = on_device(generator, home)
         start = some_of(self.begins, recipe.windows, generator)
         window = start[:, None] + torch.arange(-1, recipe.window, device=home)
         gap = torch.empty(len(start), device=home).exponential_(
             1 / recipe.later, generator=generator
         )
-        later = torch.minimum(start + 1 + gap.long(), self.last[start])
+        later = torch.minimum(start + 1 + gap.long(), self.episodes.last[start])
         after = later[:, None] + torch.arange(-1, 1, device=home)
         clips = some_of(self.clip_begins, recipe.clips, generator)
         clips = clips[:, None] + torch.arange(recipe.clip_frames, device=home)

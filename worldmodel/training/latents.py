@@ -10,6 +10,7 @@ from torch import Tensor
 from worldmodel.data import FrameCache
 from worldmodel.projectors.projector import Projector
 from worldmodel.projectors.proprio_correction import ProprioCorrection
+from worldmodel.training.chance import some_of
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
 
@@ -50,13 +51,6 @@ class LatentEpisodes:
         """The same episodes, on a device."""
         parts = (self.latents, self.first, self.last, self.rows)
         return LatentEpisodes(*(part.to(device) for part in parts))
-
-
-def some_of(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draws so many of the rows, with replacement, on the generator's device."""
-    device = generator.device
-    drawn = torch.randint(len(rows), (count,), generator=generator, device=device)
-    return rows[drawn]
 
 
 def joined(

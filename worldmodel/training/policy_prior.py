@@ -10,9 +10,9 @@ from torch import Tensor
 from worldmodel.costs.distances import TemporalDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.policy_prior import PolicyPrior, PolicyPriorSpec
+from worldmodel.training.chance import on_device, uniform
 from worldmodel.training.distance import arrivals, first_arrival
 from worldmodel.training.latents import LatentEpisodes
-from worldmodel.training.objectives.vjepa import on_device
 from worldmodel.training.updates import Job
 
 _MOST = 20.0  # weight of an action, before all are scaled to 1 on average
@@ -101,11 +101,10 @@ def draw_goals(
     """Rows (batch,) of states that have a next one, and rows (batch,) of goals."""
     count = recipe.batch
     now = data.draw(count, generator)
-    device = generator.device
-    share = torch.rand(count, generator=generator, device=device)
+    share = uniform(count, generator=generator)
     later = torch.minimum(now + 1 + (share * recipe.within).long(), data.last[now])
     other = data.draw(count, generator)
-    anywhere = torch.rand(count, generator=generator, device=device)
+    anywhere = uniform(count, generator=generator)
     return now, torch.where(anywhere < recipe.others, other, later)
 
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
-from worldmodel.training.latents import LatentEpisodes, some_of
+from worldmodel.training.chance import on_device, some_of
+from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.objectives.action_conditioned import (
     draw_known,
     prediction_error,
 )
-from worldmodel.training.objectives.vjepa import on_device
 from worldmodel.training.updates import Job
 
 

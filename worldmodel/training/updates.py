@@ -40,9 +40,13 @@ class Job:
         """What the optimiser changes."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
-    def terms(self) -> LossTerms:
-        """The terms of a fresh batch."""
-        return self.loss(self.draw()) if self.draw else self.loss()
+    def fresh(self) -> Any:
+        """A fresh batch; None where `loss` draws by itself."""
+        return self.draw() if self.draw else None
+
+    def terms(self, batch: Any) -> LossTerms:
+        """The terms of a batch of `fresh`."""
+        return self.loss(batch) if self.draw else self.loss()
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -99,16 +103,12 @@ class Updates:
         self._rate.fill_(rate)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate if group.get("capturable") else rate
-        drawn = {n: job.draw() if job.draw else None for n, job in self._jobs.items()}
-        return self._step(drawn)
+        return self._step({name: job.fresh() for name, job in self._jobs.items()})
 
     def _update(self, drawn: Mapping[str, Any]) -> LossTerms:
         with autocast(self._device):
             terms = _joined(
-                {
-                    name: job.loss(drawn[name]) if job.draw else job.loss()
-                    for name, job in self._jobs.items()
-                }
+                {name: job.terms(drawn[name]) for name, job in self._jobs.items()}
             )
         if self.told == 1:  # a recorded step can not wait to look
             require_finite(terms)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from worldmodel.training.chance import uniform
+
 
 def single_clips(frames: Tensor, stands: Tensor) -> Tensor:
     """The two-frame clip that ends at each frame, some of them standing still.
@@ -28,7 +30,7 @@ def stand_still(count: int, share: float, generator: torch.Generator) -> Tensor:
         share: probability of each.
         generator: source of randomness; they are on its device.
     """
-    return torch.rand(count, generator=generator, device=generator.device) < share
+    return uniform(count, generator=generator) < share
 
 
 def pairs_of(frames: Tensor) -> Tensor:

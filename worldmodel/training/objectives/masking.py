@@ -35,6 +35,10 @@ class MaskSampler(Protocol):
         """Whether clips of this grid can be masked."""
         ...
 
+    def pick(self, grid: Grid, generator: torch.Generator) -> MaskSampler:
+        """The sampler of one batch; a GPU waits unless the generator is on the CPU."""
+        ...
+
     def sample(
         self,
         batch: int,
@@ -76,6 +80,11 @@ class TubeMasks:
     def fits(self, grid: Grid) -> bool:
         """Whether the grid has a patch to hide and one to show."""
         return grid.patches > 1
+
+    def pick(self, grid: Grid, generator: torch.Generator) -> TubeMasks:
+        """Always this one."""
+        del grid, generator
+        return self
 
     def sample(
         self,
@@ -136,6 +145,11 @@ class LaterMasks:
         """Whether clips have more than `seen` tubelets."""
         return grid.time > self.seen
 
+    def pick(self, grid: Grid, generator: torch.Generator) -> LaterMasks:
+        """Always this one."""
+        del grid, generator
+        return self
+
     def sample(
         self,
         batch: int,
@@ -190,7 +204,7 @@ class MixedMasks:
         return self.pick(grid, generator).sample(batch, grid, generator, weights)
 
     def pick(self, grid: Grid, generator: torch.Generator) -> MaskSampler:
-        """Draws one of the samplers that fit; a GPU waits unless it is on the CPU."""
+        """Draws one of the samplers that fit."""
         if not self.fits(grid):
             raise ValueError(f"no mask sampler fits clips of {grid}")
         chance = torch.tensor(

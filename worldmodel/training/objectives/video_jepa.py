@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
+from worldmodel.training.chance import on_device
 from worldmodel.training.distributed import gathered, share
 from worldmodel.training.objectives.action_conditioned import (
     draw_known,
@@ -27,10 +28,7 @@ from worldmodel.training.objectives.clips import pairs_of, stand_still, stilled
 from worldmodel.training.objectives.masking import Masks
 from worldmodel.training.objectives.sigreg import SIGReg, random_directions
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
-from worldmodel.training.objectives.vjepa import (
-    on_device,
-    video_masked_prediction,
-)
+from worldmodel.training.objectives.vjepa import video_masked_prediction
 
 
 @dataclass(frozen=True)

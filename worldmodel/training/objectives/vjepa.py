@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from worldmodel.encoders.rope import THETA, Grid, Rotation, grid_rotation, select
 from worldmodel.encoders.transformer import Transformer, initialise
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+from worldmodel.training.chance import on_device
 from worldmodel.training.distributed import gathered, share, size
 from worldmodel.training.objectives.masking import (
     LaterMasks,
@@ -151,9 +152,8 @@ class MaskedPrediction(nn.Module):
             generator: source of randomness, on the CPU or there.
         """
         spec, weigh = self.online.spec, self.objective.weights
-        grid, sampler = spec.grid(clips.shape[1]), self.objective.masks
-        if isinstance(sampler, MixedMasks):
-            sampler = sampler.pick(grid, generator)
+        grid = spec.grid(clips.shape[1])
+        sampler = self.objective.masks.pick(grid, generator)
         weights = None
         if weigh is not None:
             weights = gathered(weigh(clips, spec.patch, spec.tubelet))
@@ -182,14 +182,6 @@ def video_masked_prediction(
         LatentPredictor(LatentPredictorSpec(), encoder.dim),
         Objective(masks=masks, weights=motion),
     )
-
-
-def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:
-    """A generator on the device: this one where it is there, else one seeded by it."""
-    if generator.device.type == device.type:
-        return generator
-    seed = int(torch.randint(2**62, (), generator=generator))
-    return torch.Generator(device).manual_seed(seed)
 
 
 def normalised_target(tokens: Tensor) -> Tensor:
