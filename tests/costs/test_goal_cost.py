@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from worldmodel.costs.distances import (
+    LatentDistance,
     LearnedDistances,
     LearnedSpec,
     ReadDistance,
@@ -117,6 +118,17 @@ def test_the_pose_counts_once_things_are_where_they_belong():
     wanted = torch.stack((torch.tensor(0.0), torch.tensor(1.5), 0.2 + halfway))
     torch.testing.assert_close(found[:3], wanted, atol=1e-3, rtol=0)
     assert found[3].item() == pytest.approx(5 * 20 / 25 + 2.0, abs=1e-3)
+
+
+def test_near_the_goal_the_latents_tell_parts_of_a_step():
+    steps = Steps(TemporalDistanceSpec(GoalProjectionSpec(latent_dim=A), hidden=8))
+    learned = LearnedDistances(temporal=steps, latent=LatentDistance(step=0.5))
+    kind = GoalCost(latent=0.0, near=2.0)
+    at_goal, there, far = [0.0, 0.0], [0.0, 2**0.5], [90.0, 0.0]
+    latents = torch.tensor([[at_goal], [there], [far]])
+    found = kind.distance(latents, torch.zeros(1, A), learned)
+    wanted = torch.tensor([0.0, 2.0 * (1 - 1 / (1 + 1.0 / 0.5)), 2.0])
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
 
 
 def test_where_nothing_has_to_be_moved_only_the_pose_counts():

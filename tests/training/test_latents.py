@@ -3,7 +3,12 @@ import torch
 from tests.training.toy import EPISODES, STEPS, toy_frames
 from worldmodel.data import SplitRule
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.latents import LatentEpisodes, joined, latent_episodes
+from worldmodel.training.latents import (
+    LatentEpisodes,
+    joined,
+    latent_episodes,
+    one_step,
+)
 from worldmodel.training.tokens import TokenCache
 
 
@@ -39,3 +44,14 @@ def test_practice_is_drawn_more_often_than_play():
     assert both.last.tolist() == [1, 1, 3, 3, 5, 5, 7, 7]
     assert both.rows.tolist() == [0, 2] + 3 * [4, 6]
     assert both.latents[both.rows, 0].tolist() == [0, 0] + 6 * [1]
+
+
+def test_one_step_is_what_latents_change_by_within_episodes():
+    latents = torch.tensor([[0.0, 0.0], [3.0, 4.0], [90.0, 0.0], [90.0, 1.0]])
+    data = LatentEpisodes(
+        latents,
+        torch.tensor([0, 0, 2, 2]),
+        torch.tensor([1, 1, 3, 3]),
+        torch.tensor([0, 2]),
+    )
+    assert abs(one_step(data) - ((9 + 16 + 1) / 4) ** 0.5) < 1e-6

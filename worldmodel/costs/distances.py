@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.inference.affine import pack
 
+TINY = 1e-8  # keeps a root's gradient finite
+
 
 @dataclass(frozen=True)
 class TemporalDistanceSpec:
@@ -109,6 +111,27 @@ class ReadDistance(nn.Module):
         return self.readout(latents - goals).square().mean(-1)
 
 
+class LatentDistance(nn.Module):
+    """Root mean squared difference of two latents, in what a step of play changes.
+
+    Play knows no parts of a step: whatever is reached by the next action is one step
+    away by the temporal distance, 3 cm as well as 3 mm. This tells them apart.
+
+    Args:
+        step: root mean squared change of latents from one step of play to the next.
+    """
+
+    step: Tensor
+
+    def __init__(self, step: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("step", torch.tensor(step))
+
+    def forward(self, latents: Tensor, goals: Tensor) -> Tensor:
+        """Latents (..., D) and goals (..., D), broadcast -> (...)."""
+        return ((latents - goals).square().mean(-1) + TINY).sqrt() / self.step
+
+
 @dataclass(frozen=True)
 class LearnedSpec:
     """Which distances there are.
@@ -116,10 +139,12 @@ class LearnedSpec:
     Attributes:
         temporal: architecture of the temporal distance, or None.
         proprio: leading dimensions of proprio that latents tell; 0 for none.
+        latent: whether it is known how far latents go in a step.
     """
 
     temporal: TemporalDistanceSpec | None = None
     proprio: int = 0
+    latent: bool = False
 
     def __post_init__(self) -> None:
         if self.proprio < 0:
@@ -132,15 +157,17 @@ class LearnedDistances(nn.Module):
     Args:
         temporal: model steps from one latent to the other.
         proprio: difference in what the robot would feel.
+        latent: difference of the latents, in steps.
     """
 
     def __init__(
         self,
         temporal: TemporalDistance | None = None,
         proprio: ReadDistance | None = None,
+        latent: LatentDistance | None = None,
     ) -> None:
         super().__init__()
-        self.temporal, self.proprio = temporal, proprio
+        self.temporal, self.proprio, self.latent = temporal, proprio, latent
 
     @classmethod
     def of(cls, spec: LearnedSpec, latent_dim: int) -> Self:
@@ -148,4 +175,5 @@ class LearnedDistances(nn.Module):
         return cls(
             TemporalDistance(spec.temporal) if spec.temporal else None,
             ReadDistance(latent_dim, spec.proprio) if spec.proprio else None,
+            LatentDistance() if spec.latent else None,
         )

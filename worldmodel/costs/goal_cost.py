@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worldmodel.costs.distances import LearnedDistances
+from worldmodel.costs.distances import TINY, LearnedDistances
 from worldmodel.history import Context
 from worldmodel.inputs import asks_for_gradient, require_sequences
 
@@ -25,13 +25,15 @@ CPU_CHUNK = 2048  # stays in a processor's cache: a third less time than 16384
 _NEEDS = {
     "latent": (),
     "temporal": ("temporal",),
+    "near": ("temporal", "latent"),
     "proprio_goal": ("temporal", "proprio"),
 }
 _LACKS = {
     "temporal": "has no learned distance; take cost=latent",
+    "latent": "does not know how far latents go in a step; train it anew",
     "proprio": "does not tell proprio; train it with tabletop.goal_proprio above 0",
 }
-_TINY = 1e-8  # keeps the root's gradient finite
+_NEAR_STEPS = 3.0  # temporal distance at which `near` counts a third of what it may
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,9 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
+        near: weight of how far the latent is from the goal's, in steps, which counts
+            the more the nearer the temporal distance says the goal is: that one cannot
+            tell parts of a step.
         proprio_goal: weight of where the robot is, once objects are where they belong:
             all of it while the temporal distance is large, and near it the less the
             nearer the robot itself is to where the goal has it.
@@ -83,6 +88,7 @@ class GoalCost:
 
     latent: float = 1.0
     temporal: float = 0.0
+    near: float = 0.0
     proprio_goal: float = 0.0
     move_threshold: float = 0.0
     running: float = 0.3
@@ -125,10 +131,15 @@ class GoalCost:
         total = latents.new_zeros(latents.shape[:-2])
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
-        if learned.temporal is None or not (self.temporal or self.proprio_goal):
+        if learned.temporal is None or not (
+            self.temporal or self.near or self.proprio_goal
+        ):
             return total
         flat, ends = latents.flatten(-2), goals.flatten(-2)
         steps = learned.temporal(flat, ends)
+        if self.near and learned.latent is not None:
+            away = learned.latent(flat, ends)
+            total = total + self.near * _arriving(steps / _NEAR_STEPS, away)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         if not self.move_threshold:
             return total + arriving + self._posing(flat, ends, learned, steps)
@@ -143,8 +154,8 @@ class GoalCost:
         """What the robot's pose costs, things being `steps` from their goal."""
         if not self.proprio_goal or learned.proprio is None:
             return torch.zeros_like(steps)
-        away = (learned.proprio(flat, ends) + _TINY).sqrt()
-        return self.proprio_goal * (1 - torch.exp(-steps) / (1 + away))
+        away = (learned.proprio(flat, ends) + TINY).sqrt()
+        return self.proprio_goal * _arriving(steps, away)
 
     def moves(
         self, beginning: Tensor, goals: Tensor, learned: LearnedDistances
@@ -204,6 +215,11 @@ class GoalCost:
             return self.along(futures, goals, fast, moves)
 
         return cost
+
+
+def _arriving(steps: Tensor, away: Tensor) -> Tensor:
+    """From 0, at the goal, to 1: far in steps, whatever `away`, or far by `away`."""
+    return 1 - torch.exp(-steps) / (1 + away)
 
 
 def single_costs(learned: LearnedDistances) -> dict[str, GoalCost]:

@@ -66,6 +66,12 @@ def joined(
     )
 
 
+def one_step(data: LatentEpisodes) -> float:
+    """Root mean squared change of latents from one step of play to the next."""
+    change = data.latents[data.rows + 1] - data.latents[data.rows]
+    return change.square().mean().sqrt().item()
+
+
 @torch.no_grad()
 def latent_episodes(
     projector: Projector, cache: TokenCache, chunk: int = 4096

@@ -25,14 +25,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.costs.distances import LearnedDistances, LearnedSpec
+from worldmodel.costs.distances import (
+    LatentDistance,
+    LearnedDistances,
+    LearnedSpec,
+)
 from worldmodel.costs.goal_cost import GoalCost
 from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.model import WorldModel
 from worldmodel.model_spec import WorldModelSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
-from worldmodel.training.latents import joined, latent_episodes
+from worldmodel.training.latents import joined, latent_episodes, one_step
 from worldmodel.training.loop import OnStep, Schedule, Training, fit
 from worldmodel.training.objectives.action_conditioned import LatentObjectives
 from worldmodel.training.planning import PlanningRecipe, train_planning
@@ -98,7 +102,7 @@ class Recipe:
             projector=projector,
             predictor=self.planning.predictor.spec(dim, size),
             action_spec=frames.spec.action_spec,
-            distances=LearnedSpec(distance, tabletop.goal_proprio),
+            distances=LearnedSpec(distance, tabletop.goal_proprio, latent=True),
             policy_prior=self.planning.policy_prior.spec(look, size),
             proprio_correction=tabletop.proprio * tabletop.proprio_correction,
             proprio_estimator=tabletop.estimator_spec(projector),
@@ -205,7 +209,9 @@ def train_world_model(
     model.proprio_estimator = made.estimator
     model.proprio_correction = readouts.proprio_correction
     model.predictor, model.policy_prior = parts.predictor, parts.policy_prior
-    model.distances = LearnedDistances(parts.distance, readouts.proprio_distance)
+    model.distances = LearnedDistances(
+        parts.distance, readouts.proprio_distance, LatentDistance(one_step(data))
+    )
     model.cpu().requires_grad_(False).eval()
     measure_errors(model, frames)
     return model
