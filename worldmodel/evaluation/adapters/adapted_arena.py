@@ -13,7 +13,7 @@ import numpy as np
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.errors import WorldModelError
-from worldmodel.evaluation.adapters.adapted_env import AdaptedEnv
+from worldmodel.evaluation.adapters.adapted_env import AdaptedEnv, judged
 from worldmodel.evaluation.adapters.adapter import Adapter
 from worldmodel.evaluation.adapters.finding import make_adapter, source_of
 from worldmodel.evaluation.adapters.looks import require_alike
@@ -147,7 +147,7 @@ class AdaptedArena:
         found = seen = 0
         for problem in drawn:
             seen += 1
-            if problem is None or self._is_solved(problem):
+            if problem is None or self._is_reached(problem.state, problem.goal):
                 continue
             yield problem
             found += 1
@@ -226,7 +226,7 @@ class AdaptedArena:
         assert goals is not None
         for place, row in enumerate(goals.starts(split).tolist()):
             state, goal = goals.told(row), goals.told(row + goals.ahead)
-            if not len(state) or not len(goal):
+            if not len(state) or not len(goal) or self._is_reached(state, goal):
                 yield None
                 continue
             seed = SPLIT_SEEDS[split].start + place
@@ -240,10 +240,11 @@ class AdaptedArena:
                 goal_image=goals.picture(row + goals.ahead),
             )
 
-    def _is_solved(self, problem: Problem) -> bool:
-        options = {"state": problem.state, "goal": problem.goal}
-        _, info = self._first.reset(seed=problem.seed, options=options)
-        return info["is_success"]
+    def _is_reached(self, state: np.ndarray, goal: np.ndarray) -> bool:
+        """Whether a state is where a goal wants it; False where nobody can tell."""
+        if not self.kind.has("distances") or not len(goal):
+            return False
+        return judged(self._adapter, state, goal)["is_success"]
 
     def _shown(self, state: np.ndarray) -> np.ndarray:
         """What the env shows at a recorded state."""

@@ -39,6 +39,7 @@ SHIPPED = {
     "visual-cube-single-v0": Shipped("ogbench:Cube", "worldmodel-planner[ogbench]"),
     "swm/PushT-v1": Shipped("swm:SwmPushT", "worldmodel-planner[swm]"),
     "swm/TwoRoom-v1": Shipped("swm:TwoRoom", "worldmodel-planner[swm]"),
+    "swm/OGBCube-v0": Shipped("swm:SwmCube", "worldmodel-planner[swm,ogbench]"),
     **{
         f"worldmodel/{task}-v0": Shipped("tabletop:Tabletop")
         for task in ("Reach", "Push", "PickPlace")

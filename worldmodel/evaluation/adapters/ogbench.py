@@ -71,12 +71,12 @@ class Cube(Adapter):
         env.step = seeded
         try:
             options = {"task_id": 1 + seed % env.num_tasks, "render_goal": True}
-            _, info = self.env.reset(seed=seed, options=options)
+            self.env.reset(seed=seed, options=options)
         finally:
             del env.step
         goal = self.state()
         goal[self._place()] = env.cur_task_info["goal_xyzs"][0]
-        return goal, info["goal_rendered"]
+        return goal, env._cur_goal_rendered
 
     def _place(self) -> slice:
         first = int(self.unwrapped.model.joint(_JOINT).qposadr[0])

@@ -1,17 +1,20 @@
-"""`swm/PushT-v1` and `swm/TwoRoom-v1` of stable-worldmodel."""
+"""`swm/PushT-v1`, `swm/TwoRoom-v1` and `swm/OGBCube-v0` of stable-worldmodel."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
+from gymnasium.utils import seeding
 
 from worldmodel.evaluation.adapters.adapter import Adapter
+from worldmodel.evaluation.adapters.ogbench import Cube
 from worldmodel.evaluation.adapters.pusht import turn_deg
 
 
 class _Swm(Adapter):
-    """What both have in common."""
+    """What PushT and TwoRoom have in common."""
 
     module = "stable_worldmodel.envs"
     absolute = False
@@ -90,3 +93,40 @@ class TwoRoom(_Swm):
         self.env.reset(seed=seed)
         picture = np.asarray(self.unwrapped._target_img).transpose(1, 2, 0)
         return np.asarray(self.unwrapped.target_position, np.float64), picture
+
+
+class SwmCube(Cube):
+    """OGBench's cube as stable-worldmodel has it, seen by the camera of its evaluation.
+
+    State, hand and success are those of `Cube`, the budget is that of stable-worldmodel.
+    """
+
+    module = "stable_worldmodel.envs"
+    options = {  # noqa: RUF012 (read only)
+        **Cube.options,
+        "env_type": "single",
+        "multiview": False,
+        "width": 224,
+        "height": 224,
+    }
+    budget = 50
+
+    def __init__(self, env: gym.Env) -> None:
+        """Holds an env; nothing of its scene is drawn anew after the first reset.
+
+        By itself it takes the arm's colour, once set, for a change of it, and compiles
+        the scene again at every reset: a second, and the same scene.
+        """
+        super().__init__(env)
+        modify = self.unwrapped.modify_mjcf_model
+
+        def modify_once(scene: Any) -> Any:
+            self.unwrapped.modify_mjcf_model = lambda modified: modified
+            return modify(scene)
+
+        self.unwrapped.modify_mjcf_model = modify_once
+
+    def problem(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gives one of OGBench's five tasks; by itself the env draws from no seed."""
+        self.unwrapped.np_random, _ = seeding.np_random(seed)
+        return super().problem(seed)
