@@ -19,6 +19,7 @@ class LeWMSpec:
     Attributes:
         latent_dim: width D of a latent and of the transformer.
         action_size: dimensions A of a step's action, blocks side by side.
+        action_mixed: numbers that an action is mixed into first.
         action_hidden: width between the layers of the action's embedding.
         depth: number of blocks.
         heads: attention heads.
@@ -30,6 +31,7 @@ class LeWMSpec:
 
     latent_dim: int = 192
     action_size: int = 10
+    action_mixed: int = 10
     action_hidden: int = 768
     depth: int = 6
     heads: int = 16
@@ -94,9 +96,9 @@ class LeWMPredictor(nn.Module):
         super().__init__()
         self.spec = spec
         dim = spec.latent_dim
-        self.mix = nn.Linear(spec.action_size, spec.action_size)
+        self.mix = nn.Linear(spec.action_size, spec.action_mixed)
         self.embed = nn.Sequential(
-            nn.Linear(spec.action_size, spec.action_hidden),
+            nn.Linear(spec.action_mixed, spec.action_hidden),
             nn.SiLU(),
             nn.Linear(spec.action_hidden, dim),
         )

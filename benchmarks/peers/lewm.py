@@ -22,25 +22,31 @@ from worldmodel.evaluation.policy import Decision
 SIDE = 224  # px, as published; so is the search
 SEARCH = {"num_samples": 300, "n_steps": 30, "topk": 30}
 PLAN = {"horizon": 5, "receding_horizon": 5, "action_block": 5}
+_WEIGHTS = "weights_epoch_*.pt"
 _NORMALISED = ("action", "proprio", "state")
 
 
-def load_lewm(folder: Path) -> Any:
-    """Loads the newest weights of a run of their training.
+def load_lewm(path: Path) -> Any:
+    """Loads weights of a run of their training.
+
+    Args:
+        path: Of a file of weights, or of the run's folder for the newest in it.
 
     Raises:
         ValueError: There are none.
     """
-    found = {int(_number(path)): path for path in folder.glob("weights_epoch_*.pt")}
-    if not found or not (folder / "config.json").is_file():
+    folder = path.parent if path.suffix == ".pt" else path
+    found = {int(_number(one)): one for one in folder.glob(_WEIGHTS)}
+    file = path if path.suffix == ".pt" else found[max(found)] if found else None
+    if file is None or not file.is_file() or not (folder / "config.json").is_file():
         raise ValueError(
-            f"{folder} must hold config.json and weights_epoch_*.pt, as their "
-            "scripts/train/lewm.py leaves them"
+            f"{folder} must hold config.json and {file.name if file else _WEIGHTS}, "
+            "as their scripts/train/lewm.py leaves them"
         )
     config = json.loads((folder / "config.json").read_text())
     hydra = importlib.import_module("hydra.utils")
     model = hydra.instantiate(config.get("model", config))
-    weights = torch.load(found[max(found)], map_location="cpu", weights_only=True)
+    weights = torch.load(file, map_location="cpu", weights_only=True)
     model.load_state_dict(weights)
     model.interpolate_pos_encoding = True
     return model.eval().requires_grad_(False)
@@ -60,7 +66,9 @@ class PackedCosts(nn.Module):
     def __init__(self, theirs: Any, dtype: torch.dtype = torch.bfloat16) -> None:
         super().__init__()
         self.theirs = theirs
-        predictor = LeWMPredictor.from_published(theirs.state_dict(), LeWMSpec())
+        weights = theirs.state_dict()
+        size = weights["action_encoder.patch_embed.weight"].shape[1]
+        predictor = LeWMPredictor.from_published(weights, LeWMSpec(action_size=size))
         self._packed = PackedLeWM(predictor, dtype)
 
     def get_cost(self, info: dict[str, Any], candidates: Tensor) -> Tensor:

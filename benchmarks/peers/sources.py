@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,9 @@ class Source:
         wrapper: A wrapper of ours around their env, as "module:Class"; "" for none.
         at_once: Envs side by side; so many episodes at most are lost by a kill.
         parts: Columns of their training file that are parts of a state, and where.
+        evaluated: What their evaluation makes the env with.
+        restoring: How it brings back a start and sets a goal, as `World.evaluate` is
+            told.
     """
 
     env: str
@@ -46,6 +49,8 @@ class Source:
     wrapper: str = ""
     at_once: int = 10
     parts: Mapping[str, slice] = field(default_factory=dict)
+    evaluated: Mapping[str, Any] = field(default_factory=dict)
+    restoring: Sequence[Mapping[str, Any]] = ()
 
     @property
     def action_spec(self) -> ActionSpec:
@@ -60,6 +65,13 @@ class Source:
         )
 
 
+_CUBE = {
+    "env_type": "single",
+    "multiview": False,
+    "width": 224,
+    "height": 224,
+    "visualize_info": False,
+}
 SOURCES = {
     "pusht": Source(
         env="swm/PushT-v1",
@@ -72,6 +84,13 @@ SOURCES = {
         action_names=("dx", "dy"),
         rate_hz=10.0,
         steps=100,
+        restoring=(
+            {"method": "_set_state", "args": {"state": {"value": "state"}}},
+            {
+                "method": "_set_goal_state",
+                "args": {"goal_state": {"value": "goal_state"}},
+            },
+        ),
     ),
     "cube": Source(
         env="swm/OGBCube-v0",
@@ -83,15 +102,7 @@ SOURCES = {
         action_names=("dx", "dy", "dz", "dyaw", "gripper"),
         rate_hz=20.0,
         steps=200,
-        options={
-            "env_type": "single",
-            "multiview": False,
-            "width": 224,
-            "height": 224,
-            "visualize_info": False,
-            "terminate_at_goal": False,
-            "mode": "data_collection",
-        },
+        options={**_CUBE, "terminate_at_goal": False, "mode": "data_collection"},
         wrapper="benchmarks.peers.cube:SeededCube",
         at_once=1,
         parts={
@@ -100,6 +111,21 @@ SOURCES = {
             "privileged_block_0_pos": slice(14, 17),
             "privileged_block_0_quat": slice(17, 21),
         },
+        evaluated={**_CUBE, "terminate_at_goal": True},
+        restoring=(
+            {
+                "method": "set_state",
+                "args": {"qpos": {"value": "qpos"}, "qvel": {"value": "qvel"}},
+            },
+            {
+                "method": "set_target_pos",
+                "args": {
+                    "cube_id": {"value": 0, "in_dataset": False},
+                    "target_pos": {"value": "goal_privileged_block_0_pos"},
+                    "target_quat": {"value": "goal_privileged_block_0_quat"},
+                },
+            },
+        ),
     ),
 }
 

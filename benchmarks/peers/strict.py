@@ -67,7 +67,8 @@ def main() -> None:
             job = Job(
                 "lewm", method, lambda: LeWMPolicy(costs, options.data, SEED, size)
             )
-            row = run_job(job, arena, problems, options.run, options.group)
+            drawn = redrawn(problems, arena)
+            row = run_job(job, arena, drawn, options.run, options.group)
         finally:
             arena.close()
     except (ValueError, OSError, WorldModelError) as error:
@@ -83,24 +84,24 @@ def problems_of(run: Path, row: Row) -> ProblemSet:
     return load_problems(folder, protocol.environment)
 
 
-def arena_of(row: Row) -> AdaptedArena:
-    """Gives the env of a row, with pictures as LeWM sees them."""
+def arena_of(row: Row, height: int = SIDE, width: int = SIDE) -> AdaptedArena:
+    """Gives the env of a row, with pictures of that size [px], by default LeWM's."""
     task = row.protocol.task
     kind = find_adapter(task)
     adapter = make_adapter(task, kind)
     spec = env_spec(adapter)
     adapter.env.close()
-    return AdaptedArena(task, kind, spec, SIDE, SIDE, row.protocol.budget)
+    return AdaptedArena(task, kind, spec, height, width, row.protocol.budget)
 
 
 def run_job(
     job: Job, arena: AdaptedArena, problems: ProblemSet, run: Path, group: int
 ) -> Row:
-    """Runs a job on problems whose pictures are drawn anew for it."""
+    """Runs a job on problems of `redrawn`, and writes a results file of it."""
     place = Place(hardware(), gl_backend())
     bench = Bench(
         arena=arena,
-        problems=redrawn(problems, arena),
+        problems=problems,
         folder=run / "rows",
         group=group,
         place=place,
@@ -112,7 +113,12 @@ def run_job(
 
 
 def redrawn(problems: ProblemSet, arena: AdaptedArena) -> ProblemSet:
-    """Gives problems with start and goal as the arena's env shows them."""
+    """Gives problems with start and goal at the size that an arena's env shows.
+
+    Those of another size are drawn anew by the env.
+    """
+    if problems.start_images.shape[1:3] == (arena.height, arena.width):
+        return problems
     (env,) = arena.pool.take(1)
 
     def drawn(states: np.ndarray) -> np.ndarray:

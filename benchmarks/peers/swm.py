@@ -1,7 +1,7 @@
 """Protocol *swm*: stable-worldmodel's own evaluation, in its own `World.evaluate`.
 
     .venv-peers-full/bin/python -m benchmarks.peers.swm pusht --data data/pusht \
-        --method random --n 200
+        --method random --n 200                                        # or: cube
     … --method ours --model runs/train/pusht/model
     … --method lewm --model runs/lewm/checkpoints/lewm --n 50
 
@@ -28,18 +28,16 @@ import numpy as np
 
 from benchmarks.peers.lewm import PackedCosts, load_lewm, peer_policy
 from benchmarks.peers.outcomes import Outcomes, load_json, save_json
-from benchmarks.peers.sources import Source, source
+from benchmarks.peers.sources import SOURCES, Source, source
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.adapters.adapted_env import judged
+from worldmodel.evaluation.adapters.finding import find_adapter, make_adapter
 
 SEED = 42  # theirs
 BUDGET = 50
 AHEAD = 25
 METHODS = ("random", "ours", "lewm")
-_RESTORING = [
-    {"method": "_set_state", "args": {"state": {"value": "state"}}},
-    {"method": "_set_goal_state", "args": {"goal_state": {"value": "goal_state"}}},
-]
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,11 @@ def prepare_starts(known: Source, data: Path, options: argparse.Namespace) -> St
     most = max(options.n, options.of)
     episodes, steps = draw(lengths, most, SEED)
     rows = offsets[episodes] + steps
-    with _world(known, 1) as world:
-        env = world.envs.envs[0].unwrapped
-        world.reset(seed=SEED)
-        pairs = zip(states[rows + AHEAD], states[rows], strict=True)
-        solved = [bool(env.eval_state(goal, now)[0]) for goal, now in pairs]
+    adapter = make_adapter(known.env, find_adapter(known.env))
+    adapter.env.reset(seed=SEED)
+    pairs = zip(states[rows], states[rows + AHEAD], strict=True)
+    solved = [judged(adapter, now, goal)["is_success"] for now, goal in pairs]
+    adapter.env.close()
     starts = Starts(episodes, steps, solved)
     save_json(path, asdict(starts))
     return Starts(**{name: rows[: options.n] for name, rows in asdict(starts).items()})
@@ -143,7 +141,7 @@ def evaluate(
                     start_steps=starts.steps[some],
                     goal_offset=AHEAD,
                     eval_budget=BUDGET,
-                    callables=_RESTORING,
+                    callables=list(known.restoring),
                 )
         successes = [bool(x) for x in metrics["episode_successes"]]
         found = found.extended(successes, time.perf_counter() - began)
@@ -178,7 +176,9 @@ def _world(known: Source, envs: int) -> Any:
     swm = importlib.import_module("stable_worldmodel")
     importlib.import_module("stable_worldmodel.envs")
     side = (known.side, known.side)
-    world = swm.World(known.env, envs, side, max_episode_steps=2 * BUDGET)
+    world = swm.World(
+        known.env, envs, side, max_episode_steps=2 * BUDGET, **known.evaluated
+    )
     try:
         yield world
     finally:
@@ -187,15 +187,17 @@ def _world(known: Source, envs: int) -> Any:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", choices=["pusht"])
+    parser.add_argument("source", choices=SOURCES)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--model", type=Path, help="of ours or lewm")
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--of", type=int, default=1000, help="starts that are drawn")
     parser.add_argument("--group", type=int, default=25, help="starts side by side")
-    parser.add_argument("--out", type=Path, default=Path("runs/peers/swm"))
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, help="default runs/peers/swm/SOURCE")
+    options = parser.parse_args()
+    options.out = options.out or Path("runs/peers/swm") / options.source
+    return options
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from worldmodel.errors import CheckpointError
 SPEC = LeWMSpec(
     latent_dim=8,
     action_size=3,
+    action_mixed=4,
     action_hidden=12,
     depth=2,
     heads=2,

@@ -69,7 +69,7 @@ def test_a_peer_meets_the_same_problems_at_its_own_size(tmp_path: Path) -> None:
     arena = strict.arena_of(floor)
     looking = Looking()
     job = Job("peer", Method("peer", "method", {}), lambda: looking)
-    row = strict.run_job(job, arena, problems, run, group=3)
+    row = strict.run_job(job, arena, strict.redrawn(problems, arena), run, group=3)
     assert looking.goals.shape == (N, SIDE, SIDE, 3)
     assert looking.goals[:, 0, 0, 0].tolist() == [40, 50, 60]  # as bright as its place
     assert [episode.success for episode in row.episodes] == [False, True, False]

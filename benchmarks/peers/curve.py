@@ -1,0 +1,222 @@
+"""Success over training time: ours and LeWM on the problems of one run, protocol strict.
+
+    .venv-peers-full/bin/python -m benchmarks.peers.curve --run runs/evaluate/pusht \
+        --data data/pusht/train.h5 --n 100 --out runs/curve \
+        --points ours:10:runs/train/10/model ours:40:runs/train/40/model \
+                 lewm:10:runs/lewm/checkpoints/lewm/weights_epoch_1.pt …
+
+`--run` is a run of `worldmodel evaluate env=… goals=…`, whose problems are taken. A
+point is who was trained, for how many minutes, and the weights that came of it; what a
+minute is, of which processor, is for the caller to see to. It writes curve.json and,
+with matplotlib, curve.png. Points that are there already are left alone, and one that
+was killed goes on behind its last finished group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.peers.lewm import PLAN, SEARCH, LeWMPolicy, PackedCosts, load_lewm
+from benchmarks.peers.outcomes import save_json
+from benchmarks.peers.strict import SEED, arena_of, problems_of, redrawn, run_job
+from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.commands.bench import Job
+from worldmodel.commands.compose import compose_config
+from worldmodel.commands.control import Control, load_control
+from worldmodel.errors import WorldModelError
+from worldmodel.evaluation.adapters.adapted_arena import AdaptedArena
+from worldmodel.evaluation.adapters.fitting import require_fits
+from worldmodel.evaluation.results import Method, Row, load_results
+from worldmodel.evaluation.statistics import wilson_interval
+from worldmodel.hardware import hardware
+
+WHO = ("ours", "lewm")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model after so much training.
+
+    Attributes:
+        who: One of WHO.
+        minutes: Of training.
+        path: Of its weights.
+    """
+
+    who: str
+    minutes: float
+    path: Path
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Reads WHO:MINUTES:PATH.
+
+        Raises:
+            ValueError: It is none.
+        """
+        who, minutes, path = [*text.split(":", 2), "", ""][:3]
+        try:
+            found = cls(who, float(minutes), Path(path))
+        except ValueError:
+            found = None
+        if found is None or who not in WHO or not path or not 0 <= found.minutes < 1e6:
+            raise ValueError(
+                f"a point must be WHO:MINUTES:PATH, WHO one of {', '.join(WHO)}, got "
+                f"{text!r}"
+            )
+        return found
+
+    @property
+    def key(self) -> str:
+        """Names the files of its row."""
+        return f"{self.who}_{self.minutes:g}_minutes"
+
+
+def main() -> None:
+    """Runs what is missing of all points, and writes the curve after each."""
+    options = _options()
+    try:
+        rows = load_results(options.run / "results.json").rows
+        points = [Point.read(text) for text in options.points]
+        _require_apart(points)
+        floors = [first(row, options.n) for row in rows if row.method.kind == "floor"]
+        records = [record(row, "floor", 0.0) for row in floors]
+        for point in points:
+            row = evaluate(point, rows[0], options)
+            records.append(record(row, point.who, point.minutes))
+            write(records, options.out)
+            print(f"{point.key}: {records[-1]['solved']} of {row.protocol.n}")
+    except (ValueError, OSError, WorldModelError) as error:
+        sys.exit(str(error))
+    print(f"curve.json is in {options.out}")
+
+
+def evaluate(point: Point, like: Row, options: argparse.Namespace) -> Row:
+    """Gives the row of a point, on the first problems that another row was run on."""
+    opened = _ours if point.who == "ours" else _lewm
+    arena, job = opened(point, like, options)
+    try:
+        problems = problems_of(options.run, like).head(options.n)
+        drawn = redrawn(problems, arena)
+        return run_job(job(arena), arena, drawn, options.out, options.group)
+    finally:
+        arena.close()
+
+
+Opened = tuple[AdaptedArena, Callable[[AdaptedArena], Job]]
+
+
+def _ours(point: Point, like: Row, options: argparse.Namespace) -> Opened:
+    words = [f"model={point.path}", "batch_invariant=false", *options.options]
+    control: Control = load_control(compose_config("evaluate", words))
+    model = control.model
+    arena = arena_of(like, model.height, model.width)
+    require_fits("model", model.action_spec, arena.adapter, arena.task)
+    arena.action_spec = model.action_spec
+    method = Method(point.key, "method", control.settings, control.model_hash)
+    return arena, lambda made: Job(point.key, method, lambda: control.policy(made))
+
+
+def _lewm(point: Point, like: Row, options: argparse.Namespace) -> Opened:
+    model = load_lewm(point.path)
+    method = Method(point.key, "method", SEARCH | PLAN, weights_hash(model))
+    costs = PackedCosts(model)
+    arena = arena_of(like)
+    size = arena.action_spec.size
+    policy = LeWMPolicy(costs, options.data, SEED, size)
+    return arena, lambda made: Job(point.key, method, lambda: policy)
+
+
+def first(row: Row, n: int) -> Row:
+    """Gives a row with its first n episodes."""
+    return replace(row, episodes=row.episodes[:n])
+
+
+def record(row: Row, who: str, minutes: float) -> dict[str, Any]:
+    """Gives what is known of a point, as plain JSON."""
+    successes = [episode.success for episode in row.episodes]
+    n, solved = len(successes), sum(successes)
+    return {
+        "who": who,
+        "minutes": minutes,
+        "n": n,
+        "solved": solved,
+        "interval": wilson_interval(solved, n),
+        "ever": sum(episode.ever for episode in row.episodes),
+        "model": row.method.model_hash,
+    }
+
+
+def write(records: list[dict[str, Any]], out: Path) -> None:
+    """Writes the curve, and draws it where matplotlib is installed."""
+    out.mkdir(parents=True, exist_ok=True)
+    told = {"hardware": hardware().describe(), "points": records}
+    save_json(out / "curve.json", told)
+    if importlib.util.find_spec("matplotlib"):
+        draw(records, out / "curve.png")
+
+
+def draw(records: list[dict[str, Any]], path: Path) -> None:
+    """Draws success over minutes, a line for each, random actions as a dashed one."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for who in WHO:
+        own = sorted(
+            (one for one in records if one["who"] == who), key=lambda o: o["minutes"]
+        )
+        rates = [100 * one["solved"] / one["n"] for one in own]
+        ends = [[100 * end for end in one["interval"]] for one in own]
+        below = [rate - low for rate, (low, _) in zip(rates, ends, strict=True)]
+        above = [high - rate for rate, (_, high) in zip(rates, ends, strict=True)]
+        minutes = [one["minutes"] for one in own]
+        axes.errorbar(minutes, rates, [below, above], marker="o", capsize=3, label=who)
+    for one in records:
+        if one["who"] == "floor":
+            rate = 100 * one["solved"] / one["n"]
+            axes.axhline(rate, ls="--", color="grey", label="random actions")
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("solved at the end [%], 95% interval")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _require_apart(points: list[Point]) -> None:
+    keys = [point.key for point in points]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"points must differ in who or minutes, {twice} are twice")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--points", nargs="+", required=True)
+    parser.add_argument("--data", type=Path, help="training file of LeWM")
+    parser.add_argument("--n", type=int, default=100)
+    parser.add_argument("--group", type=int, default=5)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--options", nargs="*", default=[], help="of worldmodel evaluate, for ours"
+    )
+    options = parser.parse_args()
+    if options.data is None and any(t.startswith("lewm:") for t in options.points):
+        parser.error("points of lewm need --data FILE")
+    return options
+
+
+if __name__ == "__main__":
+    main()
