@@ -1,4 +1,4 @@
-"""Success over training time: ours and LeWM on the problems of one run, protocol strict.
+"""Success over training time: ours and LeWM on the problems of one run, *strict*.
 
     .venv-peers-full/bin/python -m benchmarks.peers.curve --run runs/evaluate/pusht \
         --data data/pusht/train.h5 --n 100 --out runs/curve \
@@ -18,7 +18,7 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -85,11 +85,11 @@ def main() -> None:
         rows = load_results(options.run / "results.json").rows
         points = [Point.read(text) for text in options.points]
         _require_apart(points)
-        floors = [first(row, options.n) for row in rows if row.method.kind == "floor"]
-        records = [record(row, "floor", 0.0) for row in floors]
+        floors = [row for row in rows if row.method.kind == "floor"]
+        records = [record(row, "floor", 0.0, options.n) for row in floors]
         for point in points:
             row = evaluate(point, rows[0], options)
-            records.append(record(row, point.who, point.minutes))
+            records.append(record(row, point.who, point.minutes, options.n))
             write(records, options.out)
             print(f"{point.key}: {records[-1]['solved']} of {row.protocol.n}")
     except (ValueError, OSError, WorldModelError) as error:
@@ -133,14 +133,10 @@ def _lewm(point: Point, like: Row, options: argparse.Namespace) -> Opened:
     return arena, lambda made: Job(point.key, method, lambda: policy)
 
 
-def first(row: Row, n: int) -> Row:
-    """Gives a row with its first n episodes."""
-    return replace(row, episodes=row.episodes[:n])
-
-
-def record(row: Row, who: str, minutes: float) -> dict[str, Any]:
-    """Gives what is known of a point, as plain JSON."""
-    successes = [episode.success for episode in row.episodes]
+def record(row: Row, who: str, minutes: float, n: int) -> dict[str, Any]:
+    """Gives what is known of a point on the first n problems, as plain JSON."""
+    episodes = row.episodes[:n]
+    successes = [episode.success for episode in episodes]
     n, solved = len(successes), sum(successes)
     return {
         "who": who,
@@ -148,7 +144,7 @@ def record(row: Row, who: str, minutes: float) -> dict[str, Any]:
         "n": n,
         "solved": solved,
         "interval": wilson_interval(solved, n),
-        "ever": sum(episode.ever for episode in row.episodes),
+        "ever": sum(episode.ever for episode in episodes),
         "model": row.method.model_hash,
     }
 

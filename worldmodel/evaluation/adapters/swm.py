@@ -98,7 +98,7 @@ class TwoRoom(_Swm):
 class SwmCube(Cube):
     """OGBench's cube as stable-worldmodel has it, seen by the camera of its evaluation.
 
-    State, hand and success are those of `Cube`, the budget is that of stable-worldmodel.
+    State, hand and success are those of `Cube`, the budget is stable-worldmodel's.
     """
 
     module = "stable_worldmodel.envs"
