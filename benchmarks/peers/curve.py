@@ -15,13 +15,13 @@ was killed goes on behind its last finished group.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.curves import Axis, draw, outcome
 from benchmarks.peers.lewm import PLAN, SEARCH, LeWMPolicy, PackedCosts, load_lewm
 from benchmarks.peers.outcomes import save_json
 from benchmarks.peers.strict import SEED, arena_of, problems_of, redrawn, run_job
@@ -33,7 +33,6 @@ from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.adapters.adapted_arena import AdaptedArena
 from worldmodel.evaluation.adapters.fitting import require_fits
 from worldmodel.evaluation.results import Method, Row, load_results
-from worldmodel.evaluation.statistics import wilson_interval
 from worldmodel.hardware import hardware
 
 WHO = ("ours", "lewm")
@@ -135,18 +134,8 @@ def _lewm(point: Point, like: Row, options: argparse.Namespace) -> Opened:
 
 def record(row: Row, who: str, minutes: float, n: int) -> dict[str, Any]:
     """Gives what is known of a point on the first n problems, as plain JSON."""
-    episodes = row.episodes[:n]
-    successes = [episode.success for episode in episodes]
-    n, solved = len(successes), sum(successes)
-    return {
-        "who": who,
-        "minutes": minutes,
-        "n": n,
-        "solved": solved,
-        "interval": wilson_interval(solved, n),
-        "ever": sum(episode.ever for episode in episodes),
-        "model": row.method.model_hash,
-    }
+    found = {"who": who, "minutes": minutes, **outcome(row.episodes[:n])}
+    return found | {"model": row.method.model_hash}
 
 
 def write(records: list[dict[str, Any]], out: Path) -> None:
@@ -154,40 +143,9 @@ def write(records: list[dict[str, Any]], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     told = {"hardware": hardware().describe(), "points": records}
     save_json(out / "curve.json", told)
-    if importlib.util.find_spec("matplotlib"):
-        draw(records, out / "curve.png")
-
-
-def draw(records: list[dict[str, Any]], path: Path) -> None:
-    """Draws success over minutes, a line for each, random actions as a dashed one."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 4))
-    for who in WHO:
-        own = sorted(
-            (one for one in records if one["who"] == who), key=lambda o: o["minutes"]
-        )
-        rates = [100 * one["solved"] / one["n"] for one in own]
-        ends = [[100 * end for end in one["interval"]] for one in own]
-        below = [rate - low for rate, (low, _) in zip(rates, ends, strict=True)]
-        above = [high - rate for rate, (_, high) in zip(rates, ends, strict=True)]
-        minutes = [one["minutes"] for one in own]
-        axes.errorbar(minutes, rates, [below, above], marker="o", capsize=3, label=who)
-    for one in records:
-        if one["who"] == "floor":
-            rate = 100 * one["solved"] / one["n"]
-            axes.axhline(rate, ls="--", color="grey", label="random actions")
-    axes.set_xlabel("minutes of training")
-    axes.set_ylabel("solved at the end [%], 95% interval")
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    lines = {who: [one for one in records if one["who"] == who] for who in WHO}
+    floor = next((one for one in records if one["who"] == "floor"), None)
+    draw(lines, Axis("minutes", "minutes of training"), out / "curve.png", floor)
 
 
 def _require_apart(points: list[Point]) -> None:

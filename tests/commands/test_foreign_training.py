@@ -126,6 +126,22 @@ def test_a_limit_of_decoded_frames_changes_nothing_but_the_disk(tmp_path):
     assert places["few"] == []
 
 
+def test_it_learns_from_the_first_episodes_that_are_asked_for(tmp_path, capsys):
+    encoder = pretrained("pusht_many_files", tmp_path / "few", "episodes=2")
+    assert train(REAL / "pusht_many_files", encoder, tmp_path / "out", "episodes=2") == 0
+    model = WorldModel.from_pretrained(tmp_path / "out" / "model")
+    whole = pretrained("pusht_many_files", tmp_path / "all")
+    frames = [load_encoder(one)[1]["frames"] for one in (encoder, whole)]
+    assert frames[0] == model.history["frames"] < frames[1]
+    capsys.readouterr()
+    for given in ("0", "many", "1000"):
+        options = [f"data={REAL / 'pusht_many_files'}", f"episodes={given}"]
+        options += [f"out={tmp_path / 'none'}", f"cache={tmp_path / 'cache'}"]
+        assert main(["pretrain", *options, *SMALL_PRETRAIN]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "episodes must be" in line
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "much", "true", "1e-9"])
 def test_a_limit_that_is_none_is_one_line(limit, tmp_path, capsys):
     data = [f"data={REAL / 'pusht_video'}", f"cache={tmp_path / 'cache'}"]

@@ -76,6 +76,14 @@ def test_another_config_is_refused_and_only_the_difference_shown(tmp_path):
         open_run_folder("train", recipe(tmp_path / "a", gap=None))
 
 
+def test_an_option_that_came_later_is_no_difference_while_it_is_null(tmp_path):
+    open_run_folder("train", config(out=str(tmp_path / "a")))
+    later = {"out": str(tmp_path / "a"), "episodes": None}
+    assert open_run_folder("train", config(**later)).is_resumed
+    with pytest.raises(OptionError, match=r"\(episodes: None there, 5 now\)"):
+        open_run_folder("train", config(**later | {"episodes": 5}))
+
+
 def test_many_differences_are_counted(tmp_path):
     open_run_folder("train", recipe(tmp_path / "a"))
     more = {f"x{i}": "long" * 99 for i in range(30)}

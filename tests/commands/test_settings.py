@@ -34,7 +34,15 @@ FRAMES = replace(TOY, proprio=FELT, spec=replace(TOY.spec, proprio_names=NAMES))
 PRACTICE = replace(FRAMES, proprio=-FELT, fingerprint="practice")
 # Where things lie, what computes, how others' data is looked at: nothing of the recipe.
 PLACES = {"data", "encoder", "projector_from", "practice", "out", "tokens", "cache"}
-PLACES |= {"cache_limit", "device", "bank", "camera", "stride", "absolute_actions"}
+PLACES |= {
+    "cache_limit",
+    "episodes",
+    "device",
+    "bank",
+    "camera",
+    "stride",
+    "absolute_actions",
+}
 SMALL_TRAIN = (
     *("recipe=tabletop", "data=d", "encoder=e"),
     *("tabletop.proprio=3", "tabletop.goal_proprio=1"),

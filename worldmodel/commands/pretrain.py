@@ -18,11 +18,10 @@ from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import (
-    cache_limit,
     choose_device,
     finish_training,
     followed,
-    open_frames,
+    training_frames,
 )
 from worldmodel.commands.views import view_history, view_of
 from worldmodel.data import FrameCache
@@ -46,11 +45,11 @@ def run(config: DictConfig) -> int:
     recipe.require_shares(distributed.launched())
     if distributed.launched() > 1 and not config.out:
         raise OptionError("out= must name the run folder that the processes share")
-    device, limit = choose_device(config.device), cache_limit(config)
+    device = choose_device(config.device)
     view = view_of(config, recipe.model.encoder)
     with distributed.together(device):
         with distributed.first_goes_first():
-            frames = open_frames(config.data, config.cache, view, limit)
+            frames = training_frames(config, view)
         if not distributed.is_first():
             state = Path(config.out).expanduser() / STATE_FILE
             recipe.train(frames, device, state)

@@ -169,6 +169,8 @@ def _check_same(path: Path, wanted: dict[str, Any]) -> list[str]:
     """Gives the numbers of steps that have grown; nothing else may differ."""
     saved = saved_config(path / CONFIG_FILE)
     there, now = dict(_leaves(saved)), dict(_leaves(wanted))
+    unknown = now.keys() - there.keys()  # options that came after the run began
+    there |= {k: None for k in unknown if now[k] is None and "." not in k}
     changed = [k for k in {**there, **now} if there.get(k, _NONE) != now.get(k, _NONE)]
     grown = [k for k in changed if k.endswith(_STEPS) and _is_more(there, now, k)]
     earlier = [k.replace(_STEPS, _EARLIER) for k in changed if k.endswith(_STEPS)]

@@ -29,11 +29,10 @@ from worldmodel.commands.train_options import (
 )
 from worldmodel.commands.training import (
     OnStep,
-    cache_limit,
     choose_device,
     finish_training,
     followed,
-    open_frames,
+    training_frames,
 )
 from worldmodel.commands.views import encoder_view
 from worldmodel.data import FrameCache, Windows
@@ -78,7 +77,7 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     device = choose_device(config.device)
     encoder, encoder_history = load_encoder(config.encoder)
     view = encoder_view(config, encoder.spec, encoder_history)
-    frames = open_frames(config.data, config.cache, view, cache_limit(config))
+    frames = training_frames(config, view)
     practised = open_practice(config, frames, view)
     _check_spec(recipe, encoder, frames)
     given = given_projectors(config, encoder, recipe, frames)

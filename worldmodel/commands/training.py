@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from worldmodel.commands.compose import first_line
+from worldmodel.commands.limits import MOST_EPISODES, require_whole
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.training_log import TrainingLog, plot_losses
@@ -24,6 +25,7 @@ from worldmodel.data import (
     open_dataset,
 )
 from worldmodel.data.cache_place import cache_folder
+from worldmodel.data.first_episodes import first_episodes
 from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
 from worldmodel.training.distributed import launched, launched_here, own_gpu
@@ -101,6 +103,20 @@ def open_frames(
             progress.update(done - progress.n)
 
         return FrameCache.open(dataset, place, progress=advance, limit=limit)
+
+
+def training_frames(config: DictConfig, view: View) -> FrameCache:
+    """The decoded cache of `data=`, cut to the first `episodes=` of it.
+
+    Raises:
+        OptionError: `episodes` is no whole number, or there are not so many.
+    """
+    if config.episodes is not None:
+        require_whole(config, "episodes", 1, MOST_EPISODES)
+    frames = open_frames(config.data, config.cache, view, cache_limit(config))
+    if config.episodes is None:
+        return frames
+    return first_episodes(frames, config.episodes)
 
 
 def cache_limit(config: DictConfig) -> int | None:

@@ -89,10 +89,3 @@ def test_points_must_differ() -> None:
     points = [Point.read("ours:5:a"), Point.read("ours:5.0:b")]
     with pytest.raises(ValueError, match="ours_5_minutes"):
         curve._require_apart(points)
-
-
-def test_the_curve_is_drawn_with_the_floor(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib draws it")
-    one = {"who": "ours", "minutes": 1, "n": 4, "solved": 2, "interval": (0.1, 0.9)}
-    curve.draw([one, one | {"who": "floor", "solved": 0}], tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").stat().st_size > 1000

@@ -44,8 +44,8 @@ def cart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict, "find_adapter", lambda task: CartAdapter)
 
 
-def evaluated(folder: Path) -> Path:
-    """A run of carts that have to go 4, 5 and 6 steps in 5."""
+def evaluated(folder: Path, also: str = "") -> Path:
+    """A run of carts that have to go 4, 5 and 6 steps in 5; `also` is a second row."""
     arena = AdaptedArena(TASK, CartAdapter, SPEC, 4, 6, budget=5)
     picture = np.zeros((4, 6, 3), np.uint8)
     first = SPLIT_SEEDS["test"].start
@@ -57,8 +57,10 @@ def evaluated(folder: Path) -> Path:
     save_problems(problems, folder / "problems" / "worldmodel_tests_cart-v0_test")
     place = Place(hardware(), "none")
     bench = Bench(arena, problems, folder / "rows", 2, place, lambda count: None)
-    job = Job("floor", Method("random", "floor", {}), lambda: RandomPolicy(2))
-    save_results(place.results([bench.row("standard", job)]), folder / "results.json")
+    kinds = ["floor", also] if also else ["floor"]
+    jobs = [Job(k, Method("random", k, {}), lambda: RandomPolicy(2)) for k in kinds]
+    rows = [bench.row("standard", job) for job in jobs]
+    save_results(place.results(rows), folder / "results.json")
     return folder
 
 
