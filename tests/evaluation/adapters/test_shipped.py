@@ -1,6 +1,8 @@
 """What every shipped adapter promises, in the envs themselves where they are there."""
 
+import importlib
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,6 +11,12 @@ from worldmodel.errors import OptionError
 from worldmodel.evaluation.adapters.adapted_env import AdaptedEnv, judged
 from worldmodel.evaluation.adapters.finding import SHIPPED, find_adapter, make_adapter
 from worldmodel.evaluation.adapters.fitting import env_spec
+
+with warnings.catch_warnings(), suppress(ImportError):
+    warnings.simplefilter("ignore")
+    # Before anything renders: afterwards its triton meets the LLVM of a software
+    # renderer, and the process dies.
+    importlib.import_module("stable_worldmodel.envs")
 
 IDS = [name for name in SHIPPED if name != "worldmodel/PickPlace-v0"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of others' packages
