@@ -13,7 +13,9 @@ that goes with them, its time measured on frames in memory; those that reading g
 while nothing is decoded (cold: the first batch), once all that is asked for is (warm),
 and while only --kept of the frames are kept (limited). In a run every frame is decoded
 once at most, and read from the cache after that: `of_a_run` is what reading gives on
-its average. Prints JSON.
+its average. `decoded_of_step` is how many times as fast as a step the frames of a step,
+and no others, would be decoded one after the other: more than cold reading can reach,
+in whatever order. Prints JSON.
 """
 
 from __future__ import annotations
@@ -179,6 +181,12 @@ def step_seconds(cache: FrameCache, steps: int) -> float:
     return float(np.median(np.diff(times)))
 
 
+def frames_of_step(recipe: JEPARecipe) -> int:
+    """Frames that a step takes: windows with the one before, later pairs, clips."""
+    alone = recipe.windows * (recipe.window + 1 + 2)
+    return alone + recipe.clips * recipe.clip_frames
+
+
 def read_seconds(cache: FrameCache, batches: int, seed: int) -> float:
     """Mean time of reading what a step takes [s]."""
     generator = torch.Generator().manual_seed(seed)
@@ -208,9 +216,11 @@ def paces(root: Path, folder: Path, batches: int, kept: float) -> dict[str, floa
     whole = len(cache.frames) * decode + recipe.schedule.steps * warm
     found = {"step": step, "cold": cold, "warm": warm, "limited": limited}
     found["of_a_run"] = whole / recipe.schedule.steps
+    found["decoded"] = frames_of_step(recipe) * decode
     rates = {f"{n}_windows_s": round(recipe.windows / s, 1) for n, s in found.items()}
     return {
         **rates,
+        "frames_of_step": frames_of_step(recipe),
         "decoded_frames_s": round(1 / decode, 1),
         **{f"{n}_of_step": round(step / s, 2) for n, s in found.items() if n != "step"},
     }
