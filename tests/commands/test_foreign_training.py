@@ -129,16 +129,14 @@ def test_a_limit_of_decoded_frames_changes_nothing_but_the_disk(tmp_path):
 def test_it_learns_from_the_first_episodes_that_are_asked_for(tmp_path, capsys):
     data = REAL / "pusht_many_files"
     encoder = pretrained(data.name, tmp_path / "few", "episodes=2")
-    assert (
-        train(REAL / "pusht_many_files", encoder, tmp_path / "out", "episodes=2") == 0
-    )
+    assert train(data, encoder, tmp_path / "out", "episodes=2") == 0
     model = WorldModel.from_pretrained(tmp_path / "out" / "model")
     whole = pretrained(data.name, tmp_path / "all")
     frames = [load_encoder(one)[1]["frames"] for one in (encoder, whole)]
     assert frames[0] == model.history["frames"] < frames[1]
     capsys.readouterr()
     for given in ("0", "many", "1000"):
-        options = [f"data={REAL / 'pusht_many_files'}", f"episodes={given}"]
+        options = [f"data={data}", f"episodes={given}"]
         options += [f"out={tmp_path / 'none'}", f"cache={tmp_path / 'cache'}"]
         assert main(["pretrain", *options, *SMALL_PRETRAIN]) == 2
         (line,) = capsys.readouterr().err.splitlines()

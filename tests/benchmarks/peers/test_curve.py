@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             read.append(point.path)
             return Waiting()
 
-        return arena, lambda made: Job(point.key, method, policy)
+        return arena, Job(point.key, method, policy)
 
     monkeypatch.setattr(curve, "_ours", opened)
     monkeypatch.setattr(curve, "_lewm", opened)
