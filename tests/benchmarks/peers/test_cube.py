@@ -93,3 +93,12 @@ def test_the_hand_is_told_after_each_step() -> None:
 def test_parts_of_a_cube_state_are_within_it() -> None:
     cube = source("cube")
     assert max(part.stop for part in cube.parts.values()) == cube.state_size
+
+
+def test_what_brings_back_a_start_is_in_the_training_file() -> None:
+    for known in (source("cube"), source("pusht")):
+        columns = {"state", "proprio", *known.parts}
+        for step in known.restoring:
+            for told in step["args"].values():
+                if told.get("in_dataset", True):
+                    assert told["value"].removeprefix("goal_") in columns

@@ -56,3 +56,10 @@ def test_every_group_gets_a_new_policy_and_actions_are_cut(
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must hold config.json and weights_epoch_"):
         load_lewm(tmp_path)
+
+
+def test_weights_that_are_named_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "weights_epoch_1.pt").touch()
+    with pytest.raises(ValueError, match="must hold config.json and weights_epoch_3"):
+        load_lewm(tmp_path / "weights_epoch_3.pt")
