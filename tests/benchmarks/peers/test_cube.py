@@ -57,6 +57,9 @@ class Env(gym.Env):
     def step(self, action: Any) -> Any:
         return np.zeros(1), 0.0, False, False, {"taken": action}
 
+    def modify_mjcf_model(self, scene: Any) -> Any:
+        return scene
+
     def compute_ob_info(self) -> dict[str, Any]:
         return {
             "proprio/effector_yaw": np.array([np.pi]),
