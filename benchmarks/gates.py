@@ -273,6 +273,7 @@ def main() -> None:
     held = moments_of(Windows(cache, options.split, 2), options.held)
     torch.manual_seed(0)
     encoder = model.encoder.encoder
+    assert isinstance(encoder, VideoViT)
     random = _random_weights(encoder)
     report: dict[str, object] = {}
     _, report["tokens"] = probe_gate(encoder.newest, train, held)

@@ -15,6 +15,7 @@ from benchmarks.damage import cut_off, overwrite, set_json, take_away
 from benchmarks.hostile_cases import WORKS, Case
 from worldmodel.checkpoints.checkpoint import CONFIG_FILE, TENSORS_FILE, weights_hash
 from worldmodel.checkpoints.encoders import save_encoder
+from worldmodel.encoders import VideoViT
 from worldmodel.model import WorldModel
 from worldmodel.resources import find_weights
 
@@ -58,6 +59,7 @@ def make_encoder(folder: Path) -> None:
     """Saves the shipped model's encoder alone."""
     if not folder.is_dir():
         encoder = WorldModel.from_pretrained(find_weights("reference")).encoder.encoder
+        assert isinstance(encoder, VideoViT)
         save_encoder(folder, encoder, {}, "# Encoder\n")
 
 

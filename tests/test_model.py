@@ -22,8 +22,9 @@ from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec, ErrorCovariance
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 
+ENCODER = VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4)
 SPEC = WorldModelSpec(
-    encoder=VideoViTSpec(16, 16, patch=8, dim=12, depth=1, heads=2, cell_dim=4),
+    encoder=ENCODER,
     projector=ProjectorSpec(patches=4, token_dim=12, reduced=4, hidden=8, dim=6),
     predictor=ActionPredictorSpec(latent_dim=6, width=16, depth=2, heads=2),
     action_spec=ActionSpec.from_json(ACTION_SPEC),
@@ -362,7 +363,7 @@ def test_another_encoder_than_the_one_trained_on_is_refused(saved: Path):
 
 
 def test_a_checkpoint_of_another_kind_or_of_nonsense_is_refused(saved: Path):
-    save_encoder(saved.parent / "encoder", VideoViT(SPEC.encoder), {}, "# E\n")
+    save_encoder(saved.parent / "encoder", VideoViT(ENCODER), {}, "# E\n")
     with pytest.raises(CheckpointError, match="an? 'encoder', not a 'world_model'"):
         WorldModel.from_pretrained(saved.parent / "encoder")
     with pytest.raises(CheckpointError, match="a 'world_model', not an 'encoder'"):
@@ -378,7 +379,7 @@ def test_a_checkpoint_of_another_kind_or_of_nonsense_is_refused(saved: Path):
 
 
 def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
-    encoder = VideoViT(SPEC.encoder, torch.Generator().manual_seed(0))
+    encoder = VideoViT(ENCODER, torch.Generator().manual_seed(0))
     save_encoder(tmp_path / "encoder", encoder, {"frames": 7}, "# E\n")
     frozen, history = load_encoder(tmp_path / "encoder")
     assert frozen.weights_hash == weights_hash(encoder)
@@ -387,8 +388,8 @@ def test_an_encoder_comes_back_as_it_was(tmp_path: Path):
 
 
 def test_an_encoder_brings_the_projector_that_it_was_trained_with(tmp_path: Path):
-    encoder = VideoViT(SPEC.encoder, torch.Generator().manual_seed(0))
-    projector = Projector(ProjectorSpec.of(SPEC.encoder, 5))
+    encoder = VideoViT(ENCODER, torch.Generator().manual_seed(0))
+    projector = Projector(ProjectorSpec.of(ENCODER, 5))
     path = tmp_path / "encoder"
     save_encoder(path, encoder, {}, "# E\n", projector)
     assert load_encoder(path)[0].weights_hash == weights_hash(encoder)

@@ -13,7 +13,7 @@ from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.world_models import load_world_model, save_world_model
 from worldmodel.costs.distances import LearnedDistances
 from worldmodel.costs.goal_cost import GoalCost, RolloutCost
-from worldmodel.encoders import FrozenEncoder, VideoViT
+from worldmodel.encoders.frozen import FrozenEncoder, unfilled
 from worldmodel.encoders.patches import check_frames
 from worldmodel.history import Context, extended, require_context
 from worldmodel.inference.batch_invariant import TiledCost, each_alone, each_tiled
@@ -56,7 +56,7 @@ class WorldModel(nn.Module):
         self.batch_invariant = True
         self.precision = torch.float32
         self._copies: InferenceCopies | None = None
-        self.encoder = FrozenEncoder(VideoViT(spec.encoder))
+        self.encoder = FrozenEncoder(unfilled(spec.encoder))
         self.projector = Projector(spec.projector)
         self.predictor = ActionPredictor(spec.predictor)
         self.distances = LearnedDistances.of(spec.distances, spec.projector.dim)
@@ -287,12 +287,13 @@ class WorldModel(nn.Module):
         save_world_model(self, self.spec, self.history, path, card)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> WorldModel:
-        """Reads a checkpoint folder, in eval mode, on the CPU.
+    def from_pretrained(
+        cls, path: str | Path, encoder: str | Path | None = None
+    ) -> WorldModel:
+        """Reads a checkpoint folder, in eval mode, on the CPU; see `load_world_model`.
 
-        Raises:
-            CheckpointError: the folder is missing or damaged, a tensor is missing,
-                extra or misshapen, or the encoder is not the one that the rest was
-                trained on.
+        Args:
+            path: the folder.
+            encoder: where a published encoder lies now; None for where it lay then.
         """
-        return load_world_model(path, cls).requires_grad_(False).eval()
+        return load_world_model(path, cls, encoder).requires_grad_(False).eval()

@@ -9,7 +9,7 @@ from typing import Any
 from worldmodel.action_spec import ActionSpec
 from worldmodel.costs.distances import LearnedSpec
 from worldmodel.costs.goal_cost import GoalCost
-from worldmodel.encoders import VideoViTSpec
+from worldmodel.encoders import EncoderSpec
 from worldmodel.files.plain import of_plain
 from worldmodel.policy_prior import PolicyPriorSpec
 from worldmodel.predictors import ActionPredictorSpec
@@ -21,7 +21,7 @@ class WorldModelSpec:
     """Architecture and meaning of a world model.
 
     Attributes:
-        encoder: the frozen video encoder.
+        encoder: the frozen encoder, ours or a published one.
         projector: its tokens to planning latents.
         predictor: the action-conditioned predictor.
         action_spec: what the actions mean.
@@ -37,7 +37,7 @@ class WorldModelSpec:
             is known, by which surprise is measured.
     """
 
-    encoder: VideoViTSpec
+    encoder: EncoderSpec
     projector: ProjectorSpec
     predictor: ActionPredictorSpec
     action_spec: ActionSpec

@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from worldmodel.checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from worldmodel.encoders import FrozenEncoder
+from worldmodel.checkpoints.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from worldmodel.encoders import FrozenEncoder, PublishedSpec, load_encoder
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.model_spec import WorldModelSpec
 
+ENCODER = "encoder."  # begins the names of its tensors
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -23,24 +28,41 @@ def save_world_model(
     path: str | Path,
     card: str,
 ) -> None:
-    """Writes a checkpoint folder: config, safetensors and model card."""
+    """Writes a checkpoint folder: config, safetensors and model card.
+
+    A published encoder is named by its place and hash, not copied.
+    """
+    encoder = _encoder(model)
     config = {
         "kind": "world_model",
         "spec": spec.to_json(),
-        "encoder_hash": _encoder(model).weights_hash,
+        "encoder_hash": encoder.weights_hash,
         "history": dict(history),
     }
-    save_checkpoint(path, config, model.state_dict(), card)
+    if encoder.published_at is not None:
+        config["encoder_at"] = encoder.published_at
+    save_checkpoint(path, config, own_tensors(model), card)
+
+
+def own_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a world model, without those of a published encoder."""
+    tensors = model.state_dict()
+    if _encoder(model).published_at is None:
+        return tensors
+    return {name: t for name, t in tensors.items() if not name.startswith(ENCODER)}
 
 
 def load_world_model(
-    path: str | Path, make: Callable[[WorldModelSpec, dict[str, Any]], Model]
+    path: str | Path,
+    make: Callable[[WorldModelSpec, dict[str, Any]], Model],
+    encoder: str | Path | None = None,
 ) -> Model:
     """Reads a checkpoint folder.
 
     Args:
         path: the folder.
         make: makes an untrained model of a spec, with its history.
+        encoder: where a published encoder lies now; None for where it lay in training.
 
     Raises:
         CheckpointError: the folder is missing or damaged, a tensor is missing, extra or
@@ -57,6 +79,13 @@ def load_world_model(
     history = checkpoint.value("history", dict)
     wanted = checkpoint.value("encoder_hash", str)
     model = checkpoint.build(lambda: make(spec, history))
+    if isinstance(spec.encoder, PublishedSpec):
+        model.encoder = _attached(checkpoint, spec.encoder, encoder, wanted)
+        return model
+    if encoder is not None:
+        raise CheckpointError(
+            f"{path} holds its encoder, got encoder={encoder}: leave that out"
+        )
     found = _encoder(model).weights_hash
     if found != wanted:
         raise CheckpointError(
@@ -64,6 +93,30 @@ def load_world_model(
             f"folder holds {found[:12]}; use the encoder of that hash or train again"
         )
     return model
+
+
+def _attached(
+    checkpoint: Checkpoint,
+    spec: PublishedSpec,
+    place: str | Path | None,
+    wanted: str,
+) -> FrozenEncoder:
+    """The published encoder that a world model was trained on."""
+    at = checkpoint.value("encoder_at", str) if place is None else place
+    mend = "give encoder=PATH of the files that it was trained on"
+    try:
+        found = load_encoder(at, spec.reading()).sized(spec.height, spec.width)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{checkpoint.path} needs its encoder, {spec.family} of hash "
+            f"{wanted[:12]}, from {at}: {error}; or {mend}"
+        ) from error
+    if found.weights_hash != wanted:
+        raise CheckpointError(
+            f"{checkpoint.path} was trained on the encoder {wanted[:12]}, {at} holds "
+            f"{found.weights_hash[:12]}: {mend}, or train again"
+        )
+    return found
 
 
 def _encoder(model: nn.Module) -> FrozenEncoder:

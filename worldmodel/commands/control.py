@@ -15,6 +15,7 @@ from envs.tasks import TASKS, find_task
 from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.checkpoints.world_models import own_tensors
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError
@@ -86,7 +87,7 @@ def load_control(config: DictConfig) -> Control:
     mpc, device = _mpc(config), choose_device(config.device)
     graphs = _records(config.cuda_graphs, mpc, device)
     path = find_weights(config.model)
-    model = WorldModel.from_pretrained(path)
+    model = WorldModel.from_pretrained(path, config.encoder)
     if "_target_" in config.cost:
         model.spec = replace(model.spec, cost=instantiate(config.cost))
     cost = model.spec.cost
@@ -97,7 +98,7 @@ def load_control(config: DictConfig) -> Control:
         cost.require(model.distances)
     except ValueError as error:
         raise OptionError(str(error)) from error
-    model_hash = weights_hash(model)
+    model_hash = weights_hash(own_tensors(model))
     model.to(device)
     model.precision = choose_precision(config.precision, device)
     model.batch_invariant = config.batch_invariant

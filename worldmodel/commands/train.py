@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from worldmodel.checkpoints.encoders import load_encoder
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.commands.control import BANK_FILE
+from worldmodel.commands.frozen_encoders import open_encoder, say_tokens
 from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
@@ -75,9 +76,11 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     require_whole(config, "seed", 0, MOST_SEED)
     recipe = recipe_of(config)
     device = choose_device(config.device)
-    encoder, encoder_history = load_encoder(config.encoder)
+    encoder, encoder_history = open_encoder(config)
     view = encoder_view(config, encoder.spec, encoder_history)
     frames = training_frames(config, view)
+    encoder = encoder.sized(frames.spec.height, frames.spec.width)
+    view = replace(view, height=frames.spec.height, width=frames.spec.width)
     practised = open_practice(config, frames, view)
     _check_spec(recipe, encoder, frames)
     given = given_projectors(config, encoder, recipe, frames)
@@ -91,8 +94,12 @@ def _train(config: DictConfig, held: ExitStack) -> int:
             "practice": [practice.fingerprint for practice in practised],
         },
     )
-    history = training_history(config, frames, practised, encoder_history, device)
+    told = (encoder_history, device, given)
+    history = training_history(config, frames, practised, *told)
     tokens = Path(config.tokens) if config.tokens else None
+    if encoder.published_at is not None:
+        place = tokens or folder / "tokens"
+        say_tokens(encoder.to(device), [frames, *practised], place, recipe.still)
     with bar(len(frames.episodes), "encode", "episode") as progress:
 
         def encoded(done: int, total: int) -> None:

@@ -78,13 +78,13 @@ def given_projectors(
         OptionError: there are none, they are of another encoder, or of other sizes than
             the recipe's.
     """
-    path = config.projector_from
-    if path == NONE:
+    path, at = config.projector_from, encoder.published_at
+    if path == NONE or (path == OWN and at is not None):
         return None
     spec = recipe.spec(encoder, frames)
     if path == OWN:
         return _own_projector(config, spec)
-    model = WorldModel.from_pretrained(path)
+    model = WorldModel.from_pretrained(path, at)
     if model.encoder.weights_hash != encoder.weights_hash:
         raise OptionError(
             f"projector_from={path} was trained on encoder "
@@ -134,6 +134,7 @@ def training_history(
     practised: list[FrameCache],
     encoder_history: dict[str, Any],
     device: torch.device,
+    given: Projectors | None,
 ) -> dict[str, Any]:
     """How the model was made, as plain JSON."""
     return {
@@ -145,7 +146,7 @@ def training_history(
         "practice": [practice.fingerprint for practice in practised],
         "device": device.type,
         "recipe": {
-            "projector_given": config.projector_from != NONE,
+            "projector_given": given is not None,
             **{
                 field.name: OmegaConf.to_container(part, resolve=True)
                 if isinstance(part := config[field.name], DictConfig)

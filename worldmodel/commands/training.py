@@ -138,7 +138,7 @@ def cache_limit(config: DictConfig) -> int | None:
 
 def _check_size(path: str, spec: DatasetSpec, view: View) -> None:
     found, wanted = (spec.height, spec.width), (view.height, view.width)
-    if found != wanted:
+    if found != wanted and None not in wanted:
         raise OptionError(
             f"{path} has frames of {found[0]} x {found[1]} (height x width), the "
             f"encoder sees {wanted[0]} x {wanted[1]}: pretrain one for this size, with "

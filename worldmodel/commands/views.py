@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from worldmodel.data import DatasetSpec, View, camera_keys
-from worldmodel.encoders import VideoViTSpec
+from worldmodel.encoders import EncoderSpec, PublishedSpec, VideoViTSpec
 from worldmodel.errors import OptionError
 
 
@@ -43,24 +43,24 @@ def view_history(config: DictConfig, spec: DatasetSpec) -> dict[str, Any]:
 
 
 def encoder_view(
-    config: DictConfig, encoder: VideoViTSpec, history: Mapping[str, Any]
+    config: DictConfig, encoder: EncoderSpec, history: Mapping[str, Any]
 ) -> View:
     """How `train` looks at its dataset: as the encoder's was, where nothing is said.
 
     Args:
         config: Has `data`, `encoder`, `camera`, `stride` and `absolute_actions`.
-        encoder: Architecture, which tells the size.
+        encoder: Architecture, which tells the size; published ones take any.
         history: Of the encoder; one of before tells no view.
 
     Raises:
         OptionError: An option contradicts what the encoder was trained on.
     """
     seen = history.get("view", {})
-    absolute = config.absolute_actions
+    absolute, takes_any = config.absolute_actions, isinstance(encoder, PublishedSpec)
     return View(
         camera=_camera(config, tuple(seen.get("camera", ()))),
-        height=encoder.height,
-        width=encoder.width,
+        height=None if takes_any else encoder.height,
+        width=None if takes_any else encoder.width,
         stride=_stride(config, seen.get("stride")),
         absolute_actions=seen.get("absolute_actions") if absolute is None else absolute,
     )

@@ -10,6 +10,7 @@ from worldmodel.data import layout
 from worldmodel.data.errors import DatasetError
 from worldmodel.data.foreign_info import ForeignInfo, read_foreign_info
 from worldmodel.data.view import View
+from worldmodel.files.hub import HubError, download
 
 PREFIX = "hub:"
 _META = "meta/*"
@@ -62,29 +63,6 @@ def _download(place: str, patterns: Sequence[str]) -> Path:
         "folder instead"
     )
     try:
-        from huggingface_hub import errors, snapshot_download
-    except ImportError as error:
-        raise DatasetError(
-            f"{place} needs huggingface_hub: pip install worldmodel-planner[hub]; or "
-            f"{mend}"
-        ) from error
-    try:
-        return Path(
-            snapshot_download(
-                name,
-                repo_type="dataset",
-                revision=match["revision"],
-                allow_patterns=list(patterns),
-            )
-        )
-    except errors.LocalEntryNotFoundError as error:
-        raise DatasetError(
-            f"the dataset {name} is not here, and the hub cannot be reached: {mend}"
-        ) from error
-    except (
-        OSError,
-        errors.HFValidationError,
-        errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]
-    ) as error:
-        text = str(error).strip().splitlines()[0]
-        raise DatasetError(f"{place} cannot be downloaded ({text}): {mend}") from error
+        return download(name, "dataset", patterns, mend, match["revision"])
+    except HubError as error:
+        raise DatasetError(str(error)) from error

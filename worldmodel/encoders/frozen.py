@@ -11,33 +11,71 @@ from torch import Tensor, nn
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.encoders.blobs import ColorBlobs
 from worldmodel.encoders.patches import check_frames
+from worldmodel.encoders.published.encoder import PublishedEncoder
+from worldmodel.encoders.published.spec import PublishedSpec
 from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
+
+EncoderSpec = VideoViTSpec | PublishedSpec
+
+
+def unfilled(spec: EncoderSpec) -> VideoViT | PublishedEncoder:
+    """An encoder of a spec: ours with weights of chance, one of others without any."""
+    if isinstance(spec, PublishedSpec):
+        return PublishedEncoder(spec)
+    return VideoViT(spec)
 
 
 class FrozenEncoder(nn.Module):
-    """Holds a `VideoViT` in eval mode, without gradients.
+    """Holds an encoder, ours or a published one, in eval mode, without gradients.
 
     Takes over the module that it is given. `weights_hash` names these weights in
     everything that is trained on them.
     """
 
-    def __init__(self, encoder: VideoViT) -> None:
+    def __init__(self, encoder: VideoViT | PublishedEncoder) -> None:
         super().__init__()
         self.encoder = encoder.requires_grad_(False).eval()
 
     @property
     def weights_hash(self) -> str:
-        """SHA-256 of the encoder's weights as they are now."""
+        """SHA-256 of the encoder's weights as they are now.
+
+        Of a published one: of the weights in its files and of how pictures are
+        prepared, whatever the format of the files and the precision.
+        """
+        if isinstance(self.encoder, PublishedEncoder):
+            return self.encoder.identity
         return weights_hash(self.encoder)
 
     @property
-    def spec(self) -> VideoViTSpec:
+    def spec(self) -> EncoderSpec:
         """Architecture of the encoder."""
         return self.encoder.spec
 
+    @property
+    def published_at(self) -> str | None:
+        """Path or name of a published encoder's weights; None for ours."""
+        at = self.encoder
+        return at.place if isinstance(at, PublishedEncoder) else None
+
+    def sized(self, height: int, width: int) -> FrozenEncoder:
+        """The same encoder for frames of another size [px].
+
+        Raises:
+            ValueError: it takes one size only, as ours do.
+        """
+        if isinstance(self.encoder, PublishedEncoder):
+            return FrozenEncoder(self.encoder.sized(height, width))
+        if (height, width) == (self.spec.height, self.spec.width):
+            return self
+        raise ValueError(
+            f"this encoder takes frames of {self.spec.height} x {self.spec.width} "
+            f"(height x width), got {height} x {width}"
+        )
+
     def color_blobs(self) -> tuple[ColorBlobs, Tensor]:
         """Its colour blobs, and the background picture that they differ from."""
-        if self.encoder.blobs is None:
+        if isinstance(self.encoder, PublishedEncoder) or self.encoder.blobs is None:
             raise ValueError("this encoder has no colour blobs")
         return deepcopy(self.encoder.blobs).cpu(), self.encoder.background.cpu()
 

@@ -29,7 +29,7 @@ def of_plain(kind: type[Kind], values: object, name: str) -> Kind:
 
     Args:
         kind: The dataclass; its fields are plain values, dataclasses, or either or
-            None.
+            None. Of several dataclasses the first is taken that has all fields.
         values: What JSON gave for it.
         name: Where that stands, for messages, e.g. "spec.encoder".
 
@@ -99,8 +99,10 @@ def _value(hint: Any, value: object, name: str) -> object:
     for option in options:
         if hasattr(option, "from_json") and value is not None:
             return _read(option, value, name)
-        if is_dataclass(option) and value is not None:
-            return of_plain(option, value, name)  # type: ignore[arg-type]
+    made = [option for option in options if is_dataclass(option)]
+    if made and value is not None:
+        kind: Any = next((some for some in made if _names_all(some, value)), made[0])
+        return of_plain(kind, value, name)
     plain = [option for option in options if option in _NAMES]
     if len(plain) != len(options) and value is not None:
         return value  # the dataclass checks it
@@ -108,6 +110,12 @@ def _value(hint: Any, value: object, name: str) -> object:
         wanted = " or ".join(_NAMES[option] for option in plain) or "an object"
         raise WorldModelError(f"{name} must be {wanted}, got {short(value)}")
     return value
+
+
+def _names_all(kind: Any, value: object) -> bool:
+    """Whether a dataclass has all the fields that a mapping has."""
+    known = {field.name for field in fields(kind)}
+    return isinstance(value, Mapping) and set(value) <= known
 
 
 def _read(kind: Any, value: object, name: str) -> object:

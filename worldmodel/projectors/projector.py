@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.encoders import VideoViTSpec
+from worldmodel.encoders import EncoderSpec
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ProjectorSpec:
             raise ValueError(f"blob_dim must be at least 0, got {self.blob_dim}")
 
     @classmethod
-    def of(cls, encoder: VideoViTSpec, dim: int) -> Self:
+    def of(cls, encoder: EncoderSpec, dim: int) -> Self:
         """From an encoder's tokens to a latent of width `dim`."""
         return cls(encoder.patches, encoder.dim, encoder.blob_dim, dim=dim)
 

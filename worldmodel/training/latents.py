@@ -14,6 +14,8 @@ from worldmodel.training.chance import some_of
 from worldmodel.training.proprio import training_rows
 from worldmodel.training.tokens import TokenCache
 
+MOST_NUMBERS = 2**26  # of tokens that are compressed at once, 256 MiB
+
 
 @dataclass(frozen=True, eq=False)
 class LatentEpisodes:
@@ -78,6 +80,7 @@ def latent_episodes(
 ) -> LatentEpisodes:
     """Compresses every frame's tokens, on the projector's device."""
     device = next(projector.parameters()).device
+    chunk = max(1, min(chunk, MOST_NUMBERS // cache.tokens[0].size))
     parts = []
     for start in range(0, len(cache.tokens), chunk):
         rows = torch.arange(start, min(start + chunk, len(cache.tokens)))

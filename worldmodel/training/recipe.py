@@ -212,9 +212,9 @@ def train_world_model(
     model.distances = LearnedDistances(
         parts.distance, readouts.proprio_distance, LatentDistance(one_step(data))
     )
-    model.cpu().requires_grad_(False).eval()
+    model.to(run.device).requires_grad_(False).eval()
     measure_errors(model, frames)
-    return model
+    return model.cpu()
 
 
 def train_projectors(

@@ -19,7 +19,8 @@ def measure_errors(model: WorldModel, frames: FrameCache) -> None:
     """Gives a model the covariance of its errors, by which `surprise` then measures.
 
     Args:
-        model: finished; only `error_covariance`, in model and spec, is changed.
+        model: finished, on the device that computes; only `error_covariance`, in model
+            and spec, is changed.
         frames: play, decoded; at most `EPISODES` episodes of its training split, spread
             evenly, are encoded.
 
@@ -46,5 +47,7 @@ def _errors(model: WorldModel, frames: FrameCache, place: int) -> Tensor:
     pixels = torch.from_numpy(np.array(frames.frames[rows]))
     actions = torch.from_numpy(np.array(frames.actions[rows])[:-1])
     proprio = torch.from_numpy(np.array(frames.proprio[rows]))
-    felt = proprio[None] if model.proprio_correction is not None else None
-    return model.prediction_errors(pixels[None], actions[None], felt)[0]
+    device = next(model.predictor.parameters()).device
+    felt = proprio[None].to(device) if model.proprio_correction is not None else None
+    film = pixels[None].to(device), actions[None].to(device)
+    return model.prediction_errors(*film, felt)[0].cpu()

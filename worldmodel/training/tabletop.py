@@ -14,7 +14,7 @@ from torch import Tensor
 from worldmodel.costs.distances import ReadDistance
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.data import FrameCache
-from worldmodel.encoders import FrozenEncoder, VideoViTSpec
+from worldmodel.encoders import EncoderSpec, FrozenEncoder
 from worldmodel.errors import WorldModelError
 from worldmodel.projectors.projector import ProjectorSpec
 from worldmodel.projectors.proprio_correction import ProprioCorrection
@@ -101,7 +101,7 @@ class TabletopRecipe:
                 f"place, got proprio={self.proprio}; or set object_dims to 0"
             )
 
-    def projection(self, encoder: VideoViTSpec, dim: int) -> GoalProjectionSpec:
+    def projection(self, encoder: EncoderSpec, dim: int) -> GoalProjectionSpec:
         """What of a latent (D) distance and policy prior look at.
 
         Raises:
@@ -129,7 +129,7 @@ class TabletopRecipe:
             return None
         return self.proprio_estimator.spec(projector, self.proprio)
 
-    def told(self, encoder: VideoViTSpec, action_size: int) -> Told:
+    def told(self, encoder: EncoderSpec, action_size: int) -> Told:
         """How many numbers of each kind latents tell."""
         slots = encoder.num_slots if self.object_dims else 0
         return Told(action_size, self.proprio, encoder.num_blobs, slots)

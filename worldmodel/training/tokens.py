@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from worldmodel.data.mapped import new_mapped
 from worldmodel.encoders import FrozenEncoder
 from worldmodel.files.atomic import new_file
 from worldmodel.files.lock import FileLock
+from worldmodel.hardware import synchronize
 from worldmodel.training.objectives.clips import single_clips, stand_still
 from worldmodel.training.updates import autocast
 
@@ -59,13 +61,47 @@ def encode_dataset(
         device: where to compute.
         progress: called with (episodes done, episodes in all).
     """
-    name = f"tokens-{encoder.weights_hash[:12]}-{frames.fingerprint[:12]}-{still}.npy"
-    file = path / name
+    file = path / tokens_name(encoder, frames, still)
     with FileLock(path / "lock", wait=True):  # runs may share the folder
         if not file.is_file():
             with new_file(file) as staging:
                 _write(encoder.to(device), frames, staging, still, progress)
     return TokenCache(np.load(file, mmap_mode="r"), frames)
+
+
+def tokens_name(encoder: FrozenEncoder, frames: FrameCache, still: float) -> str:
+    """Name of the file with a dataset's tokens."""
+    code, data = encoder.weights_hash[:12], frames.fingerprint[:12]
+    return f"tokens-{code}-{data}-{still}.npy"
+
+
+def tokens_size(encoder: FrozenEncoder, frames: FrameCache) -> int:
+    """Bytes that a dataset's tokens take on disk."""
+    spec, number = encoder.spec, np.dtype(np.float16).itemsize
+    return len(frames.frames) * spec.latents * spec.dim * number
+
+
+@torch.no_grad()
+def encoding_rate(encoder: FrozenEncoder, frames: FrameCache, most: int = 16) -> float:
+    """Frames that the encoder, on its device, encodes in a second.
+
+    Args:
+        encoder: the frozen encoder.
+        frames: the decoded dataset, of whose first frames it is measured.
+        most: how many of them.
+    """
+    device = next(encoder.parameters()).device
+    count = min(most, len(frames.frames))
+    pixels = torch.from_numpy(np.array(frames.frames[:count]))[:, None].to(device)
+    seconds = []
+    for some in (pixels[:1], pixels):  # what happens once happens to the first
+        synchronize(device)
+        begin = time.perf_counter()
+        with autocast(device):
+            encoder.newest(some)
+        synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+    return count / seconds[-1]
 
 
 def _write(

@@ -1,0 +1,75 @@
+"""The frozen encoder that `train` is given, and what it costs to use it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from worldmodel.checkpoints import encoders
+from worldmodel.commands.instantiate import instantiate
+from worldmodel.data import FrameCache
+from worldmodel.encoders import FrozenEncoder, Reading, load_encoder
+from worldmodel.encoders.published.loading import is_published
+from worldmodel.errors import OptionError
+from worldmodel.training.tokens import encoding_rate, tokens_name, tokens_size
+
+
+def open_encoder(config: DictConfig) -> tuple[FrozenEncoder, dict[str, Any]]:
+    """The encoder that `encoder=` names, ours or a published one, and its history.
+
+    Raises:
+        WorldModelError: it is missing, damaged, or `published` does not fit it.
+    """
+    reading = instantiate(config.published)
+    if is_published(config.encoder):
+        encoder = load_encoder(config.encoder, reading)
+        return encoder, {"published": encoder.published_at}
+    if reading != Reading():
+        raise OptionError(
+            f"published is for encoders that others published, encoder="
+            f"{config.encoder} is one of ours: leave it out"
+        )
+    return encoders.load_encoder(config.encoder)
+
+
+def say_tokens(
+    encoder: FrozenEncoder, datasets: Sequence[FrameCache], folder: Path, still: float
+) -> None:
+    """Says how large the tokens of datasets are and how long they take.
+
+    Says nothing of what has been encoded before.
+
+    Raises:
+        OptionError: they do not fit on the disk.
+    """
+    names = [tokens_name(encoder, frames, still) for frames in datasets]
+    pairs = zip(datasets, names, strict=True)
+    new = [frames for frames, name in pairs if not (folder / name).exists()]
+    if not new:
+        return
+    size = sum(tokens_size(encoder, frames) for frames in new)
+    count, rate = sum(len(d.frames) for d in new), encoding_rate(encoder, new[0])
+    spec = encoder.spec
+    print(
+        f"tokens of {count} frames, {spec.latents} x {spec.dim} float16 each: "
+        f"{size / 2**30:.2f} GiB in {folder}, about {_duration(count / rate)} at "
+        f"{rate:.3g} frames/s; they are computed once"
+    )
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if size > free:
+        raise OptionError(
+            f"the tokens take {size / 2**30:.2f} GiB, {there} has {free / 2**30:.2f} "
+            "free: give tokens=FOLDER on a larger disk, or a smaller published.crop"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

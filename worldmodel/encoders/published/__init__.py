@@ -1,0 +1,1 @@
+"""Encoders that others published, frozen: V-JEPA 2, DINOv2, and more."""
