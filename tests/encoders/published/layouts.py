@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 PATCH, TUBELET = 16, 2
+HF_PARTS = ("query", "key", "value")
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,14 @@ def hf_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     named = {"predictor.embeddings.mask_tokens": torch.zeros(10, 1, 1, 8)}
     for name, tensor in tensors.items():
         if name.startswith("patch_embed."):
-            name = name.replace("patch_embed.", "encoder.embeddings.patch_embeddings.")
+            name = f"encoder.embeddings.patch_embeddings.{name.partition('.')[2]}"
         elif name.startswith("norm."):
             name = f"encoder.layernorm.{name.removeprefix('norm.')}"
         else:
             name = name.replace("blocks.", "encoder.layer.", 1)
             name = name.replace(".attn.", ".attention.")
         if ".qkv." in name:
-            for part, value in zip(("query", "key", "value"), tensor.chunk(3)):
+            for part, value in zip(HF_PARTS, tensor.chunk(3), strict=True):
                 named[name.replace("qkv", part)] = value.contiguous()
         else:
             named[name] = tensor
