@@ -16,7 +16,7 @@ CORE_LIBRARIES = {"torch", "numpy", "safetensors", "pyarrow", "av", "PIL"}
 ALLOWED = {
     "planners": {"torch", "numpy", "cma", "threadpoolctl"},
     "envs": {"mujoco", "gymnasium", "numpy", "mink", "OpenGL"},
-    "worldmodel": CORE_LIBRARIES | {"huggingface_hub"},
+    "worldmodel": CORE_LIBRARIES | {"huggingface_hub", "transformers"},
     "worldmodel.evaluation": CORE_LIBRARIES
     | {"worldmodel", "planners", "envs", "mujoco", "gymnasium", "imageio"},
     "worldmodel.commands": CORE_LIBRARIES
@@ -167,7 +167,9 @@ def test_every_imported_library_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + [
-        name for part in ("plots", "tensorboard", "hub", "ray") for name in extras[part]
+        name
+        for part in ("plots", "tensorboard", "hub", "encoders", "ray")
+        for name in extras[part]
     ]
     names = [d.split(">")[0].split("=")[0].strip() for d in wanted]
     declared = {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}

@@ -64,11 +64,10 @@ def write_pt(path: Path, sizes: Sizes = SMALL, seed: int = 0) -> Path:
     """Writes the original layout; `encoder` is another one than `target_encoder`."""
     pos_embed = torch.zeros(1, 4, sizes.dim)
     target, online = (
-        {
-            f"module.backbone.{name}": tensor
-            for name, tensor in (sizes.tensors(some) | {"pos_embed": pos_embed}).items()
-        }
-        for some in (seed, seed + 1)
+        {f"module.backbone.{name}": tensor for name, tensor in tensors.items()}
+        for tensors in (
+            sizes.tensors(some) | {"pos_embed": pos_embed} for some in (seed, seed + 1)
+        )
     )
     predictor = {"module.backbone.mask_tokens.0": torch.zeros(1, 1, 8)}
     torch.save(
@@ -94,7 +93,8 @@ def hf_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     named = {"predictor.embeddings.mask_tokens": torch.zeros(10, 1, 1, 8)}
     for name, tensor in tensors.items():
         if name.startswith("patch_embed."):
-            name = f"encoder.embeddings.patch_embeddings.{name.partition('.')[2]}"
+            part = name.removeprefix("patch_embed.")
+            name = f"encoder.embeddings.patch_embeddings.{part}"
         elif name.startswith("norm."):
             name = f"encoder.layernorm.{name.removeprefix('norm.')}"
         else:
