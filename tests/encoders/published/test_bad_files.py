@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import pytest
 import torch
@@ -219,3 +220,14 @@ def test_options_that_do_not_exist_are_refused(options, match):
 def test_a_square_that_is_larger_than_the_picture_is_refused(tmp_path):
     reading = Reading(resize=16)
     refused(write_folder(tmp_path), "resize must be at least crop=32, or 0", reading)
+
+
+def test_without_transformers_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    config = {"model_type": "dinov2", "patch_size": 8, "hidden_size": 24}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    imagenet = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+    told = {"size": {"height": 32, "width": 32}, **imagenet}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    needs = r"needs transformers: pip install worldmodel-planner\[encoders\]"
+    refused(tmp_path, needs, Reading())

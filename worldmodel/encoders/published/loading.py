@@ -184,7 +184,7 @@ def _require_numbers(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 def _identity(spec: PublishedSpec, weights: str) -> str:
     """SHA-256 of the weights in the files and of what decides tokens beside them."""
-    told = asdict(spec)
-    for name in ("height", "width", "precision", "weights"):
-        del told[name]
+    names = ("family", "patch", "tubelet", "dim", "heads")
+    told = {name: getattr(spec, name) for name in names}
+    told["preparation"] = asdict(spec.preparation)
     return hashlib.sha256(f"{json.dumps(told)} {weights}".encode()).hexdigest()

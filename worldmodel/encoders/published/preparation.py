@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -78,7 +79,13 @@ def prepare(pictures: Tensor, how: Preparation) -> Tensor:
         pixels = pixels.clamp(0.0, 255.0)
     top, left = (round((side - how.crop) / 2) for side in size)
     pixels = pixels[..., top : top + how.crop, left : left + how.crop]
-    mean, std = (
-        pixels.new_tensor(s)[:, None, None] for s in STATISTICS[how.statistics]
-    )
+    mean, std = _statistics(how.statistics, pixels.device)
     return (pixels / 255.0 - mean) / std
+
+
+@lru_cache(maxsize=8)
+def _statistics(name: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3, 1, 1), copied to the device once."""
+    with torch.inference_mode(False):  # kept for whoever comes next
+        mean, std = torch.tensor(STATISTICS[name], device=device)[..., None, None]
+        return mean, std
