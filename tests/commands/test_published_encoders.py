@@ -124,7 +124,19 @@ def test_another_encoder_than_the_one_trained_on_is_one_line(data, tmp_path, cap
     assert main(["evaluate", *words, f"encoder={tmp_path / 'nowhere'}"]) == 2
     assert "no encoder at" in capsys.readouterr().err
     assert main(["evaluate", *words, "model=reference", f"encoder={other}"]) == 2
-    assert "holds its encoder, got encoder=" in capsys.readouterr().err
+    assert "holds its encoder, one of ours, got encoder=" in capsys.readouterr().err
+
+
+def test_tokens_that_the_disk_does_not_hold_are_refused(
+    data, tmp_path, monkeypatch, capsys
+):
+    encoder = write_folder(tmp_path / "vjepa2")
+    usage = type(shutil.disk_usage(tmp_path))(2**30, 2**30, 100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    assert train(data, encoder, tmp_path / "out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the tokens take 0.00 GiB" in line
+    assert "give tokens=FOLDER on a larger disk" in line
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ def load_world_model(
         return model
     if encoder is not None:
         raise CheckpointError(
-            f"{path} holds its encoder, got encoder={encoder}: leave that out"
+            f"{path} holds its encoder, one of ours, got encoder={encoder}: leave that "
+            "out, or train on that encoder"
         )
     found = _encoder(model).weights_hash
     if found != wanted:

@@ -89,7 +89,7 @@ def write_pt(path: Path, sizes: Sizes = SMALL, seed: int = 0) -> Path:
 
 
 def hf_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names of the Hugging Face layout, a predictor's beside them."""
+    """The tensors by the names of the Hugging Face layout, and a predictor's."""
     named = {"predictor.embeddings.mask_tokens": torch.zeros(10, 1, 1, 8)}
     for name, tensor in tensors.items():
         if name.startswith("patch_embed."):

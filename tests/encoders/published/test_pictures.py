@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.encoders.published.layouts import film
 from tests.encoders.published.picture_layouts import FAMILIES, SIDE, write_pictures
+from tests.encoders.published.test_vjepa2 import whole
 from worldmodel.encoders import Reading, load_encoder
 from worldmodel.encoders.published.preparation import prepare
 from worldmodel.errors import CheckpointError
@@ -42,7 +43,7 @@ def test_tokens_are_those_of_the_patches_that_transformers_gives(kind, tmp_path)
     assert (spec.patches, spec.dim, spec.tubelet) == (16, 24, 1)
     frames = film(2, 3, 48)[..., :40, :]
     latents = encoder.encode(frames)
-    pixels = prepare(frames.flatten(0, 1), encoder.encoder.spec.preparation)
+    pixels = prepare(frames.flatten(0, 1), whole(encoder).spec.preparation)
     with torch.no_grad():
         expected = theirs(kind, model, pixels)[:, LEADING[kind] :]
     assert expected.shape == (6, 16, 24)
