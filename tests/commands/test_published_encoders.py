@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -99,12 +100,19 @@ def test_pictures_of_another_robot_are_prepared_as_published(tmp_path):
     assert torch.isfinite(model.predict(context, torch.zeros(1, 2, 3, 2))).all()
 
 
-def test_dinov2_trains_and_plans_by_the_plain_recipe(data, tmp_path):
+def test_dinov2_trains_and_plans_by_its_name(data, tmp_path, monkeypatch):
     pytest.importorskip("transformers", reason="needs the extra encoders")
     from tests.encoders.published.picture_layouts import write_pictures
 
-    write_pictures(tmp_path / "dinov2", "dinov2")
-    assert train(data, tmp_path / "dinov2", tmp_path / "out") == 0
+    folder = tmp_path / "dinov2"
+    write_pictures(folder, "dinov2")
+
+    def snapshot_download(name, **options):
+        assert name == "facebook/dinov2-small"
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert train(data, "dinov2_vits14", tmp_path / "out") == 0
     planned(tmp_path / "out" / "model", tmp_path)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from worldmodel.encoders.published.weight_files import read_safetensors
+from worldmodel.encoders.published.weight_files import one_line, read_safetensors
 from worldmodel.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PACKAGE = "transformers"
 _SHOWN = 8  # tensors that a message lists
@@ -110,10 +107,9 @@ def read_pictures(folder: Path, config: Mapping[str, Any], side: int) -> Picture
                 **options,
             )
     except (ValueError, TypeError, OSError, RuntimeError, KeyError) as error:
-        line = str(error).strip().splitlines()[0]
         raise CheckpointError(
-            f"{folder} cannot be read by {PACKAGE} ({line}): take config.json and the "
-            "tensors from one download"
+            f"{folder} cannot be read by {PACKAGE} ({one_line(error)}): take "
+            "config.json and the tensors from one download"
         ) from error
     _require_whole(folder, family, info)
     return PictureNetwork(model, family, side)

@@ -38,7 +38,9 @@ def read_pt(path: Path) -> dict[str, Any]:
             f"({_asked(error)}), which is never done: take the published file"
         ) from error
     except (RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(f"{path} is damaged ({_line(error)}): {AGAIN}") from error
+        raise CheckpointError(
+            f"{path} is damaged ({one_line(error)}): {AGAIN}"
+        ) from error
     if not isinstance(found, dict):
         raise CheckpointError(
             f"{path} must hold a dictionary with encoder or target_encoder, got "
@@ -102,7 +104,7 @@ def _read_one(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path} is damaged or cut off ({_line(error)}): {AGAIN}"
+            f"{path} is damaged or cut off ({one_line(error)}): {AGAIN}"
         ) from error
 
 
@@ -110,9 +112,10 @@ def _asked(error: Exception) -> str:
     """What a pickle asks for, e.g. "GLOBAL os.system"."""
     text = str(error)
     begin = text.find("GLOBAL")
-    return " ".join(text[begin:].split()[:2]) if begin >= 0 else _line(error)
+    return " ".join(text[begin:].split()[:2]) if begin >= 0 else one_line(error)
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The first line of an error's text, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
