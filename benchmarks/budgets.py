@@ -62,7 +62,7 @@ class Point:
 PUBLISHED = (
     Point("lewm", "LeWM's CEM", "30 x 300, 5 of 5", ()),
     Point("jepa_wms", "JEPA-WMs' CEM", "15 x 300, 3 of 6", ()),
-    Point("vjepa2_ac", "V-JEPA 2-AC's CEM", "10 x 800, 1 of 1", ()),
+    Point("vjepa2_ac_paper", "V-JEPA 2-AC's CEM", "10 x 800, 1 of 1", ("l1_dims=0",)),
     Point("tdmpc2", "TD-MPC2's MPPI", "6 x 512, 1 of 3", ()),
 )
 

@@ -10,12 +10,17 @@ from torch import Tensor
 
 from benchmarks.models.lewm import LeWMPredictor, LeWMSpec
 from benchmarks.models.packed_lewm import PackedLeWM
-from benchmarks.models.token_predictor import TokenPredictor, TokenPredictorSpec
 from planners.contract import CostFn
 from worldmodel.history import Context
 from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.model import WorldModel
-from worldmodel.predictors import ActionPredictor, ActionPredictorSpec
+from worldmodel.predictors import (
+    ActionPredictor,
+    ActionPredictorSpec,
+    PatchPredictor,
+    PatchPredictorSpec,
+)
+from worldmodel.predictors.patch_predictor import normalised
 from worldmodel.resources import find_weights
 
 LEWM_SIZED = ActionPredictorSpec(
@@ -28,12 +33,13 @@ LEWM_SIZED = ActionPredictorSpec(
     mlp_ratio=2048 / 192,
     window=3,
 )
-DINO_WM = TokenPredictorSpec(
+DINO_WM = PatchPredictorSpec(
     rows=14,
     columns=14,
     token_dim=384,
     action_size=10,
     state_size=0,
+    extrinsics_size=0,
     width=384,
     depth=6,
     heads=16,
@@ -41,7 +47,7 @@ DINO_WM = TokenPredictorSpec(
     hidden=2048,
     window=3,
 )
-V_JEPA_2_AC = TokenPredictorSpec()
+V_JEPA_2_AC = PatchPredictorSpec()
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ def random_lewm() -> LeWMPredictor:
 
 
 def _tokens(
-    spec: TokenPredictorSpec,
+    spec: PatchPredictorSpec,
     batch: int,
     device: torch.device,
     dtype: torch.dtype,
@@ -169,11 +175,11 @@ def _tokens(
 ) -> CostFn:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        predictor = TokenPredictor(spec).requires_grad_(False).eval()
+        predictor = PatchPredictor(spec).requires_grad_(False).eval()
     predictor.to(device, dtype)
-    patches = spec.rows * spec.columns
-    goal = _normal(batch, 1, patches, spec.token_dim).to(device)
-    latents = _normal(batch, 1, patches, spec.token_dim).to(device)
+    patches = spec.patches
+    goal = normalised(_normal(batch, 1, patches, spec.token_dim)).to(device)
+    latents = normalised(_normal(batch, 1, patches, spec.token_dim)).to(device)
     past = torch.zeros(batch, 0, spec.action_size, device=device)
 
     def rollout(one: slice, actions: Tensor) -> Tensor:

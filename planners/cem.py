@@ -7,21 +7,32 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from planners.bounds import in_l1_ball
 from planners.checks import (
+    require_at_least,
     require_budget,
     require_elites,
     require_finite_at_least,
     require_fraction,
+    require_in,
     require_iterations,
     require_kept,
     require_samples,
     require_std,
     require_types,
 )
-from planners.contract import CostFn, Guess, Plan, Std
+from planners.contract import CostFn, Guess, Plan, Std, require_work
 from planners.noise import correlate
 from planners.ranking import better, cheapest, finite_or, first, join
-from planners.search import Refit, around, begin, even_weights, with_mean, within
+from planners.search import (
+    Normal,
+    Refit,
+    around,
+    begin,
+    even_weights,
+    with_mean,
+    within,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,8 @@ class CEM:
     never worse than the guess; or the last mean, as in most published searches, and
     only where its cost is not finite the cheapest. `next_guess.mean` is the answer.
 
-    Rubinstein & Kroese, The Cross-Entropy Method, 2004.
+    Rubinstein & Kroese, The Cross-Entropy Method, 2004. Published searches differ in
+    `try_mean`, `ddof`, `l1_dims` and `answer`.
 
     Attributes:
         samples: candidates per problem and iteration.
@@ -49,6 +61,11 @@ class CEM:
             cost, and in the next plan, re-evaluated.
         correlation: of the noise of neighbouring steps, in [0, 1).
         answer: "cheapest" or "mean".
+        try_mean: whether the mean, and what else a guess brings, is among the
+            candidates. Where it is not, a guess has no elites, and `kept` is 0.
+        ddof: taken off the number of elites in their variance, 0 or 1 (unbiased).
+        l1_dims: of each step, so many of the first action dimensions stay in the L1
+            ball of radius 1, the others in their bounds alone; 0 for no ball.
         budget_ms: time after which no further iteration begins, or None; see `within`.
     """
 
@@ -62,6 +79,9 @@ class CEM:
     kept: int = 2
     correlation: float = 0.0
     answer: Literal["cheapest", "mean"] = "cheapest"
+    try_mean: bool = True
+    ddof: int = 0
+    l1_dims: int = 0
     budget_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,26 +99,43 @@ class CEM:
             raise ValueError(
                 f"answer must be 'cheapest' or 'mean', got {self.answer!r}"
             )
+        if not self.try_mean and self.kept:
+            raise ValueError(f"kept must be 0 where try_mean is false, got {self.kept}")
+        require_in("ddof", self.ddof, 0, 1)
+        require_at_least("l1_dims", self.l1_dims, 0)
         require_budget(self.budget_ms)
 
     @property
     def room(self) -> int:
-        """Candidates of the first iteration."""
-        return self.samples
+        """Candidates of the first iteration that a guess can bring, its mean included.
+
+        Where the mean is not tried, it is only where the search begins.
+        """
+        return self.samples if self.try_mean else 1
 
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
         """Gives the cheapest sequence, or the last mean; see `Planner.plan`."""
+        if not self.try_mean:
+            _require_no_elites(guess)
         search = begin(guess, seeds, self.std, self.room)
-        where, given, record = search.where, search.given, search.record
-        refit = Refit(self.mean_momentum, self.std_momentum, self.min_std)
+        require_work(self.samples, search.given.shape[2])
+        bounded = partial(in_l1_ball, dims=self.l1_dims)
+        where, given = search.where, bounded(search.given)
+        where, record = Normal(given[:, 0], where.std), search.record
+        refit = Refit(self.mean_momentum, self.std_momentum, self.min_std, self.ddof)
         shape = partial(correlate, correlation=self.correlation)
         kept = first(record.best, 0)
         for iteration in within(self.iterations, self.budget_ms, search.seeds.device):
-            candidates = around(
-                where, search.seeds, iteration, self.samples, shape, given
+            drawn = around(
+                where,
+                search.seeds,
+                iteration,
+                self.samples,
+                shape,
+                given if self.try_mean else None,
             )
-            scored = record.ask(cost, candidates)
+            scored = record.ask(cost, bounded(drawn))
             elites = cheapest(join(kept, scored), self.elites)
             where = refit(where, elites, even_weights(elites))
             record.note(elites)
@@ -109,3 +146,12 @@ class CEM:
         else:
             chosen = better(record.best, last)
         return record.answer(chosen, where.std, kept)
+
+
+def _require_no_elites(guess: Guess | Tensor) -> None:
+    elites = guess.elites if isinstance(guess, Guess) else None
+    if elites is not None and elites.numel():
+        raise ValueError(
+            "guess.elites must be None where try_mean is false: what a guess brings is "
+            f"not tried; got {tuple(elites.shape)}"
+        )

@@ -230,11 +230,13 @@ class Refit:
         mean_momentum: share of the old mean that is kept, in [0, 1].
         std_momentum: share of the old standard deviation that is kept, in [0, 1].
         min_std: lower bound of a refitted standard deviation.
+        ddof: taken off the number of candidates in their variance, 0 or 1.
     """
 
     mean_momentum: float
     std_momentum: float
     min_std: float
+    ddof: int = 0
 
     def __call__(self, before: Normal, elites: Scored, weights: Tensor) -> Normal:
         """Gives the next normal.
@@ -248,6 +250,9 @@ class Refit:
             weights: (B, K), 0 for candidates without a finite cost.
         """
         mean, std = weighted_moments(elites.actions, weights)
+        if self.ddof:  # of one candidate: infinite, and not taken
+            count = (weights > 0).sum(dim=1)[:, None, None]
+            std = std * (count / (count - self.ddof)).sqrt().to(std.dtype)
         mean = _mixed(before.mean, mean, self.mean_momentum)
         std = _mixed(before.std, std, self.std_momentum)
         if self.std_momentum < 1.0:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from planners import CEM, Guess
+from planners import CEM, MPC, Guess
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,9 @@ from planners import CEM, Guess
         ({"kept": 31}, r"kept must be in \[0, elites=30\] .* got 31"),
         ({"samples": 30, "kept": 30}, "below samples=30, got 30"),
         ({"correlation": 1.0}, r"correlation must be in \[0, 1\), got 1.0"),
+        ({"try_mean": False}, "kept must be 0 where try_mean is false, got 2"),
+        ({"ddof": 2}, r"ddof must be in \[0, 1\], got 2"),
+        ({"l1_dims": -1}, "l1_dims must be at least 0, got -1"),
         ({"answer": "best"}, "answer must be 'cheapest' or 'mean', got 'best'"),
     ],
 )
@@ -126,3 +129,67 @@ def test_it_can_answer_with_the_mean(squared_distance):
     drowned = planner.plan(forbidden, guess, seeds)
     assert not drowned.invalid.any()
     assert drowned.actions[:, 0, 0].abs().min() >= 0.5
+
+
+def test_the_mean_need_not_be_tried(squared_distance):
+    cost, asked = squared_distance(torch.zeros(1, 2, 2)), []
+
+    def recorded(actions):
+        asked.append(actions)
+        return cost(actions)
+
+    planner = CEM(40, 8, iterations=2, kept=0, try_mean=False, answer="mean")
+    plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([0]))
+    assert [len(some[0]) for some in asked] == [40, 40, 1]
+    assert asked[0][0, 0].abs().max() > 0  # the mean would cost nothing here
+    assert plan.cost > 0
+    assert planner.room == 1
+    again = planner.plan(cost, plan.next_guess, torch.tensor([1]))
+    assert again.actions.shape == (1, 2, 2)
+    brought = Guess(torch.zeros(1, 2, 2), elites=torch.zeros(1, 3, 2, 2))
+    with pytest.raises(ValueError, match="guess.elites must be None where try_mean"):
+        planner.plan(cost, brought, torch.tensor([0]))
+    with pytest.raises(ValueError, match="must begin with at least 2 candidates"):
+        MPC(planner, horizon=2, min_improvement=0.1)
+
+
+def test_the_variance_can_be_unbiased(squared_distance):
+    target = torch.full((2, 2, 2), 0.4)
+    stds = []
+    for ddof in (0, 1):
+        planner = CEM(50, 7, iterations=1, min_std=0.0, std_momentum=0.0, ddof=ddof)
+        plan = planner.plan(
+            squared_distance(target), torch.zeros(2, 2, 2), torch.arange(2)
+        )
+        assert plan.next_guess.std is not None
+        stds.append(plan.next_guess.std)
+    torch.testing.assert_close(stds[1], stds[0] * (7 / 6) ** 0.5)
+
+
+def test_candidates_stay_in_the_ball(squared_distance):
+    asked = []
+
+    def recorded(actions):
+        asked.append(actions)
+        return squared_distance(torch.full((1, 2, 3), 0.9))(actions)
+
+    planner = CEM(200, 20, iterations=4, min_std=0.0, kept=0, l1_dims=2)
+    guess, seeds = torch.full((1, 2, 3), 0.8), torch.tensor([0])
+    plan = planner.plan(recorded, guess, seeds)
+    tried = torch.cat(asked, dim=1)
+    assert tried[..., :2].abs().sum(-1).max() <= 1 + 1e-6
+    assert tried[..., 2].max() == 1.0  # the box holds the other dimension
+    assert plan.actions[..., :2].abs().sum(-1).min() > 0.99
+    with pytest.raises(ValueError, match="l1_dims must be at most A=3, got 4"):
+        replace(planner, l1_dims=4).plan(recorded, guess, seeds)
+
+
+def test_a_plan_in_the_ball_does_not_depend_on_its_company(squared_distance):
+    target = torch.linspace(-1, 1, 5)[:, None, None].expand(5, 2, 3)
+    planner = CEM(64, 8, iterations=3, ddof=1, l1_dims=3)
+    guess, seeds = torch.zeros(5, 2, 3), torch.arange(5)
+    whole = planner.plan(squared_distance(target), guess, seeds)
+    for one in range(5):
+        some = slice(one, one + 1)
+        alone = planner.plan(squared_distance(target[some]), guess[some], seeds[some])
+        assert torch.equal(alone.actions, whole.actions[some])

@@ -1,4 +1,4 @@
-"""The action-conditioned latent predictor, and how far off it usually is."""
+"""Action-conditioned predictors, and how far off they usually are."""
 
 from worldmodel.predictors.action_predictor import (
     ActionPredictor,
@@ -6,5 +6,14 @@ from worldmodel.predictors.action_predictor import (
     Cache,
 )
 from worldmodel.predictors.error_covariance import ErrorCovariance
+from worldmodel.predictors.patch_predictor import PatchPredictor
+from worldmodel.predictors.patch_predictor_spec import PatchPredictorSpec
 
-__all__ = ["ActionPredictor", "ActionPredictorSpec", "Cache", "ErrorCovariance"]
+__all__ = [
+    "ActionPredictor",
+    "ActionPredictorSpec",
+    "Cache",
+    "ErrorCovariance",
+    "PatchPredictor",
+    "PatchPredictorSpec",
+]
