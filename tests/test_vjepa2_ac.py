@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from benchmarks.vjepa2_ac_reference import SPEC, film, random_predictor
-from planners import CEM, Gradient
+from benchmarks.vjepa2_ac_reference import SEARCHES, SPEC, film, random_predictor
+from planners import CEM, MPC, Gradient, Guess
+from planners.graphs import Graphed, mapped, tensors
+from tests.recording import DEVICES, NothingFromTheCPU, moved, where_graphs_are_recorded
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import PatchPredictor, pose
 from worldmodel.predictors.patch_predictor import normalised
@@ -163,3 +168,69 @@ def test_a_predictor_of_other_sizes_is_refused():
         VJEPA2AC(encoder, other)
     with pytest.raises(WorldModelError, match="chunk must be at least 1, got 0"):
         model(chunk=0)
+
+
+SEARCH = CEM(
+    16,
+    4,
+    iterations=2,
+    std=SearchSpace().std,
+    min_std=0.0,
+    kept=0,
+    answer="mean",
+    try_mean=False,
+    ddof=1,
+    l1_dims=3,
+)
+
+
+def decide(device: str):
+    ac = model(predictor=random_predictor().to(device))
+    mpc = MPC(SEARCH, horizon=2)
+
+    def decided(tokens, states, goal, begin, seeds):
+        cost = ac.goal_cost(tokens, states, goal)
+        return mpc.decide(cost, begin, seeds, None)
+
+    return decided
+
+
+def moment(seed: int):
+    tokens = normalised(torch.roll(TOKENS, seed, dims=-1))
+    begin = Guess(torch.zeros(2, 2, 4))
+    return tokens[:, :2], STATES[:, :2], tokens[:, 3], begin, torch.arange(2) + seed
+
+
+def test_a_plan_reads_nothing_back_and_takes_nothing_from_the_cpu():
+    decided, inputs = decide("meta"), moved(moment(0), "meta")
+    decided(*inputs)  # what is the same for all plans is made on the CPU, once
+    with NothingFromTheCPU():
+        actions, _, _ = decided(*inputs)
+    assert actions.shape == (2, 1, 4)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_replayed_plan_is_the_plan(device, monkeypatch):
+    device = where_graphs_are_recorded(monkeypatch, device)
+    decided, away = decide(device), 1e-5 if device == "cuda" else 0.0
+    graphed = Graphed(decided)
+    for seed in range(3):
+        inputs = moved(moment(seed), device)
+        found = graphed(*inputs)
+        expected = decided(*mapped(inputs, torch.Tensor.contiguous))
+        for one, other in zip(tensors(found), tensors(expected), strict=True):
+            torch.testing.assert_close(one, other, rtol=away, atol=away)
+
+
+def test_the_preset_is_the_search_that_was_compared():
+    # The plan of this search is that of the published code: test_vjepa2_ac_parity.
+    folder = Path(__file__).parents[1] / "configs" / "planner"
+    space, compared, horizon = SEARCHES["plan"]
+    preset = OmegaConf.load(folder / "vjepa2_ac.yaml")
+    search = instantiate(preset.planner)
+    assert (search.samples, search.iterations, preset.horizon) == (400, 10, horizon)
+    assert replace(search, samples=40, iterations=4, std=space.std) == compared
+    preset = OmegaConf.load(folder / "vjepa2_ac_paper.yaml")
+    paper = instantiate(preset.planner)
+    assert (paper.samples, paper.iterations, preset.horizon) == (800, 10, 1)
+    assert replace(paper, samples=400, l1_dims=0) == search

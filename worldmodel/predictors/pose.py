@@ -2,9 +2,9 @@
 
 A state (7) is x, y, z [m] of the end effector in the robot's base frame, its Euler
 angles [rad] about the base's fixed axes x, then y, then z ("xyz" of scipy), and how
-far the gripper is closed, 0 open to 1 closed. An action (7) is the difference of two states:
-of places, of the rotation (next rotation times the inverse of this one, as Euler
-angles), of the gripper. The next state follows from state and action; no network
+far the gripper is closed, 0 open to 1 closed. An action (7) is the difference of two
+states: of places, of the rotation (next rotation times the inverse of this one, as
+Euler angles), of the gripper. The next state follows from state and action; no network
 predicts it. Assran et al. 2025, and its code, which computes in float64 as this does.
 """
 

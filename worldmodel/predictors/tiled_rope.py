@@ -1,11 +1,11 @@
 """Rotary positions as V-JEPA 2's weights were trained with them.
 
 A head's dimensions come in pairs of neighbours, a third of them for each of time,
-height and width; what is left over is not turned. The published sines and cosines are tiled
-(frequencies 0, 1, …, n - 1, 0, 1, …) where a rotation needs each twice in a row, so the
-two dimensions of a pair turn by different angles. It is no rotation, and attention
-depends on positions themselves, not on their differences alone. Weights trained with it
-need it (Assran et al. 2025, and its code).
+height and width; what is left over is not turned. The published sines and cosines are
+tiled (frequencies 0, 1, …, n - 1, 0, 1, …) where a rotation needs each twice in a row,
+so the two dimensions of a pair turn by different angles. It is no rotation, and
+attention depends on positions themselves, not on their differences alone. Weights
+trained with it need it (Assran et al. 2025, and its code).
 
 Here the first dimensions of all pairs stand before the second ones (`in_halves`), which
 changes no score where queries and keys do it alike, and is faster.
