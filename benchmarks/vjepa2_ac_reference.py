@@ -5,13 +5,14 @@
 
 A small predictor in the true layout, with weights from counters: the same on every
 machine. Writes tests/predictors/vjepa2_ac.safetensors and prints how far ours is off.
-Needs scipy and tqdm; timm, of which that code imports a function that it does not call
+Needs scipy, tqdm and einops; timm, of which that code imports a function that it does not call
 here, is stood in for where it is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import sys
@@ -25,6 +26,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from examples import vjepa2_ac_plan as example
 from planners import CEM
 from planners.noise import normal
 from worldmodel.checkpoints.vjepa2_ac import load_vjepa2_ac, published
@@ -37,6 +39,7 @@ SPEC = PatchPredictorSpec(
 )
 PATCH = 16
 SEED = 5
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SCALES = (1.0, 0.5, -1.0)  # of a film's actions, as candidates
 KEPT = Path(__file__).parent.parent / "tests" / "predictors" / "vjepa2_ac.safetensors"
 
@@ -140,7 +143,7 @@ SEARCHES = {
 
 def official(folder: Path, weights: Path) -> dict[str, Tensor]:
     """What Meta's code gives with the same weights, in the same places."""
-    mpc, predictor = _official_parts(folder, weights)
+    mpc, predictor = _official_parts(folder, weights, SPEC)
 
     def step(tokens: Tensor, actions: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
         after = normalised(predictor(tokens.flatten(1, 2), actions, states))
@@ -163,12 +166,7 @@ def official(folder: Path, weights: Path) -> dict[str, Tensor]:
     pairs = zip(numbers(103, 6, 7), numbers(104, 6, 7), strict=True)
     found["differences"] = torch.stack([mpc.poses_to_diff(*pair) for pair in pairs])
     for name, (space, search, horizon) in SEARCHES.items():
-        draws = (
-            normal(torch.tensor([SEED]), i, range(search.samples), horizon, 4)[0, :, h]
-            for i in range(search.iterations)
-            for h in range(horizon)
-        )
-        with mock.patch.object(torch, "randn", lambda *_, device, d=draws: next(d)):
+        with mock.patch.object(torch, "randn", _draws(search, horizon, SEED)):
             found[name] = mpc.cem(
                 tokens[:1, :1],
                 states[:1, :1],
@@ -182,12 +180,105 @@ def official(folder: Path, weights: Path) -> dict[str, Tensor]:
                 maxnorm=space.radius,
                 close_gripper=space.close_from,
             )[0]
-    return {name: tensor.float().contiguous() for name, tensor in found.items()}
+    return found
 
 
-def _official_parts(folder: Path, weights: Path) -> tuple[Any, Any]:
+def write_seeing(path: Path) -> None:
+    """Writes a tiny encoder and its predictor, whose weights come from counters."""
+    example.write_tiny(path)
+    parts = torch.load(path, weights_only=True)
+    fresh = random_predictor(example.TINY)
+    parts["predictor"] = published(fresh)
+    for seed, (name, tensor) in enumerate(sorted(parts["encoder"].items())):
+        if tensor.ndim > 1:
+            made = numbers(200 + seed, *tensor.shape)
+            tensor.copy_(made * tensor[0].numel() ** -0.5)
+        elif not name.endswith("norm.weight"):
+            tensor.add_(0.1 * numbers(200 + seed, len(tensor)))
+    torch.save(parts, path)
+
+
+def pictures() -> Tensor:
+    """Pictures (2, 32, 32, 3) uint8 of now and of the goal."""
+    return (127.5 + 50 * numbers(105, 2, 32, 32, 3)).clamp(0, 255).to(torch.uint8)
+
+
+def ours_from_pictures(weights: Path) -> dict[str, Tensor]:
+    """The tokens of pictures and the plan from one to the other, by our code."""
+    model, _ = example.load(weights, SearchSpace(), example.TINY, example.TINY_READING)
+    state = film()[2][0, 0]
+    commands, _ = example.plan(model, SEARCHES["plan"][1], pictures(), state, 2)
+    tokens = model.encode(pictures()[None])[0]
+    return {"tokens_of_pictures": tokens, "plan_from_pictures": commands}
+
+
+def official_from_pictures(folder: Path, weights: Path) -> dict[str, Tensor]:
+    """The same by Meta's code, its `WorldModel` included."""
+    mpc, predictor = _official_parts(folder, weights, example.TINY)
+    vision = importlib.import_module("src.models.vision_transformer")
+    wrapper = importlib.import_module("utils.world_model_wrapper")
+    encoder = vision.VisionTransformer(
+        img_size=(32, 32),
+        patch_size=PATCH,
+        num_frames=64,
+        tubelet_size=2,
+        embed_dim=example.TINY.token_dim,
+        depth=1,
+        num_heads=2,
+        mlp_ratio=4,
+        norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-6),
+        use_sdpa=True,
+        use_rope=True,
+    )
+    tensors = torch.load(weights, weights_only=True)["encoder"]
+    named = {n.removeprefix("module.backbone."): t for n, t in tensors.items()}
+    encoder.load_state_dict(named, strict=True)
+    search = SEARCHES["plan"][1]
+    theirs = wrapper.WorldModel(
+        encoder=encoder.eval(),
+        predictor=predictor,
+        tokens_per_frame=example.TINY.patches,
+        transform=_prepared,
+        mpc_args={
+            "rollout": 2,
+            "samples": search.samples,
+            "topk": search.elites,
+            "cem_steps": search.iterations,
+            "momentum_mean": 0.15,
+            "momentum_std": 0.15,
+            "maxnorm": 0.05,
+        },
+        device="cpu",
+    )
+    now, goal = (theirs.encode(one.numpy()) for one in pictures())
+    state = film()[2][:1, :1]
+    with mock.patch.object(torch, "randn", _draws(search, 2, seed=0)):
+        plan = theirs.infer_next_action(now[:, None], state, goal[:, None])
+    return {"tokens_of_pictures": torch.cat((now, goal)), "plan_from_pictures": plan}
+
+
+def _prepared(clip: Any) -> Tensor:
+    """A clip (T, height, width, 3) uint8 of the model's size, (3, T, height, width)."""
+    mean, std = (torch.tensor(one) * 255 for one in IMAGENET)
+    return ((torch.from_numpy(clip).float() - mean) / std).permute(3, 0, 1, 2)
+
+
+def _draws(search: CEM, horizon: int, seed: int) -> Any:
+    """Stands in for `torch.randn`: the numbers that our search draws, in turn."""
+    seeds, candidates = torch.tensor([seed]), range(search.samples)
+    draws = (
+        normal(seeds, iteration, candidates, horizon, 4)[0, :, step]
+        for iteration in range(search.iterations)
+        for step in range(horizon)
+    )
+    return lambda *_, device: next(draws)
+
+
+def _official_parts(
+    folder: Path, weights: Path, spec: PatchPredictorSpec
+) -> tuple[Any, Any]:
     """Meta's search, and its predictor with the weights of a file."""
-    if importlib.util.find_spec("timm") is None:
+    if "timm" not in sys.modules and importlib.util.find_spec("timm") is None:
         for name in ("timm", "timm.models", "timm.models.layers"):
             sys.modules[name] = types.ModuleType(name)
         vars(sys.modules["timm.models.layers"])["drop_path"] = None
@@ -195,13 +286,13 @@ def _official_parts(folder: Path, weights: Path) -> tuple[Any, Any]:
     models = importlib.import_module("src.models.ac_predictor")
     mpc = importlib.import_module("utils.mpc_utils")
     predictor = models.vit_ac_predictor(
-        img_size=(PATCH * SPEC.rows, PATCH * SPEC.columns),
+        img_size=(PATCH * spec.rows, PATCH * spec.columns),
         patch_size=PATCH,
         num_frames=64,
-        embed_dim=SPEC.token_dim,
-        predictor_embed_dim=SPEC.width,
-        depth=SPEC.depth,
-        num_heads=SPEC.heads,
+        embed_dim=spec.token_dim,
+        predictor_embed_dim=spec.width,
+        depth=spec.depth,
+        num_heads=spec.heads,
     )
     tensors = torch.load(weights, weights_only=True)["predictor"]
     named = {name.removeprefix("module."): t for name, t in tensors.items()}
@@ -221,7 +312,11 @@ def main() -> None:
         write_published(weights, random_predictor())
         theirs = official(options.official.resolve(), weights)
         mine = ours(load_vjepa2_ac(weights, SPEC))
+        write_seeing(weights)
+        theirs |= official_from_pictures(options.official.resolve(), weights)
+        mine |= ours_from_pictures(weights)
     for name, value in theirs.items():
+        theirs[name] = value.float().contiguous()
         away = (mine[name] - value).abs().max()
         print(f"{name:16} {tuple(value.shape)!s:16} off by {float(away):.1e}")
     options.out.write_bytes(save(theirs))

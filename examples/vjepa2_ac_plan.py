@@ -119,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> Tensor:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--now", type=Path, help="picture of now")
     parser.add_argument("--goal", type=Path, help="picture of the goal")
-    parser.add_argument("--state", type=float, nargs=7, default=[0.4, 0, 0.3, 3, 0, 0, 0])
+    parser.add_argument(
+        "--state", type=float, nargs=7, default=[0.4, 0, 0.3, 3, 0, 0, 0]
+    )
     parser.add_argument("--radius", type=float, default=0.075, help="of a step [m]")
     parser.add_argument("--l1-ball", action="store_true", help="as the paper has it")
     parser.add_argument("--samples", type=int, default=400)
