@@ -5,8 +5,8 @@
 
 A small predictor in the true layout, with weights from counters: the same on every
 machine. Writes tests/predictors/vjepa2_ac.safetensors and prints how far ours is off.
-Needs scipy, tqdm and einops; timm, of which that code imports a function that it does not call
-here, is stood in for where it is missing.
+Needs scipy, tqdm and einops; timm, of which that code imports a function that it does
+not call here, is stood in for where it is missing.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def ours_from_pictures(weights: Path) -> dict[str, Tensor]:
 
 def official_from_pictures(folder: Path, weights: Path) -> dict[str, Tensor]:
     """The same by Meta's code, its `WorldModel` included."""
-    mpc, predictor = _official_parts(folder, weights, example.TINY)
+    _, predictor = _official_parts(folder, weights, example.TINY)
     vision = importlib.import_module("src.models.vision_transformer")
     wrapper = importlib.import_module("utils.world_model_wrapper")
     encoder = vision.VisionTransformer(

@@ -102,7 +102,7 @@ def plan(
 
 
 def picture(path: Path | None, side: int, seed: int) -> np.ndarray:
-    """Gives a picture's largest square in the middle, (side, side, 3); else chance's."""
+    """Gives the largest square in a picture's middle, (side, side, 3); or noise."""
     if path is None:
         return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
     with Image.open(path) as image:

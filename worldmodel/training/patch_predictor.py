@@ -1,0 +1,166 @@
+"""V-JEPA 2-AC's training: a predictor of patch tokens, from nothing or further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from worldmodel.errors import WorldModelError
+from worldmodel.predictors import PatchPredictor, pose
+from worldmodel.predictors.patch_blocks import PatchBlock
+from worldmodel.predictors.patch_predictor import normalised
+from worldmodel.training.chance import on_device, some_of
+from worldmodel.training.recorded import LossTerms
+from worldmodel.training.updates import Job
+
+INITIAL_STD = 0.02  # as published
+
+
+@dataclass(frozen=True)
+class PatchPredictorRecipe:
+    """How a predictor of patch tokens is trained; the defaults are the published ones.
+
+    Attributes:
+        windows: windows per step.
+        frames: frames T of a window, 4 a second where the published weights go on.
+        rolled: steps of the roll-out that is learned beside single steps.
+    """
+
+    windows: int = 8
+    frames: int = 8
+    rolled: int = 2
+
+    def __post_init__(self) -> None:
+        if self.windows < 1:
+            raise WorldModelError(f"windows must be at least 1, got {self.windows}")
+        if not 1 <= self.rolled < self.frames:
+            raise WorldModelError(
+                f"rolled must be in [1, frames={self.frames}), got {self.rolled}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class PatchEpisodes:
+    """Stored tokens of recorded episodes, one after the other.
+
+    Attributes:
+        tokens: (N, P, D) of all frames, as the encoder gives them, in any precision.
+        states: (N, 7) of the robot at these frames; see `worldmodel.predictors.pose`.
+        lengths: frames of each episode; N in sum.
+    """
+
+    tokens: Tensor
+    states: Tensor
+    lengths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        count = sum(self.lengths)
+        shapes = (tuple(self.tokens.shape), tuple(self.states.shape))
+        if len(shapes[0]) != 3 or shapes[0][0] != count:
+            raise WorldModelError(f"tokens must be (N={count}, P, D), got {shapes[0]}")
+        if shapes[1] != (count, pose.SIZE):
+            raise WorldModelError(f"states must be (N={count}, 7), got {shapes[1]}")
+
+    def begins(self, frames: int) -> Tensor:
+        """Gives the rows that windows of so many frames can begin at.
+
+        Raises:
+            WorldModelError: no episode is as long.
+        """
+        rows, first = [], 0
+        for length in self.lengths:
+            rows.append(torch.arange(first, first + max(0, length - frames + 1)))
+            first += length
+        found = torch.cat(rows) if rows else torch.arange(0)
+        if not len(found):
+            longest = max(self.lengths, default=0)
+            raise WorldModelError(
+                f"frames is {frames}, but the longest episode has {longest}; take a "
+                "smaller number, or longer episodes"
+            )
+        return found.to(self.tokens.device)
+
+
+def initialise(predictor: PatchPredictor, generator: torch.Generator) -> None:
+    """Draws weights as published: N(0, 0.02), smaller where a deep block writes."""
+    std = INITIAL_STD
+    for module in predictor.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(
+                module.weight, std=std, a=-2.0, b=2.0, generator=generator
+            )
+            nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for depth, block in enumerate(predictor.predictor_blocks, start=1):
+            assert isinstance(block, PatchBlock)
+            block.attn.proj.weight.div_((2 * depth) ** 0.5)
+            block.mlp.fc2.weight.div_((2 * depth) ** 0.5)
+
+
+def patch_loss(
+    predictor: PatchPredictor, tokens: Tensor, states: Tensor, rolled: int
+) -> LossTerms:
+    """Mean absolute errors of single steps from true tokens, and of a roll-out.
+
+    The roll-out begins at the first frame and is told the true states. Assran et al.
+    2025, and its code.
+
+    Args:
+        predictor: learns.
+        tokens: (B, T, P, D), normalised.
+        states: (B, T, 7).
+        rolled: steps of the roll-out, in [1, T - 1].
+    """
+    actions, wanted = pose.between(states), tokens[:, 1:]
+    forced = predictor(tokens[:, :-1], actions, states[:, :-1])
+    seen = torch.cat((tokens[:, :1], forced[:, :1]), dim=1)
+    for end in range(2, rolled + 1):
+        after = predictor(seen, actions[:, :end], states[:, :end])[:, -1:]
+        seen = torch.cat((seen, after), dim=1)
+    steps = (forced - wanted).abs().mean()
+    rollout = (seen[:, 1:] - wanted[:, :rolled]).abs().mean()
+    return {"total": steps + rollout, "steps": steps, "rollout": rollout}
+
+
+def patch_predictor_job(
+    recipe: PatchPredictorRecipe,
+    predictor: PatchPredictor,
+    episodes: PatchEpisodes,
+    generator: torch.Generator,
+) -> Job:
+    """Learns `patch_loss` on windows of stored tokens; for `training.loop.fit`.
+
+    Args:
+        recipe: how.
+        predictor: learns, in place; what nothing uses of it stays as it is.
+        episodes: tokens and states, on the predictor's device.
+        generator: source of randomness.
+
+    Raises:
+        WorldModelError: no episode is as long as a window, or sizes do not fit.
+    """
+    spec = predictor.spec
+    frame = (spec.patches, spec.token_dim)
+    if tuple(episodes.tokens.shape[1:]) != frame:
+        raise WorldModelError(
+            f"tokens must be (N, P, D) = (N, {frame[0]}, {frame[1]}), got "
+            f"{tuple(episodes.tokens.shape)}"
+        )
+    predictor.require_frames(recipe.frames)
+    begins = episodes.begins(recipe.frames)
+    steps = torch.arange(recipe.frames, device=begins.device)
+    predictor.requires_grad_(True)
+    if spec.extrinsics_size:
+        predictor.extrinsics_encoder.requires_grad_(False)
+
+    def draw() -> Tensor:
+        return some_of(begins, recipe.windows, on_device(generator, begins.device))
+
+    def loss(first: Tensor) -> LossTerms:
+        rows = first[:, None] + steps  # (B, T)
+        tokens = normalised(episodes.tokens[rows])
+        return patch_loss(predictor, tokens, episodes.states[rows], recipe.rolled)
+
+    return Job(predictor, loss, draw=draw)
