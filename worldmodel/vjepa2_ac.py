@@ -35,8 +35,8 @@ ACTION_SPEC = ActionSpec(
 
 SEARCHED = (0, 1, 2, 6)  # of an action's dimensions
 ROTATIONS = 3  # that stay zero
-ON_CPU = 1024  # tokens imagined at once
-ON_GPU = 50 * ON_CPU
+ON_CPU = 4 * 258  # tokens imagined at once: of so many candidates at the true size
+ON_GPU = 200 * 258
 
 
 @dataclass(frozen=True)
@@ -169,21 +169,8 @@ class VJEPA2AC:
             WorldModelError: a shape is wrong, a value is not finite, or past and plan
                 are more frames than the predictor can see.
         """
-        spec = self.predictor.spec
-        require_tensor("tokens", tokens, "(B, T, P, D)")
-        if tokens.ndim != 4:
-            raise WorldModelError(
-                f"tokens must be (B, T, P, D), got {tuple(tokens.shape)}"
-            )
-        batch, time = tokens.shape[:2]
-        frame = (spec.patches, spec.token_dim)
-        require_shape("tokens", tokens, (batch, time, *frame), "(B, T, P, D)")
-        require_tensor("states", states, "(B, T, 7)")
-        require_shape("states", states, (batch, time, pose.SIZE), "(B, T, 7)")
-        require_finite("tokens", tokens)
-        require_finite("states", states)
-        require_goal(goal, (batch, *frame))
-        self.predictor.require_frames(time)
+        self._check(tokens, states, goal)
+        spec, batch = self.predictor.spec, len(tokens)
         past_actions = pose.between(states)
 
         def imagine(searched: Tensor) -> Tensor:
@@ -201,6 +188,24 @@ class VJEPA2AC:
 
         chunk = self.chunk or _fitting(spec.patches + spec.conditions, tokens.device)
         return RolloutCost(imagine, away, chunk * batch)
+
+    def _check(self, tokens: Tensor, states: Tensor, goal: Tensor) -> None:
+        """Raises WorldModelError unless a plan can begin there; see `goal_cost`."""
+        spec = self.predictor.spec
+        require_tensor("tokens", tokens, "(B, T, P, D)")
+        if tokens.ndim != 4:
+            raise WorldModelError(
+                f"tokens must be (B, T, P, D), got {tuple(tokens.shape)}"
+            )
+        batch, time = tokens.shape[:2]
+        frame = (spec.patches, spec.token_dim)
+        require_shape("tokens", tokens, (batch, time, *frame), "(B, T, P, D)")
+        require_tensor("states", states, "(B, T, 7)")
+        require_shape("states", states, (batch, time, pose.SIZE), "(B, T, 7)")
+        require_finite("tokens", tokens)
+        require_finite("states", states)
+        require_goal(goal, (batch, *frame))
+        self.predictor.require_frames(time)
 
 
 def _fitting(tokens: int, device: torch.device) -> int:

@@ -84,7 +84,7 @@ class PatchPredictor(nn.Module):
         _require_shape("actions", actions, (batch, time, spec.action_size))
         self.require_frames(time)
         x = self._tokens(self._embed(latents), actions, states)
-        x, _ = self._run(x.flatten(1, 2), 0, None, True)
+        x, _ = self._run(x.flatten(1, 2), 0, None, False)
         return self._predicted(x.unflatten(1, (time, -1)))
 
     def rollout(
