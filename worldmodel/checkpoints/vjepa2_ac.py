@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from worldmodel.checkpoints.outline import check_fits, not_finite
-from worldmodel.checkpoints.torch_file import part_of
 from worldmodel.errors import CheckpointError
+from worldmodel.files.torch_file import part_of
 from worldmodel.predictors.patch_predictor import PatchPredictor
 from worldmodel.predictors.patch_predictor_spec import PatchPredictorSpec
 from worldmodel.predictors.tiled_rope import in_halves

@@ -12,9 +12,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 AXES = 3
+PUBLISHED_THETA = 10000.0  # of V-JEPA 2's weights
 THETA = 100.0  # wavelengths from 2 pi to about 250 patches: grids here are small
 
 
@@ -103,3 +105,20 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
     sin = by.sin.view(shape).to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def tiled_angles(positions: Tensor, head_dim: int) -> Tensor:
+    """Angles (tokens, head_dim) of positions (tokens, 3), as V-JEPA 2 has it.
+
+    A third of the pairs of neighbouring dimensions is for each of time, height and
+    width; what is left over is not turned. The published sines and cosines are tiled
+    (frequencies 0, 1, …, n - 1, 0, 1, …) where a rotation needs each twice in a row, so
+    the two dimensions of a pair turn by different angles. It is no rotation: attention
+    depends on positions themselves, not on their differences alone. Weights trained
+    with it need it (Assran et al. 2025, and its code).
+    """
+    pairs = head_dim // 2 // AXES  # of one axis
+    steps = torch.arange(pairs, dtype=torch.float32, device=positions.device) / pairs
+    frequencies = (1.0 / PUBLISHED_THETA**steps).repeat(2)
+    angles = (positions[..., None].float() * frequencies).flatten(-2)
+    return F.pad(angles, (0, head_dim - angles.shape[-1]))

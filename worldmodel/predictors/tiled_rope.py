@@ -1,13 +1,6 @@
-"""Rotary positions as V-JEPA 2's weights were trained with them.
+"""V-JEPA 2's tiled rotary positions, with the dimensions of a head in halves.
 
-A head's dimensions come in pairs of neighbours, a third of them for each of time,
-height and width; what is left over is not turned. The published sines and cosines are
-tiled (frequencies 0, 1, …, n - 1, 0, 1, …) where a rotation needs each twice in a row,
-so the two dimensions of a pair turn by different angles. It is no rotation, and
-attention depends on positions themselves, not on their differences alone. Weights
-trained with it need it (Assran et al. 2025, and its code).
-
-Here the first dimensions of all pairs stand before the second ones (`in_halves`), which
+The first dimensions of all pairs stand before the second ones (`in_halves`), which
 changes no score where queries and keys do it alike, and is faster.
 """
 
@@ -16,11 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-AXES = 3
-THETA = 10000.0
+from worldmodel.encoders.rope import tiled_angles
 
 
 class Turn(NamedTuple):
@@ -37,11 +28,7 @@ def tiled_turn(positions: Tensor, head_dim: int) -> Turn:
         positions: numbers of patches and frames.
         head_dim: width of one attention head, even and at least 6.
     """
-    pairs = head_dim // 2 // AXES
-    steps = torch.arange(pairs, device=positions.device, dtype=torch.float32)
-    frequencies = (THETA ** (-steps / pairs)).repeat(2)
-    angles = (positions[..., None].float() * frequencies).flatten(-2)
-    angles = F.pad(angles, (0, head_dim - angles.shape[-1]))
+    angles = tiled_angles(positions, head_dim)
     angles = angles[:, in_halves(head_dim, positions.device)]
     return Turn(angles.cos(), angles.sin())
 

@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.encoders.rope import AXES, Grid, Rotation, grid_positions
+from worldmodel.encoders.rope import AXES, Grid, Rotation, grid_positions, tiled_angles
 from worldmodel.encoders.transformer import attend
 
 CHANNELS = 3
-THETA = 10_000.0
 EPSILON = 1e-6  # of the layer norms
 
 
@@ -170,19 +169,9 @@ class Block(nn.Module):
 
 @lru_cache(maxsize=16)
 def tiled_rotation(grid: Grid, head_dim: int, device: torch.device) -> Rotation:
-    """Cosines and sines (tokens, head_dim) float32 of a grid, as published.
-
-    A third of the pairs is for each of time, height and width; of dimensions
-    (2 i, 2 i + 1) of such a part of n pairs, the angles are those of frequencies
-    2 i mod n and (2 i + 1) mod n. What is left over is not rotated.
-    """
+    """Cosines and sines (tokens, head_dim) float32 of a grid, as published."""
     with torch.inference_mode(False):  # kept for whoever comes next
-        pairs = head_dim // AXES // 2  # of one axis
-        steps = torch.arange(pairs, dtype=torch.float32, device=device) / pairs
-        positions = grid_positions(grid, device).float()  # (tokens, 3)
-        angles = positions[..., None] * (1.0 / THETA**steps)  # (tokens, 3, pairs)
-        angles = angles.repeat(1, 1, 2).flatten(1)
-        angles = F.pad(angles, (0, head_dim - angles.shape[1]))
+        angles = tiled_angles(grid_positions(grid, device), head_dim)
         return Rotation(angles.cos(), angles.sin())
 
 

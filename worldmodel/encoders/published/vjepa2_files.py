@@ -13,9 +13,10 @@ from torch import Tensor
 from worldmodel.encoders.published.preparation import Preparation
 from worldmodel.encoders.published.spec import Reading
 from worldmodel.encoders.published.vjepa2 import CHANNELS, VJEPA2Spec
-from worldmodel.encoders.published.weight_files import read_pt, read_safetensors
+from worldmodel.encoders.published.weight_files import read_safetensors
 from worldmodel.errors import CheckpointError
 from worldmodel.files.json_file import short
+from worldmodel.files.torch_file import read_torch_file
 
 ENCODERS = ("encoder", "target_encoder")
 # What else the published .pt files hold; none of it is read.
@@ -61,7 +62,7 @@ def from_pt(path: Path, reading: Reading) -> Found:
         CheckpointError: it is damaged, not of V-JEPA 2, or holds a tensor that has no
             place.
     """
-    file = read_pt(path)
+    file = read_torch_file(path)
     if "ema_encoder" in file:
         raise _newer(path, "ema_encoder")
     which = _which(file, reading, path)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -17,36 +13,6 @@ from worldmodel.files.json_file import read_object
 SAFETENSORS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 AGAIN = "download it again, and compare its size with the published one"
-
-
-def read_pt(path: Path) -> dict[str, Any]:
-    """Gives what a .pt file of `torch.save` holds: tensors and plain values alone.
-
-    Raises:
-        CheckpointError: it is cut off, no such file, or needs code to be run.
-    """
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f"{path} must be a whole file of torch.save (a zip archive), got "
-            f"{path.stat().st_size} bytes that are none, or that end too early: {AGAIN}"
-        )
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} must hold tensors and plain values, it asks for code to be run "
-            f"({_asked(error)}), which is never done: take the published file"
-        ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} is damaged ({one_line(error)}): {AGAIN}"
-        ) from error
-    if not isinstance(found, dict):
-        raise CheckpointError(
-            f"{path} must hold a dictionary with encoder or target_encoder, got "
-            f"{type(found).__name__}: take a file that was published for V-JEPA 2"
-        )
-    return found
 
 
 def read_safetensors(folder: Path) -> dict[str, Tensor]:
@@ -106,13 +72,6 @@ def _read_one(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is damaged or cut off ({one_line(error)}): {AGAIN}"
         ) from error
-
-
-def _asked(error: Exception) -> str:
-    """What a pickle asks for, e.g. "GLOBAL os.system"."""
-    text = str(error)
-    begin = text.find("GLOBAL")
-    return " ".join(text[begin:].split()[:2]) if begin >= 0 else one_line(error)
 
 
 def one_line(error: Exception) -> str:

@@ -38,9 +38,9 @@ def read_torch_file(path: str | Path) -> dict[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than tensors and plain values, which could run code "
-            f"({_why(error)}), and is not read; take the official file, or save its "
-            "state dict alone"
+            f"{path} holds more than tensors and plain values: it asks for code to be "
+            f"run ({_asked(error)}), which is never done; take the official file, or "
+            "save its state dict alone"
         ) from error
     except (RuntimeError, ValueError, KeyError, EOFError) as error:
         raise CheckpointError(
@@ -84,6 +84,13 @@ def part_of(path: str | Path, name: str) -> dict[str, Tensor]:
             raise CheckpointError(f"{path}: {name!r} holds {key} twice")
         named[key] = value
     return named
+
+
+def _asked(error: Exception) -> str:
+    """What a pickle asks for, e.g. "GLOBAL os.system"."""
+    text = str(error)
+    begin = text.find("GLOBAL")
+    return " ".join(text[begin:].split()[:2]) if begin >= 0 else _why(error)
 
 
 def _why(error: Exception) -> str:
