@@ -51,23 +51,21 @@ def point(episodes: int, options: argparse.Namespace) -> dict[str, Any]:
     out = options.out / f"{episodes}"
     data = [f"data={options.data}", f"episodes={episodes}"]
     encoder, model = out / "pretrain" / "encoder", out / "train" / "model"
-    if not encoder.is_dir():
-        where = f"out={out / 'pretrain'}"
-        worldmodel_command(["pretrain", *data, where, *options.pretrain])
-    if not model.is_dir():
-        where = [f"encoder={encoder}", f"out={out / 'train'}"]
-        worldmodel_command(["train", *data, *where, *options.train])
+    # A finished run is left as it is, and one of other options is refused.
+    where = f"out={out / 'pretrain'}"
+    worldmodel_command(["pretrain", *data, where, *options.pretrain])
+    places = [f"encoder={encoder}", f"out={out / 'train'}"]
+    worldmodel_command(["train", *data, *places, *options.train])
     results = out / "evaluate" / "results.json"
-    if not results.is_file():
-        worldmodel_command(
-            [
-                *("evaluate", f"model={model}", f"goals={options.data}"),
-                *(f"n={options.n}", "timing=0", "film=0", "batch_invariant=false"),
-                f"problems={options.out / 'problems'}",
-                *options.evaluate,
-                f"out={results.parent}",
-            ]
-        )
+    worldmodel_command(
+        [
+            *("evaluate", f"model={model}", f"goals={options.data}"),
+            *(f"n={options.n}", "timing=0", "film=0", "batch_invariant=false"),
+            f"problems={options.out / 'problems'}",
+            *options.evaluate,
+            f"out={results.parent}",
+        ]
+    )
     rows = load_results(results).rows
     parts = {row.method.kind: outcome(row.episodes) for row in rows}
     return {"episodes": episodes, "ours": parts["method"], "floor": parts["floor"]}

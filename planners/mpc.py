@@ -114,8 +114,8 @@ class MPC:
             raise ValueError(
                 f"the planner must begin with at least {known} candidates: the mean, "
                 f"kept={self.planner.kept} elites and, with min_improvement above 0, "
-                f"doing "
-                f"nothing; it begins with {room} (samples, or Gradient's starts)"
+                f"doing nothing; it begins with {room} (samples, or Gradient's starts; "
+                "none are known with try_mean=false, which needs min_improvement=0)"
             )
         if known + proposals > room:
             raise ValueError(

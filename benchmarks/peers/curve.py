@@ -102,11 +102,12 @@ def evaluate(point: Point, like: Row, options: argparse.Namespace) -> Row:
     arena, job = opened(point, like, options)
     try:
         problems = problems_of(options.run, like).head(options.n)
-        kept = options.out / f"{job.key}_{options.n}.json"
+        out = options.out / str(len(problems))  # rows of other problems stand apart
+        kept = out / f"{job.key}_{len(problems)}.json"
         if kept.is_file() and _is_of(kept, job, problems):
             return load_results(kept).rows[0]
         drawn = redrawn(problems, arena)
-        return run_job(job, arena, drawn, options.out, options.group)
+        return run_job(job, arena, drawn, out, options.group)
     finally:
         arena.close()
 

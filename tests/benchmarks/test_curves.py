@@ -33,7 +33,7 @@ def test_each_number_of_episodes_is_learned_from_and_evaluated_once(
         out = Path(next(w for w in words if w.startswith("out=")).removeprefix("out="))
         made = {"pretrain": "encoder", "train": "model"}
         if words[0] in made:
-            (out / made[words[0]]).mkdir(parents=True)
+            (out / made[words[0]]).mkdir(parents=True, exist_ok=True)
         else:
             evaluated(out, also="method")
 
@@ -48,7 +48,7 @@ def test_each_number_of_episodes_is_learned_from_and_evaluated_once(
     assert {"n=3", "goals=data", "env=fake/Env-v0"} <= set(called[2])
     monkeypatch.setattr("sys.argv", [*words, "2", "4", "8"])
     how_much.main()
-    assert len(called) == 9
+    assert len(called) == 6 + 9  # a finished run is left alone by its command
     told = json.loads((tmp_path / "out" / "how_much.json").read_text())
     assert [one["episodes"] for one in told["points"]] == [2, 4, 8]
     assert told["points"][0]["ours"]["solved"] == 1

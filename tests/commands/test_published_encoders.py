@@ -69,6 +69,13 @@ def test_vjepa2_trains_and_plans_by_the_plain_recipe(data, tmp_path, capsys):
     assert again == row
 
 
+def test_trained_on_a_pt_file_it_plans_on_the_folder_with_its_weights(data, tmp_path):
+    file, out = write_pt(tmp_path / "vit.pt"), tmp_path / "out"
+    assert train(data, file, out, "published.crop=32", "published.heads=2") == 0
+    folder = write_folder(tmp_path / "vjepa2")
+    planned(out / "model", tmp_path, f"encoder={folder}")
+
+
 def test_tokens_are_computed_once(data, tmp_path, capsys):
     encoder, tokens = write_pt(tmp_path / "vit.pt"), tmp_path / "tokens"
     read = ["published.crop=32", "published.heads=2", f"tokens={tokens}"]

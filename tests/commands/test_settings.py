@@ -84,6 +84,7 @@ TRAIN = {
     "planning.distance.expectile": 0.5,
     "cost.latent": 0.5,
     "cost.temporal": 0.5,
+    "cost.latent_near": 0.5,
     "cost.proprio_goal": 0.5,
     "cost.move_threshold": 0.1,
     "cost.running": 0.1,

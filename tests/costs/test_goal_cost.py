@@ -123,7 +123,7 @@ def test_the_pose_counts_once_things_are_where_they_belong():
 def test_near_the_goal_the_latents_tell_parts_of_a_step():
     steps = Steps(TemporalDistanceSpec(GoalProjectionSpec(latent_dim=A), hidden=8))
     learned = LearnedDistances(temporal=steps, latent=LatentDistance(step=0.5))
-    kind = GoalCost(latent=0.0, near=2.0)
+    kind = GoalCost(latent=0.0, latent_near=2.0)
     at_goal, there, far = [0.0, 0.0], [0.0, 2**0.5], [90.0, 0.0]
     latents = torch.tensor([[at_goal], [there], [far]])
     found = kind.distance(latents, torch.zeros(1, A), learned)

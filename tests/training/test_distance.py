@@ -162,30 +162,12 @@ def test_goals_are_drawn_in_the_shares_that_were_asked_for():
         ({"ahead": 0}, "ahead must be at least 1, got 0"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"momentum": 2.0}, r"momentum must be in \[0, 1\], got 2.0"),
-        ({"later": 0.8, "here": 0.3}, "sum to at most 1, got 0.8, 0.3 and 0.0"),
+        ({"later": 0.8, "here": 0.3}, "sum to at most 1, got 0.8 and 0.3"),
     ],
 )
 def test_a_recipe_that_cannot_be_says_why(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPE, **change)
-
-
-def test_some_goals_look_most_like_the_state_and_are_of_other_episodes():
-    # Two episodes along the same line, 100 apart on another axis that weighs little.
-    line = torch.arange(10.0)
-    latents = torch.stack(
-        (line.repeat(2), torch.tensor([0.0, 0.1]).repeat_interleave(10)), 1
-    )
-    first = torch.tensor([0, 10]).repeat_interleave(10)
-    rows = torch.cat((torch.arange(9), torch.arange(10, 19)))
-    data = LatentEpisodes(latents, first, first + 9, rows)
-    recipe = dataclasses.replace(RECIPE, batch=1000, alike=0.25, later=0.5, here=0.1)
-    now, goal = draw_pairs(recipe, data, torch.Generator().manual_seed(0))
-    alike = (latents[now, 0] == latents[goal, 0]) & (first[now] != first[goal])
-    assert alike[:250].all()
-    same = first[now] == first[goal]
-    assert (now == goal)[250:].float().mean().item() == pytest.approx(0.13, abs=0.05)
-    assert ((goal > now) & same)[250:].float().mean().item() > 0.6
 
 
 def test_the_expectile_of_a_coin_is_its_closed_form():

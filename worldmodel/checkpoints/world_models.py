@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from worldmodel.checkpoints.checkpoint import (
     save_checkpoint,
 )
 from worldmodel.encoders import FrozenEncoder, PublishedSpec, load_encoder
+from worldmodel.encoders.published.names import encoder_files
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.model_spec import WorldModelSpec
 
@@ -106,7 +108,10 @@ def _attached(
     at = checkpoint.value("encoder_at", str) if place is None else place
     mend = "give encoder=PATH of the files that it was trained on"
     try:
-        found = load_encoder(at, spec.reading()).sized(spec.height, spec.width)
+        reading = spec.reading()
+        if encoder_files(at).is_dir():  # which holds one encoder; its hash tells
+            reading = replace(reading, weights=None)
+        found = load_encoder(at, reading).sized(spec.height, spec.width)
     except CheckpointError as error:
         raise CheckpointError(
             f"{checkpoint.path} needs its encoder, {spec.family} of hash "

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from worldmodel.commands.values import check_value
 from worldmodel.errors import OptionError
+from worldmodel.files.text import one_line
 from worldmodel.resources import configs_folder
 
 HYDRA_VERSION = "1.3"  # behaviour of Hydra that we rely on
@@ -64,7 +65,7 @@ def compose_config(command: str, options: Sequence[str]) -> DictConfig:
         missing = sorted(OmegaConf.missing_keys(config))
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
-        raise OptionError(first_line(error)) from error
+        raise OptionError(one_line(error)) from error
     if missing:
         wanted = " ".join(f"{key}=…" for key in missing)
         raise OptionError(f"worldmodel {command} also needs: {wanted}")
@@ -147,7 +148,7 @@ def _compose(command: str, lines: Sequence[str]) -> DictConfig:
         with initialize_config_dir(folder, version_base=HYDRA_VERSION):
             return compose(command, overrides=list(lines))
     except HydraException as error:
-        raise OptionError(first_line(error)) from error
+        raise OptionError(one_line(error)) from error
 
 
 def _admit(base: DictConfig, override: Override) -> str:
@@ -263,8 +264,3 @@ def _unknown(option: str, known: Iterable[str], path: str = "") -> str:
 
 def _line(override: Override) -> str:
     return str(override.input_line)
-
-
-def first_line(error: Exception) -> str:
-    """Gives the first line of what an error says."""
-    return str(error).strip().splitlines()[0]

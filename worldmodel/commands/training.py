@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from worldmodel.commands.compose import first_line
 from worldmodel.commands.limits import MOST_EPISODES, require_whole
 from worldmodel.commands.progress import bar
 from worldmodel.commands.run_readme import write_run_readme
@@ -28,6 +27,7 @@ from worldmodel.data.cache_place import cache_folder
 from worldmodel.data.first_episodes import first_episodes
 from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
+from worldmodel.files.text import one_line
 from worldmodel.training.distributed import launched, launched_here, own_gpu
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -63,7 +63,7 @@ def choose_device(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise OptionError(
-            f"device={name} does not work here, try device=auto: {first_line(error)}"
+            f"device={name} does not work here, try device=auto: {one_line(error)}"
         ) from error
 
 

@@ -25,7 +25,7 @@ CPU_CHUNK = 2048  # stays in a processor's cache: a third less time than 16384
 _NEEDS = {
     "latent": (),
     "temporal": ("temporal",),
-    "near": ("temporal", "latent"),
+    "latent_near": ("temporal", "latent"),
     "proprio_goal": ("temporal", "proprio"),
 }
 _LACKS = {
@@ -33,7 +33,9 @@ _LACKS = {
     "latent": "does not know how far latents go in a step; train it anew",
     "proprio": "does not tell proprio; train it with tabletop.goal_proprio above 0",
 }
-_NEAR_STEPS = 3.0  # temporal distance at which `near` counts a third of what it may
+_NEAR_STEPS = (
+    3.0  # temporal distance at which `latent_near` counts a third of what it may
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +72,9 @@ class GoalCost:
     Attributes:
         latent: weight of the mean squared latent difference.
         temporal: weight of the learned distance, in units of its farthest value.
-        near: weight of how far the latent is from the goal's, in steps, which counts
-            the more the nearer the temporal distance says the goal is: that one cannot
-            tell parts of a step.
+        latent_near: weight of how far the latent is from the goal's, in steps. It
+            counts the more the nearer the temporal distance says the goal is, which
+            cannot tell parts of a step.
         proprio_goal: weight of where the robot is, once objects are where they belong:
             all of it while the temporal distance is large, and near it the less the
             nearer the robot itself is to where the goal has it.
@@ -88,7 +90,7 @@ class GoalCost:
 
     latent: float = 1.0
     temporal: float = 0.0
-    near: float = 0.0
+    latent_near: float = 0.0
     proprio_goal: float = 0.0
     move_threshold: float = 0.0
     running: float = 0.3
@@ -132,14 +134,14 @@ class GoalCost:
         if self.latent:
             total = total + self.latent * (latents - goals).square().mean((-2, -1))
         if learned.temporal is None or not (
-            self.temporal or self.near or self.proprio_goal
+            self.temporal or self.latent_near or self.proprio_goal
         ):
             return total
         flat, ends = latents.flatten(-2), goals.flatten(-2)
         steps = learned.temporal(flat, ends)
-        if self.near and learned.latent is not None:
+        if self.latent_near and learned.latent is not None:
             away = learned.latent(flat, ends)
-            total = total + self.near * _arriving(steps / _NEAR_STEPS, away)
+            total = total + self.latent_near * _arriving(steps / _NEAR_STEPS, away)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         if not self.move_threshold:
             return total + arriving + self._posing(flat, ends, learned, steps)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldmodel.errors import WorldModelError
+from worldmodel.files.text import one_line
 
 EXTRA = "pip install worldmodel-planner[hub]"
 
@@ -57,7 +58,7 @@ def download(
         errors.HFValidationError,
         errors.HTTPError,  # pyright: ignore[reportPrivateImportUsage]
     ) as error:
-        text = str(error).strip().splitlines()[0]
+        text = one_line(error)
         raise HubError(
             f"the {kind} {name} cannot be downloaded ({text}): {mend}"
         ) from error

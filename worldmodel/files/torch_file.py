@@ -12,7 +12,18 @@ from torch import Tensor
 
 from worldmodel.errors import CheckpointError
 from worldmodel.files.json_file import short
+from worldmodel.files.text import one_line
 
+# What torch raises where bytes of the list of tensors are not what was written.
+_DAMAGE = (
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+)
 PREFIXES = ("module.", "backbone.")  # of wrappers, which say nothing
 
 
@@ -37,14 +48,21 @@ def read_torch_file(path: str | Path) -> dict[str, Any]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
+        asked = _asked(error)
+        if asked is None:
+            raise CheckpointError(
+                f"{path} is damaged, its list of tensors can not be read; download it "
+                "again"
+            ) from error
         raise CheckpointError(
             f"{path} holds more than tensors and plain values: it asks for code to be "
-            f"run ({_asked(error)}), which is never done; take the official file, or "
-            "save its state dict alone"
+            f"run ({asked}), which is never done; take the official file, or save its "
+            "state dict alone"
         ) from error
-    except (RuntimeError, ValueError, KeyError, EOFError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} is damaged or no file of weights: {_why(error)}; download it again"
+            f"{path} is damaged or no file of weights: {one_line(error)}; download it "
+            "again"
         ) from error
     if not isinstance(found, dict):
         raise CheckpointError(
@@ -86,12 +104,8 @@ def part_of(path: str | Path, name: str) -> dict[str, Tensor]:
     return named
 
 
-def _asked(error: Exception) -> str:
-    """What a pickle asks for, e.g. "GLOBAL os.system"."""
+def _asked(error: Exception) -> str | None:
+    """What a pickle asks for, e.g. "GLOBAL os.system"; None where it does not say."""
     text = str(error)
     begin = text.find("GLOBAL")
-    return " ".join(text[begin:].split()[:2]) if begin >= 0 else _why(error)
-
-
-def _why(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    return " ".join(text[begin:].split()[:2]) if begin >= 0 else None

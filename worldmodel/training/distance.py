@@ -18,8 +18,6 @@ from worldmodel.training.latents import LatentEpisodes
 from worldmodel.training.objectives.vjepa import ema_update
 from worldmodel.training.updates import Job
 
-_POOL = 2048  # rows that look-alikes are chosen from
-
 
 @dataclass(frozen=True)
 class DistanceRecipe:
@@ -33,11 +31,6 @@ class DistanceRecipe:
     play wasted between. With `success_radius` every state so near a goal has
     arrived, whichever episode it is from.
 
-    A distance that never met a goal which looks almost like the state, but is not
-    reached soon (the same hand, another cube), takes it for near, and planning stays
-    where it is. So some goals are those that look most like the state, of other
-    episodes (hard negatives, Schroff et al. 2015).
-
     Attributes:
         hidden: width of the hidden layers.
         discount: of the value that the distance is read from, in (0, 1).
@@ -49,7 +42,6 @@ class DistanceRecipe:
         batch: pairs per step.
         later: share of goals from the same episode's future.
         here: share of goals that are the state itself.
-        alike: share of goals from other episodes that look most like the state.
     """
 
     hidden: int = 512
@@ -61,7 +53,6 @@ class DistanceRecipe:
     batch: int = 1024
     later: float = 0.6
     here: float = 0.1
-    alike: float = 0.0
 
     def __post_init__(self) -> None:
         self.spec(GoalProjectionSpec())
@@ -74,11 +65,10 @@ class DistanceRecipe:
                 )
         if not 0.0 <= self.momentum <= 1.0:
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
-        shares = self.later, self.here, self.alike
-        if not (min(shares) >= 0 and sum(shares) <= 1):
+        if not (self.later >= 0 and self.here >= 0 and self.later + self.here <= 1):
             raise ValueError(
-                "later, here and alike must be shares that sum to at most 1, got "
-                f"{self.later}, {self.here} and {self.alike}"
+                f"later and here must be shares that sum to at most 1, got "
+                f"{self.later} and {self.here}"
             )
 
     def spec(self, projection: GoalProjectionSpec) -> TemporalDistanceSpec:
@@ -174,25 +164,10 @@ def draw_pairs(
     share = uniform(count, generator=generator)
     later = now + 1 + (share * ahead).long().minimum(ahead - 1)
     goal = data.draw(count, generator)
-    some = round(recipe.alike * count)
-    if some:
-        goal[:some] = look_alikes(data, now[:some], generator)
-    # Of those that are not alike, so that the shares are what they say.
-    kind = uniform(count, generator=generator) * (1 - recipe.alike)
-    kind[:some] = recipe.later
+    kind = uniform(count, generator=generator)
     goal = torch.where(kind < recipe.later, later, goal)
-    goal = torch.where(kind > 1 - recipe.alike - recipe.here, now, goal)
+    goal = torch.where(kind > 1 - recipe.here, now, goal)
     return now, goal
-
-
-def look_alikes(
-    data: LatentEpisodes, now: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Of `_POOL` rows drawn, the one of another episode nearest to each row of now."""
-    pool = data.draw(_POOL, generator)
-    gaps = torch.cdist(data.latents[now], data.latents[pool])
-    same = data.last[now][:, None] == data.last[pool]
-    return pool[gaps.masked_fill(same, torch.inf).argmin(dim=1)]
 
 
 def arrivals(

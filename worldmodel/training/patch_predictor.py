@@ -148,6 +148,12 @@ def patch_predictor_job(
             f"tokens must be (N, P, D) = (N, {frame[0]}, {frame[1]}), got "
             f"{tuple(episodes.tokens.shape)}"
         )
+    sizes = (spec.action_size, spec.state_size)
+    if sizes != (pose.SIZE, pose.SIZE):
+        raise WorldModelError(
+            f"action_size and state_size must be {pose.SIZE}, as the poses of "
+            f"V-JEPA 2-AC, got {sizes[0]} and {sizes[1]}"
+        )
     predictor.require_frames(recipe.frames)
     begins = episodes.begins(recipe.frames)
     steps = torch.arange(recipe.frames, device=begins.device)

@@ -71,7 +71,8 @@ def test_a_point_is_run_once_and_all_are_written(
     floor, *methods = found
     assert floor == ("floor", 0.0, 1, 2)  # of the three that it was run on
     assert methods == [("ours", 2.5, 1, 2), ("lewm", 5.0, 1, 2), ("ours", 5.0, 1, 2)]
-    (row,) = load_results(out / "rows" / f"{_slug(TASK)}_ours_5_minutes.json").rows
+    kept = out / "2" / "rows" / f"{_slug(TASK)}_ours_5_minutes.json"
+    (row,) = load_results(kept).rows
     assert row.protocol.n == 2
 
 

@@ -66,6 +66,23 @@ def test_a_pickle_that_asks_for_code_is_refused_and_not_run(tmp_path):
     refused(path, r"asks for code to be run \(GLOBAL \w+\.system\), which is never")
 
 
+def test_a_pt_file_with_wrong_bytes_is_one_line(tmp_path):
+    path = write_pt(tmp_path / "vit.pt")
+    whole_file = path.read_bytes()
+    begin = whole_file.index(b"data.pkl") + len("data.pkl")
+    said = []
+    for place in range(begin, begin + 200, 5):
+        content = bytearray(whole_file)
+        content[place] ^= 0xFF
+        path.write_bytes(content)
+        try:
+            load_encoder(path, READING)
+        except CheckpointError as error:
+            said.append(str(error))
+    assert len(said) > 20
+    assert not [text for text in said if "\n" in text or "weights_only" in text]
+
+
 def test_a_truncated_folder_is_refused(tmp_path):
     folder = write_folder(tmp_path / "one")
     file = folder / "model.safetensors"
@@ -178,6 +195,7 @@ def test_what_a_pt_file_does_not_tell_has_to_be_given(tmp_path):
         "holds one encoder, got weights=encoder: leave that out",
         Reading(weights="encoder"),
     )
+    refused(tmp_path / "one", "heads is 2, got heads=4: leave", Reading(heads=4))
 
 
 def test_a_picture_that_the_patch_does_not_divide_is_refused(tmp_path):

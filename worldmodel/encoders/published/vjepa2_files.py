@@ -107,7 +107,12 @@ def from_folder(folder: Path, config: Mapping[str, Any], reading: Reading) -> Fo
     if any(name.startswith(prefix) for name in told):
         told = {name.removeprefix(prefix): tensor for name, tensor in told.items()}
     tensors = _fused(_renamed(told, _hf_name, UNUSED_HF, folder), folder)
-    heads = reading.heads or _whole(config, "num_attention_heads", place)
+    heads = _whole(config, "num_attention_heads", place)
+    if reading.heads not in (None, heads):
+        raise CheckpointError(
+            f"{place}: num_attention_heads is {heads}, got heads={reading.heads}: "
+            "leave that out"
+        )
     spec = _spec(tensors, heads, folder)
     _require_told(spec, config, place)
     crop = reading.crop or _whole(config, "crop_size", place)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.files.json_file import read_object
+from worldmodel.files.text import one_line
 
 SAFETENSORS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -72,9 +73,3 @@ def _read_one(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is damaged or cut off ({one_line(error)}): {AGAIN}"
         ) from error
-
-
-def one_line(error: Exception) -> str:
-    """The first line of an error's text, or its type where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
