@@ -3,7 +3,8 @@
 The pairs of a head's dimensions are split in three equal parts, one per axis, as
 in V-JEPA 2 (Assran et al. 2025); pairs left over are not rotated. Attention then
 depends on differences of positions only, and positions are passed explicitly, so
-that any subset of tokens can be encoded.
+that any subset of tokens can be encoded. `tiled_angles` alone is otherwise: it is what
+published weights need.
 """
 
 from __future__ import annotations

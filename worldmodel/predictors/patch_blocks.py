@@ -10,7 +10,7 @@ from worldmodel.predictors.patch_predictor_spec import PatchPredictorSpec
 from worldmodel.predictors.tiled_rope import Turn, turned
 
 EPS = 1e-6  # of layer norms, as published
-Frames = tuple[Tensor, Tensor]
+KeysValues = tuple[Tensor, Tensor]
 """Keys and values of some frames' tokens, (rows, heads, tokens, head width) each."""
 
 
@@ -25,8 +25,8 @@ class PatchBlock(nn.Module):
         self.mlp = _MLP(spec)
 
     def forward(
-        self, x: Tensor, turn: Turn, past: Frames | None, mask: Tensor | None
-    ) -> tuple[Tensor, Frames]:
+        self, x: Tensor, turn: Turn, past: KeysValues | None, mask: Tensor | None
+    ) -> tuple[Tensor, KeysValues]:
         """x (rows, tokens, width) after past frames -> x, and keys and values."""
         mixed, frames = self.attn(self.norm1(x), turn, past, mask)
         x = x + mixed
@@ -42,8 +42,8 @@ class _Attention(nn.Module):
         self.proj = nn.Linear(inner, spec.width)
 
     def forward(
-        self, x: Tensor, turn: Turn, past: Frames | None, mask: Tensor | None
-    ) -> tuple[Tensor, Frames]:
+        self, x: Tensor, turn: Turn, past: KeysValues | None, mask: Tensor | None
+    ) -> tuple[Tensor, KeysValues]:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         query, key = turned(qkv[:, :, :2], turn).transpose(1, 3).unbind(dim=2)
         value = qkv[:, :, 2].transpose(1, 2)
@@ -82,7 +82,7 @@ def frame_mask(
     return (lag >= 0) & (lag < (frames if window is None else window))
 
 
-def newest(past: Frames, reach: int | None, each: int) -> Frames | None:
+def newest(past: KeysValues, reach: int | None, each: int) -> KeysValues | None:
     """The last `reach` frames of `each` tokens, all where it is None; None for none."""
     if reach is None:
         return past

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors.patch_blocks import (
     EPS,
-    Frames,
+    KeysValues,
     PatchBlock,
     frame_mask,
     newest,
@@ -138,7 +138,7 @@ class PatchPredictor(nn.Module):
     def _forth(
         self,
         now: Tensor,
-        past: list[Frames] | None,
+        past: list[KeysValues] | None,
         actions: Tensor,
         states: Tensor | None,
     ) -> Tensor:
@@ -197,7 +197,7 @@ class PatchPredictor(nn.Module):
 
     def _history(
         self, latents: Tensor, actions: Tensor, states: Tensor | None
-    ) -> list[Frames] | None:
+    ) -> list[KeysValues] | None:
         """Keys and values of past frames (1, T, P, D), per block; None without any."""
         if latents.shape[1] == 0:
             return None
@@ -228,8 +228,8 @@ class PatchPredictor(nn.Module):
         return normalised(self.predictor_proj(self.predictor_norm(patches)))
 
     def _run(
-        self, x: Tensor, first: int, past: list[Frames] | None, keep: bool
-    ) -> tuple[Tensor, list[Frames]]:
+        self, x: Tensor, first: int, past: list[KeysValues] | None, keep: bool
+    ) -> tuple[Tensor, list[KeysValues]]:
         """Tokens (rows, frames x each, width), the first frame at time `first`.
 
         Keys and values of all frames seen are given too, where they are to be kept.
