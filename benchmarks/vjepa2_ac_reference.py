@@ -18,6 +18,7 @@ import importlib.util
 import sys
 import tempfile
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -109,20 +110,10 @@ def ours(predictor: PatchPredictor) -> dict[str, Tensor]:
     return found
 
 
-def published_search(space: SearchSpace, **settings: Any) -> CEM:
+def published_search(space: SearchSpace, samples: int = 40, iterations: int = 4) -> CEM:
     """The search of the published code; a smaller one here."""
-    return CEM(
-        elites=10,
-        std=space.std,
-        min_std=0.0,
-        mean_momentum=0.15,
-        std_momentum=0.15,
-        kept=0,
-        answer="mean",
-        try_mean=False,
-        ddof=1,
-        **{"samples": 40, "iterations": 4, **settings},
-    )
+    whole = example.search(space, samples, l1_ball=False)
+    return replace(whole, iterations=iterations)
 
 
 SEARCHES = {

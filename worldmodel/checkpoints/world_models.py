@@ -15,7 +15,6 @@ from worldmodel.checkpoints.checkpoint import (
     save_checkpoint,
 )
 from worldmodel.encoders import FrozenEncoder, PublishedSpec, load_encoder
-from worldmodel.encoders.published.names import encoder_files
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.model_spec import WorldModelSpec
 
@@ -109,7 +108,7 @@ def _attached(
     mend = "give encoder=PATH of the files that it was trained on"
     try:
         reading = spec.reading()
-        if encoder_files(at).is_dir():  # which holds one encoder; its hash tells
+        if not Path(at).expanduser().is_file():  # a folder holds one; its hash tells
             reading = replace(reading, weights=None)
         found = load_encoder(at, reading).sized(spec.height, spec.width)
     except CheckpointError as error:

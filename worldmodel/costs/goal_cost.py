@@ -141,7 +141,7 @@ class GoalCost:
         steps = learned.temporal(flat, ends)
         if self.latent_near and learned.latent is not None:
             away = learned.latent(flat, ends)
-            total = total + self.latent_near * _arriving(steps / _NEAR_STEPS, away)
+            total = total + self.latent_near * _not_there(steps / _NEAR_STEPS, away)
         arriving = self.temporal * steps / learned.temporal.spec.farthest
         if not self.move_threshold:
             return total + arriving + self._posing(flat, ends, learned, steps)
@@ -157,7 +157,7 @@ class GoalCost:
         if not self.proprio_goal or learned.proprio is None:
             return torch.zeros_like(steps)
         away = (learned.proprio(flat, ends) + TINY).sqrt()
-        return self.proprio_goal * _arriving(steps, away)
+        return self.proprio_goal * _not_there(steps, away)
 
     def moves(
         self, beginning: Tensor, goals: Tensor, learned: LearnedDistances
@@ -219,7 +219,7 @@ class GoalCost:
         return cost
 
 
-def _arriving(steps: Tensor, away: Tensor) -> Tensor:
+def _not_there(steps: Tensor, away: Tensor) -> Tensor:
     """From 0, at the goal, to 1: far in steps, whatever `away`, or far by `away`."""
     return 1 - torch.exp(-steps) / (1 + away)
 

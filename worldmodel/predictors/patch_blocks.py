@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldmodel.encoders.published.vjepa2 import MLP
 from worldmodel.predictors.patch_predictor_spec import PatchPredictorSpec
 from worldmodel.predictors.tiled_rope import Turn, turned
 
@@ -22,7 +23,7 @@ class PatchBlock(nn.Module):
         self.norm1 = nn.LayerNorm(spec.width, eps=EPS)
         self.attn = _Attention(spec)
         self.norm2 = nn.LayerNorm(spec.width, eps=EPS)
-        self.mlp = _MLP(spec)
+        self.mlp = MLP(spec.width, spec.hidden)
 
     def forward(
         self, x: Tensor, turn: Turn, past: KeysValues | None, mask: Tensor | None
@@ -52,16 +53,6 @@ class _Attention(nn.Module):
             value = torch.cat((past[1].expand(len(key), -1, -1, -1), value), dim=2)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.proj(mixed.transpose(1, 2).flatten(2)), (key, value)
-
-
-class _MLP(nn.Module):
-    def __init__(self, spec: PatchPredictorSpec) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(spec.width, spec.hidden)
-        self.fc2 = nn.Linear(spec.hidden, spec.width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 def frame_mask(

@@ -147,7 +147,7 @@ class AdaptedArena:
         found = seen = 0
         for problem in drawn:
             seen += 1
-            if problem is None or self._is_reached(problem.state, problem.goal):
+            if problem is None:
                 continue
             yield problem
             found += 1
@@ -216,12 +216,16 @@ class AdaptedArena:
         assert isinstance(env, AdaptedEnv)
         return env
 
-    def _own(self, split: str, n: int) -> Iterator[Problem]:
+    def _own(self, split: str, n: int) -> Iterator[Problem | None]:
+        """The env's own problems; None where the start is solved already."""
         first = SPLIT_SEEDS[split].start
         for place in range(n + _TRIES):
-            yield self.problem(first + place)
+            problem = self.problem(first + place)
+            reached = self._is_reached(problem.state, problem.goal)
+            yield None if reached else problem
 
     def _recorded(self, split: str) -> Iterator[Problem | None]:
+        """Recorded starts and goals; None where there is nothing to solve."""
         goals = self.goals
         assert goals is not None
         for place, row in enumerate(goals.starts(split).tolist()):
