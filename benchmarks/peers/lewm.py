@@ -134,6 +134,12 @@ class LeWMPolicy:
         self._size = action_size
         self._policy: Any = None
         self._goals = np.zeros(0, np.uint8)
+        self._left, self._seen = 0, np.zeros(0, np.uint8)
+
+    @property
+    def looks(self) -> bool:
+        """Whether it plans at the next step; until then it gives out its plan."""
+        return self._left == 0
 
     def start(self, goal_images: np.ndarray, seeds: np.ndarray) -> None:
         """Begins episodes, with a policy that knows nothing of those before."""
@@ -148,11 +154,17 @@ class LeWMPolicy:
             )
         )
         self._goals = goal_images[:, None]
+        self._left = 0
 
-    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
         """Gives the actions of this step; it plans every 25 steps."""
-        nothing = np.zeros((len(pixels), 1, self._size), np.float32)
-        info = {"pixels": pixels[:, None], "goal": self._goals, "action": nothing}
+        if pixels is not None:
+            self._seen = pixels[:, None]  # it wants a picture, also where it uses none
+        if self.looks:
+            self._left = PLAN["receding_horizon"] * PLAN["action_block"]
+        self._left -= 1
+        nothing = np.zeros((len(proprio), 1, self._size), np.float32)
+        info = {"pixels": self._seen, "goal": self._goals, "action": nothing}
         with contextlib.redirect_stdout(io.StringIO()):
             actions = self._policy.get_action(info)
         return Decision.of_actions(np.clip(actions, -1.0, 1.0))

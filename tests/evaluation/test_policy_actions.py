@@ -137,3 +137,18 @@ def test_no_proprio_is_told_to_the_model_as_none():
     frames = np.zeros((2, SIDE, SIDE, 3), np.uint8)
     assert policy.act(frames, np.zeros((2, 0), np.float32)).actions.shape == (2, 2)
     assert torch.isfinite(torch.from_numpy(policy.act(*moments(1)).actions)).all()
+
+
+def test_a_policy_looks_where_a_model_step_ends_and_nowhere_else():
+    seeing, glancing = (WorldModelPolicy(PairModel(), point_mpc(), SPEC) for _ in "ab")
+    for policy in (seeing, glancing):
+        policy.start(GOALS, SEEDS)
+    for step in range(4):
+        frames, proprio = moments(step)
+        assert glancing.looks == (step % 2 == 0)
+        shown = frames if glancing.looks else None
+        np.testing.assert_array_equal(
+            glancing.act(shown, proprio).actions, seeing.act(frames, proprio).actions
+        )
+    with pytest.raises(ValueError, match="frames are needed at the end of a model"):
+        glancing.act(None, moments(4)[1])

@@ -156,3 +156,49 @@ def test_a_policy_that_reads_the_simulator_gets_the_true_states():
     assert len(policy.seen) == BUDGET
     np.testing.assert_array_equal(policy.seen[0], point_problems(2).states)
     assert (policy.seen[1][:, 2] == 1).all()
+
+
+class SparingEnv(PointEnv):
+    """Draws only where somebody looks, and counts it."""
+
+    draws, drawn = True, 0
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        if self.draws:
+            self.drawn += 1
+        else:
+            del observation["pixels"]
+        return observation, *rest
+
+
+class Glance(RandomPolicy):
+    """Random actions; looks at every second frame and keeps which were shown."""
+
+    def start(self, goal_images, seeds):
+        super().start(goal_images, seeds)
+        self.shown = []
+
+    @property
+    def looks(self):
+        return len(self.shown) % 2 == 0
+
+    def act(self, pixels, proprio):
+        self.shown.append(pixels is not None)
+        return super().act(pixels, proprio)
+
+
+def test_frames_that_nobody_looks_at_are_not_drawn():
+    for policy, drawn in ((RandomPolicy(2), 0), (Glance(2), (BUDGET - 1) // 2)):
+        env = SparingEnv()
+        assert episodes(policy, n=1, env=env) == episodes(RandomPolicy(2), n=1)
+        assert env.drawn == drawn
+    assert policy.shown == [step % 2 == 0 for step in range(BUDGET)]
+    seen = SparingEnv()
+    moments = []
+    episodes(RandomPolicy(2), n=1, env=seen, watch=moments.append)
+    assert (seen.drawn, len(moments)) == (BUDGET, BUDGET + 1)
+    assert all(moment.pixels is not None for moment in moments)
+    planned = SparingEnv()
+    assert episodes(world_model_policy(), n=1, env=planned)[0].success
+    assert planned.drawn == BUDGET - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -40,6 +40,17 @@ class ProblemEnv(Protocol):
     def set_state(self, state: np.ndarray) -> None: ...
 
     def set_goal(self, goal: np.ndarray) -> None: ...
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """An env that can leave out what nobody looks at.
+
+    Attributes:
+        draws: Whether the observations of the next steps have pixels.
+    """
+
+    draws: bool
 
 
 def make_env(task: str, height: int = 96, width: int = 96) -> TabletopEnv:

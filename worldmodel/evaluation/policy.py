@@ -67,6 +67,22 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class Glancing(Protocol):
+    """A policy that does not look at every frame, so that not all need be drawn.
+
+    Attributes:
+        looks: Whether the next `act` looks at the frames; it is given None where not.
+    """
+
+    @property
+    def looks(self) -> bool: ...
+
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
+        """As `Policy.act`."""
+        ...
+
+
+@runtime_checkable
 class Privileged(Protocol):
     """A policy that reads the simulator: an expert or a ceiling, never a method."""
 
@@ -79,6 +95,8 @@ class Privileged(Protocol):
 class RandomPolicy:
     """The floor: uniform actions, a function of the problem's seed and the step."""
 
+    looks = False
+
     action_size: int
     _generators: list[np.random.Generator] = field(default_factory=list, init=False)
 
@@ -88,12 +106,12 @@ class RandomPolicy:
             np.random.default_rng([int(seed), _RANDOM_POLICY_STREAM]) for seed in seeds
         ]
 
-    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
         """Gives uniform actions in [-1, 1]."""
-        if len(pixels) != len(self._generators):
+        if len(proprio) != len(self._generators):
             raise WorldModelError(
                 f"started with {len(self._generators)} problems, "
-                f"got {len(pixels)} frames"
+                f"got proprio of {len(proprio)}"
             )
         rows = [
             generator.uniform(-1.0, 1.0, self.action_size)

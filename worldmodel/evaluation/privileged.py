@@ -37,6 +37,8 @@ class SimulatorPolicy:
         make_proposals: Where each search begins, beside its own memory; or None.
     """
 
+    looks = False
+
     mpc: MPC
     make_cost: MakeCost
     action_size: int
@@ -61,7 +63,7 @@ class SimulatorPolicy:
         if self._starts is None:
             self._starts = states.copy()
 
-    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""
         if self._queue.shape[1]:
             decision = Decision.of_actions(self._queue[:, 0].numpy())
@@ -94,6 +96,8 @@ class ExpertPolicy:
         task: Name of the task.
     """
 
+    looks = False
+
     task: str
     _simulation: Simulation = field(default_factory=Simulation, repr=False)
     _experts: list[Expert] = field(default_factory=list, init=False, repr=False)
@@ -109,7 +113,7 @@ class ExpertPolicy:
         if not self._experts:
             self._experts = [self._expert(self._quantities(goal)) for goal in goals]
 
-    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
         """Gives the experts' actions, and rests where an expert is done."""
         actions = np.zeros((len(self._states), _ACTION_SIZE), dtype=np.float32)
         for row, (expert, state) in enumerate(

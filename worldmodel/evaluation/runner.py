@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from worldmodel.errors import WorldModelError
-from worldmodel.evaluation.environment import ProblemEnv
+from worldmodel.evaluation.environment import ProblemEnv, Sparing
 from worldmodel.evaluation.episode import Episode, Trace
-from worldmodel.evaluation.policy import Decision, Policy, Privileged
+from worldmodel.evaluation.policy import Decision, Glancing, Policy, Privileged
 from worldmodel.evaluation.problems import ProblemSet
 from worldmodel.evaluation.protocol import Protocol, ProtocolMismatch
 from worldmodel.evaluation.side_by_side import EnvPool, side_by_side
@@ -128,14 +129,16 @@ class _Lockstep:
             pixels, proprio = self._stack(observations, step)
             if isinstance(policy, Privileged):
                 policy.see(states, self.problems.goals[self.indices])
-            decision = policy.act(pixels, proprio)
+            decision = _act(policy, pixels, proprio)
             self._check_decision(decision, step)
             if watch is not None:
                 watch(self._moment(step, pixels, states, traces, decision))
-            observations, states = self._step(decision, step, states, traces)
-        pixels, _ = self._stack(observations, self.protocol.budget)
+            is_last = step + 1 == self.protocol.budget
+            draws = watch is not None or (_looks(policy) and not is_last)
+            observations, states = self._step(decision, step, states, traces, draws)
         if watch is not None:
             last = self.protocol.budget
+            pixels, _ = self._stack(observations, last)
             watch(self._moment(last, pixels, states, traces, None))
         return [
             trace.episode(int(i), self.problems.task, int(self.problems.seeds[i]))
@@ -145,11 +148,12 @@ class _Lockstep:
     def _moment(
         self,
         step: int,
-        pixels: np.ndarray,
+        pixels: np.ndarray | None,
         states: np.ndarray,
         traces: list[Trace],
         decision: Decision | None,
     ) -> Moment:
+        assert pixels is not None  # drawn for whoever watches
         return Moment(
             indices=self.indices,
             step=step,
@@ -178,7 +182,12 @@ class _Lockstep:
         return observations, np.stack(states)
 
     def _step(
-        self, decision: Decision, step: int, states: np.ndarray, traces: list[Trace]
+        self,
+        decision: Decision,
+        step: int,
+        states: np.ndarray,
+        traces: list[Trace],
+        draws: bool,
     ) -> tuple[list[Observation], np.ndarray]:
         observations, next_states = [], np.empty_like(states)
         is_last = step + 1 == self.protocol.budget
@@ -188,6 +197,8 @@ class _Lockstep:
                 env.set_state(states[row])
                 env.set_goal(self.problems.goals[i])
             action = decision.actions[row]
+            if isinstance(env, Sparing):
+                env.draws = draws
             observation, _, terminated, truncated, info = env.step(action)
             if terminated or (truncated and not is_last):
                 raise WorldModelError(
@@ -207,25 +218,30 @@ class _Lockstep:
 
     def _stack(
         self, observations: list[Observation], step: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Gives pixels (B, height, width, 3) and proprio (B, S), both checked."""
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """Gives pixels (B, height, width, 3) and proprio (B, S), both checked.
+
+        Pixels are None where none were drawn.
+        """
         expected = self.problems.goal_images.shape[1:]
         for row, observation in enumerate(observations):
-            pixels, proprio = observation["pixels"], observation["proprio"]
+            pixels, proprio = observation.get("pixels"), observation["proprio"]
             if not np.isfinite(proprio).all():
                 bad = np.flatnonzero(~np.isfinite(proprio)).tolist()
                 raise WorldModelError(
                     f"proprio has NaN or infinity at {bad} in {self._name(row, step)}"
                 )
+            if pixels is None:
+                continue
             if pixels.dtype != np.uint8 or pixels.shape != expected:
                 raise WorldModelError(
                     f"pixels must be uint8 {expected} like the goal image, got "
                     f"{pixels.dtype} {pixels.shape} in {self._name(row, step)}"
                 )
-        return (
-            np.stack([observation["pixels"] for observation in observations]),
-            np.stack([observation["proprio"] for observation in observations]),
-        )
+        proprio = np.stack([observation["proprio"] for observation in observations])
+        if "pixels" not in observations[0]:
+            return None, proprio
+        return np.stack([seen["pixels"] for seen in observations]), proprio
 
     def _check_decision(self, decision: Decision, step: int) -> None:
         wanted = (len(self.indices), *(self.each[0].action_space.shape or ()))
@@ -246,3 +262,14 @@ class _Lockstep:
             f"task {self.problems.task}, problem {i} "
             f"(seed {int(self.problems.seeds[i])}), step {step}"
         )
+
+
+def _looks(policy: Policy) -> bool:
+    """Whether a policy looks at the next frames."""
+    return not isinstance(policy, Glancing) or policy.looks
+
+
+def _act(policy: Policy, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
+    if pixels is not None:
+        return policy.act(pixels, proprio)
+    return cast(Glancing, policy).act(None, proprio)  # all others look at every frame

@@ -134,18 +134,31 @@ class WorldModelPolicy:
         )
         self._memory = replace(self._memory, action=taken)
 
-    def act(self, pixels: np.ndarray, proprio: np.ndarray) -> Decision:
+    @property
+    def looks(self) -> bool:
+        """Whether the next `act` looks at the frames: not within a model step."""
+        memory = self._memory
+        if memory is None or memory.action is None:
+            return True
+        return memory.begun >= self.model.action_spec.block
+
+    def act(self, pixels: np.ndarray | None, proprio: np.ndarray) -> Decision:
         """Gives the next actions, planning whenever the last plan is used up."""
         if self._memory is None:
             raise WorldModelError("start must be called before act")
-        check_images("frame", pixels, self.model.height, self.model.width)
-        check_numbers("proprio", proprio, len(pixels))
         memory, action = self._memory, self._memory.action
-        if action is not None and memory.begun < self.model.action_spec.block:
+        if pixels is not None:
+            check_images("frame", pixels, self.model.height, self.model.width)
+        check_numbers(
+            "proprio", proprio, len(memory.goal if pixels is None else pixels)
+        )
+        if action is not None and not self.looks:
             self._memory = replace(memory, begun=memory.begun + 1)
             return Decision.of_actions(
                 action[:, self._part(memory.begun)].cpu().numpy()
             )
+        if pixels is None:
+            raise WorldModelError("frames are needed at the end of a model step")
         memory = self._see(memory, pixels, proprio)
         if memory.queue.shape[1]:
             first = memory.queue[:, 0, self._part(0)]

@@ -39,6 +39,14 @@ def test_pixels_have_the_size_of_the_model_and_ends_of_the_env_are_left_aside():
     assert (reward, terminated, truncated) == (0.5, False, False)
 
 
+def test_what_is_not_looked_at_is_not_drawn():
+    env = adapted()
+    env.reset()
+    env.adapter.unwrapped.render = None  # would fail
+    env.draws = False
+    assert set(env.step(np.zeros(2, np.float32))[0]) == {"proprio"}
+
+
 def test_success_needs_every_distance_and_the_main_one_comes_first():
     env = adapted()
     _, info = env.reset(options={"state": np.array([3.0]), "goal": np.array([3.4])})

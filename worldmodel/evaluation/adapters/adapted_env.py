@@ -24,6 +24,7 @@ class AdaptedEnv:
     Attributes:
         adapter: Of the env, which it holds.
         action_space: [-1, 1]^A.
+        draws: Whether the observations of the next steps have pixels.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class AdaptedEnv:
         self.adapter = adapter
         self.action_space = spaces.Box(-1.0, 1.0, (spec.size,), np.float32)
         self._spec, self._height, self._width = spec, height, width
+        self.draws = True
         self._goal = np.zeros(0)
         self._judges = adapter.has("distances")
 
@@ -67,7 +69,8 @@ class AdaptedEnv:
         if self.adapter.declared is None:
             wanted = self._spec.in_units(action).clip(space.low, space.high)
         stepped = self.adapter.env.step(wanted.astype(space.dtype))
-        return self.observe(stepped[0]), float(stepped[1]), False, False, self._info()
+        seen = self.observe(stepped[0], self.draws)
+        return seen, float(stepped[1]), False, False, self._info()
 
     def get_state(self) -> np.ndarray:
         """The adapter's state of the env."""
@@ -81,19 +84,21 @@ class AdaptedEnv:
         """Sets the goal state that distances are told to."""
         self._goal = goal
 
-    def observe(self, observation: Any) -> Observation:
-        """What planning sees of an observation of the env.
+    def observe(self, observation: Any, draws: bool = True) -> Observation:
+        """What planning sees of an observation of the env; pixels only with `draws`.
 
         Raises:
             WorldModelError: It shows no picture, or proprio is no vector.
         """
-        pixels = self.seen(self.adapter.picture(observation))
         proprio = self.adapter.feel(observation)
         if proprio.ndim != 1:
             raise WorldModelError(
                 f"{_name(self.adapter)}.feel must give (S,), got {_shown(proprio)}"
             )
-        return {"pixels": pixels, "proprio": np.asarray(proprio, np.float32)}
+        felt = {"proprio": np.asarray(proprio, np.float32)}
+        if not draws:
+            return felt
+        return {"pixels": self.seen(self.adapter.picture(observation)), **felt}
 
     def seen(self, picture: Any) -> np.ndarray:
         """Gives a picture of the env at the size that the model sees.
