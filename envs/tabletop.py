@@ -37,6 +37,7 @@ class TabletopEnv(gym.Env):
         height: image height [px].
         width: image width [px].
         render_mode: "rgb_array" or None.
+        scene: how the scene differs from the nominal one where `reset` does not say.
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium reads it from the class)
@@ -51,12 +52,15 @@ class TabletopEnv(gym.Env):
         height: int = 96,
         width: int = 96,
         render_mode: str | None = None,
+        scene: SceneOptions | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be None or rgb_array: {render_mode!r}")
         self.task = find_task(task)
         self.render_mode = render_mode
+        self.scene = scene or SceneOptions()
         self.simulation = Simulation()
+        self._vary_scene(self.scene)
         self._camera = Camera(self.simulation.model, height, width)
         self._goal: np.ndarray | None = None
         self._goal_quantities: Quantities | None = None
@@ -93,7 +97,7 @@ class TabletopEnv(gym.Env):
         if unknown:
             known = ", ".join(_RESET_OPTIONS)
             raise ValueError(f"unknown reset options {unknown}; known: {known}")
-        self._vary_scene(options.get("scene", SceneOptions()))
+        self._vary_scene(options.get("scene", self.scene))
         if "state" not in options or "goal" not in options:
             options = {**self._draw_problem(), **options}
         self.simulation.set_state(options["state"])

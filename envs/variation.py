@@ -19,6 +19,8 @@ class SceneOptions:
 
     Attributes:
         table_rgb: colour of the table in [0, 1], None for the nominal one.
+        cube_rgb: one colour of all of the cube's faces in [0, 1], None for the
+            nominal ones, one each.
         light: factor on the light's brightness.
         camera_shift: (3,) shift of the camera in the world [m].
         cube_scale: factor on the cube's side; 0.7 to 1.08 fits the gripper
@@ -28,6 +30,7 @@ class SceneOptions:
     """
 
     table_rgb: tuple[float, float, float] | None = None
+    cube_rgb: tuple[float, float, float] | None = None
     light: float = 1.0
     camera_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
     cube_scale: float = 1.0
@@ -35,6 +38,9 @@ class SceneOptions:
     friction: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("table_rgb", "cube_rgb"):
+            _require_three(name, getattr(self, name), 0.0, 1.0)
+        _require_three("camera_shift", self.camera_shift, -1.0, 1.0)
         ranges = {
             "light": (0.1, 3.0),
             "cube_scale": (0.7, 1.08),
@@ -86,6 +92,8 @@ def apply_scene_options(model: mujoco.MjModel, options: SceneOptions) -> None:
     model.geom_rgba[:] = nominal.rgba
     if options.table_rgb is not None:
         model.geom_rgba[table, :3] = options.table_rgb
+    if options.cube_rgb is not None:
+        model.geom_rgba[cube_geoms, :3] = options.cube_rgb
     model.light_diffuse[:] = nominal.diffuse * options.light
     model.cam_pos[model.camera("left").id] = np.add(CAMERA_POS_M, options.camera_shift)
     model.geom_size[cube_geoms] = nominal.geom_size[cube_geoms] * options.cube_scale
@@ -98,6 +106,17 @@ def apply_scene_options(model: mujoco.MjModel, options: SceneOptions) -> None:
     reach = float(np.sqrt(3) * CUBE_HALF_SIDE_M * options.cube_scale)
     model.geom_rbound[model.geom("cube").id] = reach
     mujoco.mj_setConst(model, mujoco.MjData(model))
+
+
+def _require_three(name: str, value: object, low: float, high: float) -> None:
+    """Raises ValueError unless a value is None or three numbers in a range."""
+    if value is None:
+        return
+    row = value if isinstance(value, list | tuple) and len(value) == 3 else ("",)
+    if not all(isinstance(x, int | float) and low <= x <= high for x in row):
+        raise ValueError(
+            f"{name} must be three numbers in [{low:g}, {high:g}], got {value!r}"
+        )
 
 
 def _nominal_of(model: mujoco.MjModel) -> _Nominal:

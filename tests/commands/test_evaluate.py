@@ -10,6 +10,7 @@ from tests.commands.tiny import QUICK, SIDE, save_tiny_model
 from worldmodel.action_spec import ActionSpec
 from worldmodel.commands.main import main
 from worldmodel.evaluation.frame_bank import save_bank
+from worldmodel.evaluation.problem_files import load_problems
 from worldmodel.evaluation.results import load_results
 
 pytestmark = pytest.mark.usefixtures("short")
@@ -55,6 +56,28 @@ def test_an_evaluation_leaves_results_table_and_films(words, model, tmp_path, ca
     readme = (run / "README.md").read_text()
     assert "films/reach_000_failure.gif" in readme
     assert "| Reach | tiny |" in readme
+
+
+def test_another_scene_has_the_same_problems_with_other_pictures(words, tmp_path):
+    scene = ["scene.cube_rgb=[0.1,0.2,0.9]", "scene.light=0.6"]
+    for name, extra in (("nominal", []), ("other", scene)):
+        own = [f"problems={tmp_path / name}", f"out={tmp_path / 'runs' / name}"]
+        assert main([*words, *own, *extra]) == 0
+    nominal, other = (
+        load_results(tmp_path / "runs" / name / "results.json").rows
+        for name in ("nominal", "other")
+    )
+    assert nominal[1].protocol.name == "standard"
+    changes = "standard, cube_rgb=[0.1, 0.2, 0.9], light=0.6"
+    assert other[1].protocol.name == changes
+    plain, changed = (
+        load_problems(tmp_path / name / "reach_validation")
+        for name in ("nominal", "other")
+    )
+    assert np.array_equal(plain.states, changed.states)
+    assert np.array_equal(plain.goals, changed.goals)
+    assert not np.array_equal(plain.goal_images, changed.goal_images)
+    assert plain.environment != changed.environment
 
 
 def stop_after(monkeypatch, steps):

@@ -63,6 +63,7 @@ def test_workers_start_once_and_each_makes_one_policy_of_each_row(
         monkeypatch.setattr(Control, "policy", policy)
         yield from map(work, items)
 
+    words = [*words, "scene.light=0.6"]  # in which workers are, too
     alone, out = tmp_path / "alone", tmp_path / "run"
     assert main([*words, f"out={alone}"]) == 0
     monkeypatch.setattr(rows, "launch", launch)

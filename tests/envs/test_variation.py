@@ -48,6 +48,16 @@ def test_a_cube_of_another_size_rests_on_the_table(scale: float):
     assert height == pytest.approx(scale * CUBE_HALF_SIDE_M, abs=3e-4)
 
 
+def test_a_cube_of_one_colour_and_another_light_leave_all_else_as_it_is():
+    plain, changed = (mujoco.MjModel.from_xml_string(scene_xml()) for _ in range(2))
+    apply_scene_options(changed, SceneOptions(cube_rgb=(0.1, 0.2, 0.9), light=0.6))
+    cube = plain.geom_bodyid == plain.body("cube").id
+    assert np.allclose(changed.geom_rgba[cube, :3], (0.1, 0.2, 0.9))
+    assert np.array_equal(changed.geom_rgba[~cube], plain.geom_rgba[~cube])
+    differs = {n for n, v in arrays(plain).items() if (v != arrays(changed)[n]).any()}
+    assert differs == {"geom_rgba", "light_diffuse"}
+
+
 def test_random_options_follow_from_their_generator():
     first, again, other = (
         SceneOptions.random(np.random.default_rng(seed)) for seed in (0, 0, 1)
@@ -62,6 +72,15 @@ def test_random_options_follow_from_their_generator():
         ({"cube_scale": 1.5}, r"cube_scale must be in \[0.7, 1.08\], got 1.5"),
         ({"light": float("nan")}, r"light must be in \[0.1, 3.0\], got nan"),
         ({"cube_mass": 0.0}, r"cube_mass must be in \[0.01, 1.0\], got 0.0"),
+        (
+            {"cube_rgb": "blue"},
+            r"cube_rgb must be three numbers .* got 'blue'",
+        ),
+        (
+            {"table_rgb": (0, 0, 2)},
+            r"table_rgb must be three .* got \(0, 0, 2",
+        ),
+        ({"camera_shift": (0, 1)}, r"camera_shift must be three numbers in \[-1, 1\]"),
         ({"friction": -1.0}, r"friction must be in \[0.1, 3.0\], got -1.0"),
     ],
 )

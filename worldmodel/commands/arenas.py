@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from envs.tasks import TASKS
 from worldmodel.commands.control import Control, chosen_tasks
+from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import require_whole
 from worldmodel.commands.training import open_frames
 from worldmodel.data import (
@@ -49,7 +50,8 @@ def open_place(
 ) -> Arena:
     """Makes a place of `chosen_places`; see `open_arena` for other envs than ours."""
     if name in TASKS:
-        return control.arena(name)
+        scene = config.get("scene")
+        return control.arena(name, None if scene is None else instantiate(scene))
     return open_arena(config, control, needs)
 
 

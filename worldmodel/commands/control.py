@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from envs.tasks import TASKS, find_task
+from envs.variation import SceneOptions
 from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.checkpoints.checkpoint import weights_hash
@@ -62,9 +63,10 @@ class Control:
     bank: FrameBank | None
     cuda_graphs: bool = False
 
-    def arena(self, task: str) -> TabletopArena:
+    def arena(self, task: str, scene: SceneOptions | None = None) -> TabletopArena:
         """Makes a task's environment at the image size of the model."""
-        return TabletopArena(make_env(task, self.model.height, self.model.width))
+        size = self.model.height, self.model.width
+        return TabletopArena(make_env(task, *size, scene))
 
     def policy(self, arena: Arena) -> WorldModelPolicy:
         """Makes a policy; refuses an env whose actions mean something else."""

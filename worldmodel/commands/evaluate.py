@@ -14,14 +14,16 @@ from omegaconf import DictConfig
 
 from envs.graphics import NoGraphicsError
 from envs.tasks import TASKS
+from envs.variation import SceneOptions
 from worldmodel.commands.arenas import JUDGING, chosen_places, open_place
 from worldmodel.commands.bench import Bench, Place
 from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import film_places
+from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import MOST_WORKERS, require_whole
 from worldmodel.commands.progress import bar
-from worldmodel.commands.rows import STANDARD, floor_and_method, open_bench
+from worldmodel.commands.rows import floor_and_method, open_bench, protocol_name
 from worldmodel.commands.run_folder import open_run_folder
 from worldmodel.commands.run_readme import write_run_readme
 from worldmodel.commands.workers import require_launcher
@@ -80,7 +82,8 @@ def _rows(
     with bar(each * len(tasks), "evaluate", "episode") as progress:
         for task in tasks:
             progress.set_postfix_str(task)
-            with nullcontext(given) if given else closing(control.arena(task)) as arena:
+            arena = given or open_place(config, control, task)
+            with nullcontext() if given else closing(arena):
                 bench = open_bench(
                     config, control, place, arena, folder, progress.update
                 )
@@ -119,13 +122,19 @@ def _check(config: DictConfig) -> None:
     check_ceilings(config)
     if config.env is not None and config.ceilings:
         raise OptionError("ceilings read our simulator: they are for task=, not env=")
+    is_other = instantiate(config.scene) != SceneOptions()
+    if is_other and (config.env is not None or config.ceilings):
+        raise OptionError(
+            "scene. changes our own scene, which env= does not have and ceilings= "
+            "simulates as it is: leave one of them out"
+        )
 
 
 def _task_rows(
     config: DictConfig, control: Control, bench: Bench, films: Path
 ) -> list[Row]:
     jobs = floor_and_method(config, control, bench, films)
-    floor, method = rows = bench.rows(STANDARD, [*jobs.values()])
+    floor, method = rows = bench.rows(protocol_name(bench), [*jobs.values()])
     if config.ceilings:
         head = bench.head(config.ceilings)
         rows += [head.part(CEILING, floor), head.part(CEILING, method)]

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from envs.variation import SceneOptions
 from worldmodel.commands.arenas import JUDGING, open_place
 from worldmodel.commands.bench import Bench, Job, Place, Share
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import FilmCutter, file_name, film_places
 from worldmodel.commands.workers import launch
-from worldmodel.evaluation.arena import Arena
+from worldmodel.evaluation.arena import Arena, TabletopArena
 from worldmodel.evaluation.policy import Policy, RandomPolicy
 from worldmodel.evaluation.problem_files import prepare_problems
 from worldmodel.evaluation.results import Method
@@ -85,6 +86,15 @@ def floor_and_method(
     return {job.key: job for job in (floor, method)}
 
 
+def protocol_name(bench: Bench) -> str:
+    """Names the conditions: standard, and what differs from our nominal scene."""
+    if not isinstance(bench.arena, TabletopArena):
+        return STANDARD
+    nominal, now = vars(SceneOptions()), vars(bench.arena.env.scene)
+    changes = [f"{key}={now[key]}" for key in now if now[key] != nominal[key]]
+    return ", ".join([STANDARD, *changes])
+
+
 def _spread(
     config: DictConfig, place: Place, task: str, folder: Path, shares: list[Share]
 ) -> Generator[Share, None, None]:
@@ -102,7 +112,7 @@ def _spread(
 def _run_share(there: tuple[str, Place, str, Path, int], share: Share) -> Share:
     bench, jobs, policy = _opened(*there)
     job = jobs()[share.key]  # each group films a success and a failure of its own
-    kept = bench.kept(STANDARD, job)
+    kept = bench.kept(protocol_name(bench), job)
     bench.run_group(job, kept, share.timing, share.start, policy(share.key))
     return share
 

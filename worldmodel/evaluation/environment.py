@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any, Protocol, cast, runtime_checkable
 
 import gymnasium as gym
@@ -15,6 +16,7 @@ from envs.scene import scene_xml
 from envs.simulation import Simulation
 from envs.tabletop import TabletopEnv
 from envs.tasks import find_task
+from envs.variation import SceneOptions
 
 _PROBE_SEED = 0
 _PROBE_STEPS = 10
@@ -53,13 +55,16 @@ class Sparing(Protocol):
     draws: bool
 
 
-def make_env(task: str, height: int = 96, width: int = 96) -> TabletopEnv:
+def make_env(
+    task: str, height: int = 96, width: int = 96, scene: SceneOptions | None = None
+) -> TabletopEnv:
     """Makes the environment of a task, on a GL backend that is known to render.
 
     Args:
         task: Name of a task, whatever its capitals.
         height: Image height [px].
         width: Image width [px].
+        scene: How its scene differs from the nominal one; None for not at all.
 
     Raises:
         ValueError: No task has that name; the known ones are listed.
@@ -67,7 +72,7 @@ def make_env(task: str, height: int = 96, width: int = 96) -> TabletopEnv:
     """
     name = find_task(task).name
     select_backend()
-    return TabletopEnv(task=name, height=height, width=width)
+    return TabletopEnv(task=name, height=height, width=width, scene=scene)
 
 
 def environment_fingerprint(env: TabletopEnv) -> str:
@@ -86,6 +91,8 @@ def environment_fingerprint(env: TabletopEnv) -> str:
         "scene": scene_xml(),
         "behaviour": _behaviour(env.task.name),
     }
+    if env.scene != SceneOptions():
+        facts["options"] = asdict(env.scene)
     text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
