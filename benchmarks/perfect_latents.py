@@ -167,7 +167,7 @@ def main() -> None:
     problems = collect_problems(made, "validation", environment_fingerprint(env))
     kind = GoalCost(latent=0.0, temporal=1.0, running=options.path)
     perfect = PerfectLatents(
-        parts.predictor,
+        parts.predictors[0],
         parts.policy_prior,
         LearnedDistances(parts.distance),
         kind,

@@ -441,3 +441,45 @@ def test_an_encoder_brings_the_projector_that_it_was_trained_with(tmp_path: Path
 def test_parts_that_do_not_fit_together_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(SPEC, **change)
+
+
+@pytest.mark.parametrize("batch_invariant", [True, False])
+def test_plans_are_judged_by_the_mean_of_what_several_predictors_say(
+    tmp_path: Path, batch_invariant: bool
+):
+    torch.manual_seed(0)
+    several = WorldModel(replace(SPEC, predictors=3)).eval()
+    several.save_pretrained(tmp_path / "several", "# Toy\n")
+    several = WorldModel.from_pretrained(tmp_path / "several")
+    several.batch_invariant = batch_invariant
+    past = several.context(several.encode(frames(3)), uniform(2, 2, 5))
+    goal, actions = several.encode_newest(frames(1)), uniform(2, 4, 3, 5)
+    costs = several.goal_cost(past, goal)(actions)
+    alone = []
+    for predictor in (several.predictor, *several.other_predictors):
+        one = WorldModel(SPEC)
+        one.load_state_dict(
+            {
+                **{k: v for k, v in several.state_dict().items() if "other" not in k},
+                **{f"predictor.{k}": v for k, v in predictor.state_dict().items()},
+            }
+        )
+        one.eval().requires_grad_(False).batch_invariant = batch_invariant
+        alone.append(one.goal_cost(past, goal)(actions))
+    assert (alone[0] - alone[1]).abs().min() > 0
+    torch.testing.assert_close(costs, torch.stack(alone).mean(0))
+    first = several.predict(past, actions)
+    torch.testing.assert_close(first, several.rollouts(past)[0](actions))
+    varied = actions.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        several.goal_cost(past, goal)(varied).sum(), varied
+    )
+    assert gradient.abs().min() > 0
+    with torch.no_grad():
+        several.other_predictors[1].leave.weight.mul_(2.0)  # copies follow
+    assert not torch.equal(costs, several.goal_cost(past, goal)(actions))
+
+
+def test_no_predictor_is_refused():
+    with pytest.raises(ValueError, match="predictors must be at least 1, got 0"):
+        replace(SPEC, predictors=0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.world_models import load_world_model, save_world_model
 from worldmodel.costs.distances import LearnedDistances
-from worldmodel.costs.goal_cost import GoalCost, RolloutCost
+from worldmodel.costs.goal_cost import GoalCost, PlanCost, cost_in
 from worldmodel.encoders.frozen import FrozenEncoder, unfilled
 from worldmodel.encoders.patches import check_frames
 from worldmodel.history import Context, extended, require_context
@@ -56,9 +56,12 @@ class WorldModel(nn.Module):
         self.batch_invariant = True
         self.precision = torch.float32
         self._copies: InferenceCopies | None = None
+        self._proprio_dims = spec.proprio_dim, spec.proprio_correction
         self.encoder = FrozenEncoder(unfilled(spec.encoder))
         self.projector = Projector(spec.projector)
         self.predictor = ActionPredictor(spec.predictor)
+        others = (ActionPredictor(spec.predictor) for _ in range(spec.predictors - 1))
+        self.other_predictors = nn.ModuleList(others)
         self.distances = LearnedDistances.of(spec.distances, spec.projector.dim)
         prior, estimator = spec.policy_prior, spec.proprio_estimator
         self.policy_prior = PolicyPrior(prior) if prior else None
@@ -111,13 +114,10 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def encode_newest(self, clip: Tensor) -> Tensor:
-        """Planning latents of the last frame of each clip, at the cost of one frame.
+        """Planning latents (B, 1, D) of each clip's last frame, as `encode` has them.
 
         Args:
             clip: uint8 (B, T, height, width, 3), see `FrozenEncoder.newest`.
-
-        Returns:
-            (B, 1, D), what `encode` gives for the last frame.
         """
         check_frames(clip, self.height, self.width)
         return each_alone(self.batch_invariant, self._newest, clip)
@@ -140,15 +140,13 @@ class WorldModel(nn.Module):
         Args:
             latents: (B, T, P, D) of `encode` or `encode_newest`.
             actions: (B, T - 1, A) between them.
-            proprio: (B, T, S) at them, which corrects them where the model has such a
-                correction; None leaves them as the picture tells them.
+            proprio: (B, T, S) at them, see `corrected`; None leaves them as they are.
 
         Raises:
             ValueError: a shape that the model does not take, a number that is none,
                 or proprio with fewer dimensions than the correction takes.
         """
-        dims = self.spec.proprio_dim, self.spec.proprio_correction
-        require_past(latents, actions, proprio, *dims)
+        require_past(latents, actions, proprio, *self._proprio_dims)
         require_context(Context(latents, actions), self.spec.predictor)
         if proprio is not None:
             each = zip(latents.unbind(1), proprio.unbind(1), strict=True)
@@ -179,8 +177,7 @@ class WorldModel(nn.Module):
         spec = self.spec.predictor
         require_latents(latents, spec.latent_dim)
         if proprio is not None:
-            dims = self.spec.proprio_dim, self.spec.proprio_correction
-            require_proprio(proprio, len(latents), *dims)
+            require_proprio(proprio, len(latents), *self._proprio_dims)
             latents = self.corrected(latents, proprio)
         longer = extended(past, action, latents, spec.action_size)
         return longer.newest(self.context_frames)
@@ -210,23 +207,26 @@ class WorldModel(nn.Module):
         batch = context.latents.shape[0]
         require_candidates(actions, batch, self.spec.predictor.action_size)
         require_finite("actions", actions)
-        return self.rollout(context)(actions)
+        return self.rollouts(context)[0](actions)
 
-    def rollout(self, context: Context) -> CachedRollout:
-        """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), from one past."""
+    def rollouts(self, context: Context) -> list[CachedRollout]:
+        """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), by predictor."""
         require_context(context, self.spec.predictor)
-        return CachedRollout(self.predictor, self.inference_copies().predictor, context)
+        return self.inference_copies().rollouts(self._predictors(), context)
+
+    def _predictors(self) -> tuple[ActionPredictor, ...]:
+        return self.predictor, *cast(Iterable[ActionPredictor], self.other_predictors)
 
     def inference_copies(self) -> InferenceCopies:
         """What planning computes with, copied anew where weights have changed."""
-        parts = self.predictor, self.distances, self.policy_prior, self.precision
+        parts = self._predictors(), self.distances, self.policy_prior, self.precision
         if self._copies is None or not self._copies.is_of(*parts):
             self._copies = InferenceCopies.of(*parts)
         return self._copies
 
     def goal_cost(
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
-    ) -> RolloutCost | TiledCost:
+    ) -> PlanCost | TiledCost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
         require_context(context, self.spec.predictor)
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
@@ -234,9 +234,9 @@ class WorldModel(nn.Module):
         weights = self.spec.cost if kind is None else kind
         learned, fast = self.distances, self.inference_copies().distances
 
-        def cost(past: Context, goals: Tensor) -> RolloutCost:
+        def cost(past: Context, goals: Tensor) -> PlanCost:
             distance = weights.toward(goals, past, learned, fast)
-            return RolloutCost(self.rollout(past), distance)
+            return cost_in(self.rollouts(past), distance)
 
         return each_tiled(self.batch_invariant, cost, context, goal)
 
@@ -246,7 +246,8 @@ class WorldModel(nn.Module):
         if fast.policy_prior is None:
             return None
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
-        return PriorProposals(fast.policy_prior, fast.predictor, context, goal, alone)
+        first, *_ = fast.predictors
+        return PriorProposals(fast.policy_prior, first, context, goal, alone)
 
     def surprise(
         self, frames: Tensor, actions: Tensor, proprio: Tensor | None = None

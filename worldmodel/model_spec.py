@@ -35,6 +35,8 @@ class WorldModelSpec:
         proprio_dim: of the proprio that it was trained with; 0 where not known.
         error_covariance: whether the covariance of prediction errors on ordinary play
             is known, by which surprise is measured.
+        predictors: how many predictors there are, of the same architecture; plans are
+            judged by the mean of the costs in all of them, all else by the first.
     """
 
     encoder: EncoderSpec
@@ -48,9 +50,12 @@ class WorldModelSpec:
     cost: GoalCost = field(default_factory=GoalCost)
     proprio_dim: int = 0
     error_covariance: bool = False
+    predictors: int = 1
 
     def __post_init__(self) -> None:
         self._check_latents()
+        if self.predictors < 1:
+            raise ValueError(f"predictors must be at least 1, got {self.predictors}")
         if self.proprio_correction < 0:
             raise ValueError(
                 f"proprio_correction must be at least 0, got {self.proprio_correction}"
@@ -118,6 +123,7 @@ class WorldModelSpec:
             "cost": asdict(self.cost),
             "proprio_dim": self.proprio_dim,
             "error_covariance": self.error_covariance,
+            "predictors": self.predictors,
         }
 
     @classmethod

@@ -42,7 +42,7 @@ def test_all_three_learn_side_by_side():
     line = torch.arange(PLACES)[:, None].float() / PLACES * 4 - 2
     ahead = torch.ones(1, 1, 3, 1)
     with torch.no_grad():
-        future = parts.predictor.rollout(line[None, 2:3], ACTIONS[None, :0], ahead)
+        future = parts.predictors[0].rollout(line[None, 2:3], ACTIONS[None, :0], ahead)
         to_middle = parts.distance(line, line[4:5])
         up = parts.policy_prior(line[:-2], line[-1:])
         down = parts.policy_prior(line[2:], line[:1])
@@ -52,6 +52,17 @@ def test_all_three_learn_side_by_side():
     assert to_middle[7] > to_middle[5]
     assert (up > 0.3).all()
     assert (down < -0.3).all()
+
+
+def test_several_predictors_learn_and_differ():
+    terms: dict[str, float] = {}
+    recipe = replace(RECIPE, schedule=Schedule(2), predictors=2)
+    parts = trained(recipe, on_step=lambda _, found: terms.update(found))
+    assert {"predictor", "predictor_2"} <= set(terms)
+    first, second = (predictor.state_dict() for predictor in parts.predictors)
+    assert not torch.equal(first["leave.weight"], second["leave.weight"])
+    with pytest.raises(ValueError, match="predictors must be at least 1, got 0"):
+        replace(RECIPE, predictors=0)
 
 
 def test_distance_and_prior_look_along_the_directions_given():
@@ -72,8 +83,11 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path):
     with pytest.raises(Killed):
         trained(short, state, kill_at(7))
     resumed = trained(short, state)
-    for name in ("predictor", "distance", "policy_prior"):
-        found, wanted = getattr(resumed, name), getattr(whole, name)
+    for found, wanted in (
+        (resumed.predictors[0], whole.predictors[0]),
+        (resumed.distance, whole.distance),
+        (resumed.policy_prior, whole.policy_prior),
+    ):
         assert weights_hash(found) == weights_hash(wanted)
 
 

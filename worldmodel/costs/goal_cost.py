@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +63,34 @@ class RolloutCost:
             for some in actions.split(candidates, dim=1)
         ]
         return torch.cat(parts, dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleCost:
+    """A `CostFn`: the mean of what several predictors say.
+
+    A search finds the candidate whose cost is most underestimated. Predictors that were
+    trained from different weights err differently, so that one which all of them find
+    cheap is more often cheap (Chua et al. 2018, PETS).
+
+    Attributes:
+        costs: one of each predictor.
+    """
+
+    costs: tuple[RolloutCost, ...]
+
+    def __call__(self, actions: Tensor) -> Tensor:
+        """Costs (B, N) of candidates (B, N, H, A); differentiable in the actions."""
+        return torch.stack([cost(actions) for cost in self.costs]).mean(0)
+
+
+PlanCost = RolloutCost | EnsembleCost
+
+
+def cost_in(rollouts: Sequence[Rollout], distance: FutureCost) -> PlanCost:
+    """The cost in the imagination of one predictor, or the mean over several."""
+    costs = tuple(RolloutCost(rollout, distance) for rollout in rollouts)
+    return costs[0] if len(costs) == 1 else EnsembleCost(costs)
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,13 @@ class InferenceCopies:
     """The parts of a model that planning asks thousands of times, in one precision.
 
     Attributes:
-        predictor: packed.
+        predictors: packed.
         distances: a copy whose network computes in `dtype`.
         policy_prior: likewise, None where there is none.
         dtype: of their matrix products.
     """
 
-    predictor: PredictorCopy
+    predictors: tuple[PredictorCopy, ...]
     distances: LearnedDistances
     policy_prior: PolicyPrior | None
     dtype: torch.dtype
@@ -71,7 +71,7 @@ class InferenceCopies:
     @classmethod
     def of(
         cls,
-        predictor: ActionPredictor,
+        predictors: tuple[ActionPredictor, ...],
         distances: LearnedDistances,
         policy_prior: PolicyPrior | None,
         dtype: torch.dtype,
@@ -83,19 +83,26 @@ class InferenceCopies:
         if policy_prior is not None:
             quick = deepcopy(policy_prior).eval()
             quick.compute_in(dtype)
-        packed = PredictorCopy(predictor, dtype)
-        stamp = _stamp(predictor, distances, policy_prior)
+        packed = tuple(PredictorCopy(predictor, dtype) for predictor in predictors)
+        stamp = _stamp(*predictors, distances, policy_prior)
         return cls(packed, fast, quick, dtype, stamp)
+
+    def rollouts(
+        self, predictors: tuple[ActionPredictor, ...], context: Context
+    ) -> list[CachedRollout]:
+        """Imagining from one past, by each predictor that these are copies of."""
+        both = zip(predictors, self.predictors, strict=True)
+        return [CachedRollout(own, packed, context) for own, packed in both]
 
     def is_of(
         self,
-        predictor: ActionPredictor,
+        predictors: tuple[ActionPredictor, ...],
         distances: LearnedDistances,
         policy_prior: PolicyPrior | None,
         dtype: torch.dtype,
     ) -> bool:
         """Whether the parts are still what was packed."""
-        same = self._stamp == _stamp(predictor, distances, policy_prior)
+        same = self._stamp == _stamp(*predictors, distances, policy_prior)
         return same and self.dtype == dtype
 
 

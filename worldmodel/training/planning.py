@@ -26,19 +26,25 @@ class PlanningRecipe:
         predictor: stage 3.
         distance: stage 4.
         policy_prior: stage 5; it is told by the distance which actions gained.
+        predictors: how many are trained, from other weights and on other batches.
     """
 
     schedule: Schedule
     predictor: PredictorRecipe = field(default_factory=PredictorRecipe)
     distance: DistanceRecipe = field(default_factory=DistanceRecipe)
     policy_prior: PolicyPriorRecipe = field(default_factory=PolicyPriorRecipe)
+    predictors: int = 1
+
+    def __post_init__(self) -> None:
+        if self.predictors < 1:
+            raise ValueError(f"predictors must be at least 1, got {self.predictors}")
 
 
 @dataclass(frozen=True, eq=False)
 class PlanningParts:
     """What plans on frozen latents."""
 
-    predictor: ActionPredictor
+    predictors: tuple[ActionPredictor, ...]
     distance: TemporalDistance
     policy_prior: PolicyPrior
 
@@ -68,17 +74,22 @@ def train_planning(
     device, dim, size = data.latents.device, data.latents.shape[1], actions.shape[1]
     data = data.to(device)
     look = projection or GoalProjectionSpec(dim)
-    predictor = ActionPredictor(recipe.predictor.spec(dim, size)).to(device)
+    architecture = recipe.predictor.spec(dim, size)
+    predictors = [
+        ActionPredictor(architecture).to(device) for _ in range(recipe.predictors)
+    ]
     learner = DistanceLearner(recipe.distance.spec(look), directions).to(device)
     prior = PolicyPrior(recipe.policy_prior.spec(look, size)).to(device)
+    names = ["predictor", *(f"predictor_{i + 2}" for i in range(recipe.predictors - 1))]
     jobs = {
-        "predictor": predictor_job(
-            recipe.predictor, predictor, data, actions, generator
-        ),
+        name: predictor_job(recipe.predictor, predictor, data, actions, generator)
+        for name, predictor in zip(names, predictors, strict=True)
+    }
+    jobs |= {
         "distance": distance_job(recipe.distance, learner, data, generator),
         "policy_prior": policy_prior_job(
             recipe.policy_prior, prior, data, actions, learner.online, generator
         ),
     }
     fit(jobs, training)
-    return PlanningParts(predictor, learner.online, prior)
+    return PlanningParts(tuple(predictors), learner.online, prior)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from worldmodel.costs.distances import (
     LatentDistance,
@@ -108,6 +108,7 @@ class Recipe:
             proprio_estimator=tabletop.estimator_spec(projector),
             cost=self.cost,
             proprio_dim=len(frames.spec.proprio_names),
+            predictors=self.planning.predictors,
         )
 
 
@@ -208,7 +209,9 @@ def train_world_model(
     model.encoder, model.projector = encoder, projector
     model.proprio_estimator = made.estimator
     model.proprio_correction = readouts.proprio_correction
-    model.predictor, model.policy_prior = parts.predictor, parts.policy_prior
+    model.predictor, *others = parts.predictors
+    model.other_predictors = nn.ModuleList(others)
+    model.policy_prior = parts.policy_prior
     model.distances = LearnedDistances(
         parts.distance, readouts.proprio_distance, LatentDistance(one_step(data))
     )
