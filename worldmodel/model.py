@@ -297,4 +297,5 @@ class WorldModel(nn.Module):
             path: the folder.
             encoder: where a published encoder lies now; None for where it lay then.
         """
-        return load_world_model(path, cls, encoder).requires_grad_(False).eval()
+        model = load_world_model(path, WorldModelSpec, cls, encoder)
+        return model.requires_grad_(False).eval()

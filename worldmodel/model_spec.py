@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from worldmodel.action_spec import ActionSpec
 from worldmodel.costs.distances import LearnedSpec
@@ -39,6 +39,7 @@ class WorldModelSpec:
             judged by the mean of the costs in all of them, all else by the first.
     """
 
+    kind: ClassVar[str] = "world_model"
     encoder: EncoderSpec
     projector: ProjectorSpec
     predictor: ActionPredictorSpec

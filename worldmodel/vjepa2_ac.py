@@ -169,9 +169,23 @@ class VJEPA2AC:
             WorldModelError: a shape is wrong, a value is not finite, or past and plan
                 are more frames than the predictor can see.
         """
-        self._check(tokens, states, goal)
         spec, batch = self.predictor.spec, len(tokens)
-        past_actions = pose.between(states)
+        imagine = self.rollout(tokens, states)
+        require_goal(goal, (batch, spec.patches, spec.token_dim))
+
+        def away(futures: Tensor) -> Tensor:
+            return (futures[:, :, -1] - goal[:, None]).abs().mean((-2, -1))
+
+        chunk = self.chunk or _fitting(spec.patches + spec.conditions, tokens.device)
+        return RolloutCost(imagine, away, chunk * batch)
+
+    def rollout(self, tokens: Tensor, states: Tensor) -> Callable[[Tensor], Tensor]:
+        """Gives what maps candidates (B, N, H, 4) to tokens (B, N, H, P, D).
+
+        Arguments and errors are those of `goal_cost`.
+        """
+        self._check(tokens, states)
+        batch, past_actions = len(tokens), pose.between(states)
 
         def imagine(searched: Tensor) -> Tensor:
             require_candidates(searched, batch, len(SEARCHED))
@@ -183,13 +197,9 @@ class VJEPA2AC:
                 tokens, past_actions, actions, states, planned
             )
 
-        def away(futures: Tensor) -> Tensor:
-            return (futures[:, :, -1] - goal[:, None]).abs().mean((-2, -1))
+        return imagine
 
-        chunk = self.chunk or _fitting(spec.patches + spec.conditions, tokens.device)
-        return RolloutCost(imagine, away, chunk * batch)
-
-    def _check(self, tokens: Tensor, states: Tensor, goal: Tensor) -> None:
+    def _check(self, tokens: Tensor, states: Tensor) -> None:
         """Raises WorldModelError unless a plan can begin there; see `goal_cost`."""
         spec = self.predictor.spec
         require_tensor("tokens", tokens, "(B, T, P, D)")
@@ -204,7 +214,6 @@ class VJEPA2AC:
         require_shape("states", states, (batch, time, pose.SIZE), "(B, T, 7)")
         require_finite("tokens", tokens)
         require_finite("states", states)
-        require_goal(goal, (batch, *frame))
         self.predictor.require_frames(time)
 
 

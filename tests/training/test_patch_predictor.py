@@ -16,6 +16,7 @@ from worldmodel.training.patch_predictor import (
     patch_loss,
     patch_predictor_job,
 )
+from worldmodel.training.step_cost import measured_step, step_cost
 
 SPEC = PatchPredictorSpec(
     rows=1, columns=2, token_dim=8, width=24, depth=2, heads=2, hidden=48
@@ -42,8 +43,8 @@ def episodes(lengths=(12, 3, 12)) -> PatchEpisodes:
 
 def test_the_loss_is_single_steps_and_a_rollout_from_the_first_frame():
     data = episodes()
-    tokens, states = normalised(data.tokens[:10]), data.states[:10]
-    tokens, states = tokens.unflatten(0, (2, 5)), states.unflatten(0, (2, 5))
+    tokens, states = data.windows(torch.arange(10).view(2, 5))
+    tokens = normalised(tokens)
     actions, made = pose.between(states), predictor()
     forced = made(tokens[:, :-1], actions, states[:, :-1])
     one = made(tokens[:, :1], actions[:, :1], states[:, :1])
@@ -76,7 +77,8 @@ def test_training_makes_the_predictor_see_what_actions_do():
     assert told[-1] < 0.5 * told[0]
     assert torch.equal(made.extrinsics_encoder.weight, unused)
     # Told other actions, it predicts other tokens, and worse.
-    tokens, states = normalised(data.tokens[:30, None]), data.states[:30]
+    tokens, states = data.windows(torch.arange(30)[:, None])
+    tokens, states = normalised(tokens), states[:, 0]
     actions = pose.between(states)[:, None]
     with torch.no_grad():
         right = made(tokens[:-1], actions, states[:-1, None])
@@ -98,6 +100,40 @@ def test_weights_of_chance_are_as_published():
 def test_windows_stay_in_their_episode():
     begins = episodes((5, 2, 3)).begins(3).tolist()
     assert begins == [0, 1, 2, 7]
+
+
+def test_nothing_is_learned_from_what_is_held_out():
+    data = replace(episodes((5, 12, 3)), held_out=(1,))
+    assert data.begins(3).tolist() == [0, 1, 2, 17]
+    with pytest.raises(WorldModelError, match="frames is 6, but the longest .* has 5"):
+        data.begins(6)
+
+
+def test_tokens_of_a_file_are_learned_from_as_those_in_memory():
+    data = episodes()
+    mapped = replace(data, tokens=torch.as_tensor(data.tokens).numpy())
+    drawn = []
+    for some in (data, mapped):
+        generator = torch.Generator().manual_seed(3)
+        job = patch_predictor_job(PatchPredictorRecipe(), predictor(), some, generator)
+        drawn.append(job.fresh())
+    for one, other in zip(*drawn, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_step_is_measured_without_a_trace():
+    made, generator = predictor(), torch.Generator().manual_seed(2)
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+
+    def job_of(windows):
+        recipe = PatchPredictorRecipe(windows=windows)
+        return patch_predictor_job(recipe, made, episodes(), generator)
+
+    told, measured = step_cost(job_of, 6), measured_step(job_of(6))
+    assert told.seconds > 0
+    assert told.kept == measured.kept > measured_step(job_of(5)).kept
+    assert all(p.grad is None for p in made.parameters())
+    assert all(torch.equal(before[n], v) for n, v in made.state_dict().items())
 
 
 def test_what_does_not_fit_is_named():

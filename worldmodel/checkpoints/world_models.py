@@ -5,26 +5,70 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
 from worldmodel.checkpoints.checkpoint import (
+    CONFIG_FILE,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from worldmodel.encoders import FrozenEncoder, PublishedSpec, load_encoder
+from worldmodel.encoders import (
+    EncoderSpec,
+    FrozenEncoder,
+    PublishedSpec,
+    load_encoder,
+)
 from worldmodel.errors import CheckpointError, WorldModelError
-from worldmodel.model_spec import WorldModelSpec
+from worldmodel.files.json_file import read_object
 
 ENCODER = "encoder."  # begins the names of its tensors
 Model = TypeVar("Model", bound=nn.Module)
 
 
+class ModelSpec(Protocol):
+    """What a world model of some kind is made of.
+
+    Attributes:
+        kind: what `config.json` calls such models.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """The frozen encoder."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        ...
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The spec from what `to_json` gave."""
+        ...
+
+
+Spec = TypeVar("Spec", bound=ModelSpec)
+
+
+def kind_of(path: str | Path) -> str | None:
+    """Gives what a folder's `config.json` calls it; None where nothing is to be read.
+
+    Whoever loads it says what is wrong then.
+    """
+    try:
+        return read_object(Path(path) / CONFIG_FILE).get("kind")
+    except (WorldModelError, OSError):
+        return None
+
+
 def save_world_model(
     model: nn.Module,
-    spec: WorldModelSpec,
+    spec: ModelSpec,
     history: Mapping[str, Any],
     path: str | Path,
     card: str,
@@ -35,7 +79,7 @@ def save_world_model(
     """
     encoder = _encoder(model)
     config = {
-        "kind": "world_model",
+        "kind": spec.kind,
         "spec": spec.to_json(),
         "encoder_hash": encoder.weights_hash,
         "history": dict(history),
@@ -55,13 +99,15 @@ def own_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def load_world_model(
     path: str | Path,
-    make: Callable[[WorldModelSpec, dict[str, Any]], Model],
+    described: type[Spec],
+    make: Callable[[Spec, dict[str, Any]], Model],
     encoder: str | Path | None = None,
 ) -> Model:
     """Reads a checkpoint folder.
 
     Args:
         path: the folder.
+        described: what such a model's spec is.
         make: makes an untrained model of a spec, with its history.
         encoder: where a published encoder lies now; None for where it lay in training.
 
@@ -71,10 +117,10 @@ def load_world_model(
     """
     checkpoint = load_checkpoint(path)
     kind = checkpoint.config.get("kind")
-    if kind != "world_model":
-        raise CheckpointError(f"{path} holds a {kind!r}, not a 'world_model'")
+    if kind != described.kind:
+        raise CheckpointError(f"{path} holds a {kind!r}, not a {described.kind!r}")
     try:
-        spec = WorldModelSpec.from_json(checkpoint.value("spec", dict))
+        spec = described.from_json(checkpoint.value("spec", dict))
     except WorldModelError as error:
         raise checkpoint.not_understood(error) from error
     history = checkpoint.value("history", dict)

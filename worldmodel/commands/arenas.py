@@ -26,6 +26,8 @@ from worldmodel.evaluation.adapters.fitting import require_fits
 from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.recorded_goals import RecordedGoals
 from worldmodel.model import WorldModel
+from worldmodel.patch_world_model import PatchWorldModel
+from worldmodel.predictors import pose
 
 MOST_AHEAD = 100_000  # control steps
 JUDGING = ("state", "restore", "distances", "tolerances")
@@ -99,7 +101,7 @@ def open_arena(
 
 
 def recorded_goals(
-    config: DictConfig, model: WorldModel, arena: AdaptedArena
+    config: DictConfig, model: WorldModel | PatchWorldModel, arena: AdaptedArena
 ) -> RecordedGoals:
     """Opens the dataset of `goals=`, with the env's state at each of its frames."""
     require_whole(config, "ahead", 1, MOST_AHEAD)
@@ -110,7 +112,8 @@ def recorded_goals(
             f"got {config.ahead}"
         )
     frames, view = goal_frames(config, model)
-    require_fits("dataset", frames.spec.action_spec, arena.adapter, config.env)
+    if isinstance(model, WorldModel):  # the others' actions follow from poses
+        require_fits("dataset", frames.spec.action_spec, arena.adapter, config.env)
     ahead = config.ahead // block
     states = _states(config, frames, view, arena.kind)
     if states is not None:
@@ -123,7 +126,9 @@ def recorded_goals(
     return RecordedGoals(frames, read, ahead)
 
 
-def goal_frames(config: DictConfig, model: WorldModel) -> tuple[FrameCache, View]:
+def goal_frames(
+    config: DictConfig, model: WorldModel | PatchWorldModel
+) -> tuple[FrameCache, View]:
     """Opens the dataset of `goals=` as the model sees it.
 
     Args:
@@ -132,11 +137,14 @@ def goal_frames(config: DictConfig, model: WorldModel) -> tuple[FrameCache, View
     """
     seen, known = model.history.get("view", {}), camera_keys(config.goals)
     cameras = [key for key in seen.get("camera", ()) if key in known]
+    stride = model.action_spec.block
+    if isinstance(model, PatchWorldModel):
+        stride = seen.get("stride", 1)
     view = View(
         camera=config.camera or cameras or None,
         height=model.height,
         width=model.width,
-        stride=model.action_spec.block,
+        stride=stride,
         absolute_actions=seen.get("absolute_actions"),
     )
     frames = open_frames(config.goals, config.cache, view)
@@ -177,10 +185,19 @@ def _budget(config: DictConfig, kind: type[Adapter]) -> int:
     return config.budget
 
 
-def _check_proprio(model: WorldModel, arena: AdaptedArena) -> None:
+def _check_proprio(model: WorldModel | PatchWorldModel, arena: AdaptedArena) -> None:
     """Refuses an env whose proprio the model cannot take."""
     observation, _ = arena.start(seed=0)
     found = len(observation["proprio"])
+    if isinstance(model, PatchWorldModel):
+        if found != pose.SIZE:
+            raise WorldModelError(
+                f"the model needs the robot's pose, {pose.SIZE} numbers: x, y, z [m], "
+                "Euler angles [rad], how far the gripper is closed; the adapter "
+                f"{arena.kind.__name__} of env={arena.task} gives {found}: have its "
+                "`feel` give these"
+            )
+        return
     known, needed = model.spec.proprio_dim, model.spec.proprio_correction
     if found == 0 and needed:
         raise WorldModelError(

@@ -19,6 +19,7 @@ from worldmodel.evaluation.privileged import SimulatorPolicy
 from worldmodel.evaluation.results import Method
 from worldmodel.evaluation.shaped_cost import task_shape
 from worldmodel.evaluation.simulator_cost import RenderedLatentCost, ShapedCost
+from worldmodel.model import WorldModel
 
 MOST_PROBLEMS = 50
 SHAPED = "simulator, shaped cost"
@@ -61,6 +62,11 @@ def _latent(
 ) -> Job:
     mpc: MPC = instantiate(node)
     model = control.model
+    if not isinstance(model, WorldModel):
+        raise OptionError(
+            "ceilings must be 0 for a model that predicts patch tokens: its cost is "
+            "not measured with the simulator"
+        )
 
     def encode(frames: Tensor) -> Tensor:
         parts = [

@@ -35,6 +35,7 @@ PATHS = (
     "goals",
     "goal",
     "out",
+    "predictor",
     "problems",
     "tokens",
 )

@@ -16,7 +16,7 @@ from envs.variation import SceneOptions
 from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.checkpoints.world_models import own_tensors
+from worldmodel.checkpoints.world_models import kind_of, own_tensors
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError
@@ -26,6 +26,8 @@ from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.hardware import bf16_pays
 from worldmodel.model import WorldModel
+from worldmodel.patch_world_model import PatchWorldModel, PatchWorldModelSpec
+from worldmodel.predictors import pose
 from worldmodel.resources import find_weights
 
 BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
@@ -55,7 +57,7 @@ class Control:
         cuda_graphs: Whether plans are recorded as CUDA graphs.
     """
 
-    model: WorldModel
+    model: WorldModel | PatchWorldModel
     mpc: MPC
     device: torch.device
     model_hash: str
@@ -89,20 +91,17 @@ def load_control(config: DictConfig) -> Control:
     mpc, device = _mpc(config), choose_device(config.device)
     graphs = _records(config.cuda_graphs, mpc, device)
     path = find_weights(config.model)
-    model = WorldModel.from_pretrained(path, config.encoder)
-    if "_target_" in config.cost:
-        model.spec = replace(model.spec, cost=instantiate(config.cost))
-    cost = model.spec.cost
-    try:
-        if config.min_improvement is None:
-            mpc = replace(mpc, min_improvement=cost.min_improvement)
-        mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
-        cost.require(model.distances)
-    except ValueError as error:
-        raise OptionError(str(error)) from error
+    if kind_of(path) == PatchWorldModelSpec.kind:
+        model, mpc = _patches(config, path, mpc)
+    else:
+        model, mpc = _latents(config, path, mpc)
     model_hash = weights_hash(own_tensors(model))
     model.to(device)
-    model.precision = choose_precision(config.precision, device)
+    precision = choose_precision(config.precision, device)
+    if isinstance(model, PatchWorldModel):
+        model.predictor.to(precision)
+    else:
+        model.precision = precision
     model.batch_invariant = config.batch_invariant
     warm_up(model, mpc, device)
     return Control(
@@ -116,6 +115,36 @@ def load_control(config: DictConfig) -> Control:
     )
 
 
+def _latents(config: DictConfig, path: Path, mpc: MPC) -> tuple[WorldModel, MPC]:
+    """A model that plans in latents, with the cost that is wanted."""
+    model = WorldModel.from_pretrained(path, config.encoder)
+    if "_target_" in config.cost:
+        model.spec = replace(model.spec, cost=instantiate(config.cost))
+    cost = model.spec.cost
+    try:
+        if config.min_improvement is None:
+            mpc = replace(mpc, min_improvement=cost.min_improvement)
+        mpc.require_room(mpc.proposals if model.policy_prior is not None else 0)
+        cost.require(model.distances)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    return model, mpc
+
+
+def _patches(config: DictConfig, path: Path, mpc: MPC) -> tuple[PatchWorldModel, MPC]:
+    """A model that plans in patch tokens, whose distance is its only cost."""
+    if "_target_" in config.cost:
+        raise OptionError(
+            f"cost must be model: {path} predicts patch tokens, and knows no other "
+            "cost than their distance; leave cost= out"
+        )
+    try:
+        mpc.require_room(0)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    return PatchWorldModel.from_pretrained(path, config.encoder), mpc
+
+
 def chosen_tasks(name: str) -> list[str]:
     """Gives the tasks that `task=` names, all of them for "all"."""
     if name == ALL_TASKS:
@@ -127,7 +156,9 @@ def chosen_tasks(name: str) -> list[str]:
 
 
 @torch.no_grad()
-def warm_up(model: WorldModel, mpc: MPC, device: torch.device) -> None:
+def warm_up(
+    model: WorldModel | PatchWorldModel, mpc: MPC, device: torch.device
+) -> None:
     """Makes a plan that nobody executes.
 
     What is prepared once (packed weights, kernels for these shapes) is then not part of
@@ -135,9 +166,13 @@ def warm_up(model: WorldModel, mpc: MPC, device: torch.device) -> None:
     """
     shape = (1, 1, model.height, model.width, 3)
     goal = model.encode_newest(torch.zeros(shape, dtype=torch.uint8, device=device))
-    past = model.remember(None, None, goal)
     seeds = torch.zeros(1, dtype=torch.int64, device=device)
     begin = mpc.start(seeds, model.action_spec.step_size)
+    if isinstance(model, PatchWorldModel):
+        posed = model.remember(None, None, goal, goal.new_zeros(1, pose.SIZE))
+        mpc.step(model.goal_cost(posed, goal), begin)
+        return
+    past = model.remember(None, None, goal)
     mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
 
 
@@ -186,12 +221,17 @@ def _mpc(config: DictConfig) -> MPC:
     return instantiate(OmegaConf.create(node))
 
 
-def _settings(config: DictConfig, model: WorldModel, mpc: MPC) -> dict[str, Any]:
+def _settings(
+    config: DictConfig, model: WorldModel | PatchWorldModel, mpc: MPC
+) -> dict[str, Any]:
+    cost: dict[str, Any] = {"tokens": "mean absolute difference"}
+    if isinstance(model, WorldModel):
+        cost = dict(vars(model.spec.cost))
     return {
         "planner": _container(config.planner),
         "penalties": _container(config.penalties),
         **{name: getattr(mpc, name) for name in _MPC_OPTIONS},
-        "cost": dict(vars(model.spec.cost)),
+        "cost": cost,
         "precision": str(model.precision).removeprefix("torch."),
         "batch_invariant": model.batch_invariant,
     }
@@ -210,8 +250,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _bank(path: Path, model: WorldModel, device: torch.device) -> FrameBank | None:
+def _bank(
+    path: Path, model: WorldModel | PatchWorldModel, device: torch.device
+) -> FrameBank | None:
     file = path / BANK_FILE
-    if not file.is_file():
+    if not file.is_file() or not isinstance(model, WorldModel):
         return None
     return encode_bank(load_bank(file), lambda frames: model.encode(frames.to(device)))

@@ -56,7 +56,7 @@ def say_tokens(
     spec = encoder.spec
     print(
         f"tokens of {count} frames, {spec.latents} x {spec.dim} float16 each: "
-        f"{size / 2**30:.2f} GiB in {folder}, about {_duration(count / rate)} at "
+        f"{size / 2**30:.2f} GiB in {folder}, about {duration(count / rate)} at "
         f"{rate:.3g} frames/s; they are computed once"
     )
     there = next(place for place in (folder, *folder.parents) if place.exists())
@@ -68,7 +68,8 @@ def say_tokens(
         )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Gives a time [s] as one says it."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

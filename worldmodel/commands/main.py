@@ -41,6 +41,7 @@ COMMANDS = {
     "inspect": Command("what a dataset holds, and how it will be read"),
     "pretrain": Command("learn the video encoder"),
     "train": Command("learn what plans on a frozen encoder"),
+    "train_ac": Command("learn V-JEPA 2-AC's predictor on a published encoder"),
     "evaluate": Command(
         "success of a model in closed loop, with a floor", renders=True
     ),

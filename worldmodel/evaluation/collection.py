@@ -19,6 +19,7 @@ from worldmodel.data import FrameCache
 from worldmodel.evaluation.practice_places import PracticePlace
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel
+from worldmodel.patch_world_model import PatchWorldModel
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Practice:
         cuda_graphs: whether plans are recorded as CUDA graphs.
     """
 
-    model: WorldModel
+    model: WorldModel | PatchWorldModel
     mpc: MPC
     goals: FrameCache
     rules: PracticeRules

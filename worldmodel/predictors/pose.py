@@ -10,6 +10,8 @@ predicts it. Assran et al. 2025, and its code, which computes in float64 as this
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from worldmodel.errors import WorldModelError
 
 SIZE = 7
 _LOCKED = 1e-7  # cosine of the pitch below which roll and yaw are one turn
+# The largest values that recorded poses may have: place [m], angle [rad], closedness.
+_FARTHEST, _MOST_TURNED, _SHUT = 10.0, 2 * math.pi, 1.01
 
 
 def advance(states: Tensor, actions: Tensor) -> Tensor:
@@ -54,6 +58,29 @@ def along(state: Tensor, actions: Tensor) -> Tensor:
         state = advance(state, actions[..., step, :])
         states.append(state)
     return torch.stack(states, dim=-2)
+
+
+def require_recorded(states: Tensor) -> None:
+    """Checks that recorded states (N, 7) can be poses in these units.
+
+    Raises:
+        WorldModelError: a number is none, too large for metres or radians, or the
+            gripper is not between 0, open, and 1, closed.
+    """
+    _require_pose("states", states)
+    limits = (
+        ("x, y, z", states[:, :3].abs(), _FARTHEST, "metres, within 10"),
+        ("Euler angles", states[:, 3:6].abs(), _MOST_TURNED, "radians, within 2 pi"),
+        ("the gripper", (states[:, 6:] - 0.5).abs(), _SHUT - 0.5, "in [0, 1], 1 shut"),
+    )
+    for name, sizes, most, wanted in limits:
+        wrong = (~(sizes <= most)).any(1).nonzero()  # NaN is not below anything
+        if len(wrong):
+            row = int(wrong[0])
+            raise WorldModelError(
+                f"{name} of a state must be {wanted}, got a state "
+                f"{[round(value, 4) for value in states[row].tolist()]} at frame {row}"
+            )
 
 
 def rotation_matrix(angles: Tensor) -> Tensor:

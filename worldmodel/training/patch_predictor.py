@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from worldmodel.encoders import PublishedSpec
 from worldmodel.errors import WorldModelError
-from worldmodel.predictors import PatchPredictor, pose
+from worldmodel.predictors import PatchPredictor, PatchPredictorSpec, pose
 from worldmodel.predictors.patch_blocks import PatchBlock
 from worldmodel.predictors.patch_predictor import normalised
 from worldmodel.training.chance import on_device, some_of
@@ -41,19 +43,46 @@ class PatchPredictorRecipe:
             )
 
 
+@dataclass(frozen=True)
+class PatchPredictorSizes:
+    """Of a predictor's transformer; the defaults are V-JEPA 2-AC's.
+
+    Attributes:
+        width: of a token in it.
+        depth: number of blocks.
+        heads: attention heads.
+        hidden: width of a block's MLP.
+    """
+
+    width: int = 1024
+    depth: int = 24
+    heads: int = 16
+    hidden: int = 4096
+
+    def spec(self, encoder: PublishedSpec) -> PatchPredictorSpec:
+        """Gives the predictor of an encoder's patch tokens, with poses."""
+        side = encoder.preparation.crop // encoder.patch
+        return PatchPredictorSpec(
+            rows=side, columns=side, token_dim=encoder.dim, **vars(self)
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class PatchEpisodes:
     """Stored tokens of recorded episodes, one after the other.
 
     Attributes:
-        tokens: (N, P, D) of all frames, as the encoder gives them, in any precision.
+        tokens: (N, P, D) of all frames, as the encoder gives them, in any precision; a
+            numpy array, such as one mapped from disk, is read window by window.
         states: (N, 7) of the robot at these frames; see `worldmodel.predictors.pose`.
         lengths: frames of each episode; N in sum.
+        held_out: places of the episodes that nothing is learned from.
     """
 
-    tokens: Tensor
+    tokens: Tensor | np.ndarray
     states: Tensor
     lengths: tuple[int, ...]
+    held_out: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         count = sum(self.lengths)
@@ -67,20 +96,29 @@ class PatchEpisodes:
         """Gives the rows that windows of so many frames can begin at.
 
         Raises:
-            WorldModelError: no episode is as long.
+            WorldModelError: no episode that is learned from is as long.
         """
-        rows, first = [], 0
-        for length in self.lengths:
-            rows.append(torch.arange(first, first + max(0, length - frames + 1)))
+        rows, first, longest = [], 0, 0
+        for place, length in enumerate(self.lengths):
+            if place not in self.held_out:
+                rows.append(torch.arange(first, first + max(0, length - frames + 1)))
+                longest = max(longest, length)
             first += length
         found = torch.cat(rows) if rows else torch.arange(0)
         if not len(found):
-            longest = max(self.lengths, default=0)
             raise WorldModelError(
                 f"frames is {frames}, but the longest episode has {longest}; take a "
                 "smaller number, or longer episodes"
             )
-        return found.to(self.tokens.device)
+        return found.to(self.states.device)
+
+    def windows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives tokens (B, T, P, D) and states (B, T, 7) of rows (B, T)."""
+        if isinstance(self.tokens, np.ndarray):
+            tokens = torch.from_numpy(self.tokens[rows.cpu().numpy()])
+        else:
+            tokens = self.tokens[rows]
+        return tokens, self.states[rows]
 
 
 def initialise(predictor: PatchPredictor, generator: torch.Generator) -> None:
@@ -135,7 +173,7 @@ def patch_predictor_job(
     Args:
         recipe: how.
         predictor: learns, in place; what nothing uses of it stays as it is.
-        episodes: tokens and states, on the predictor's device.
+        episodes: tokens and states; what is drawn goes to the predictor's device.
         generator: source of randomness.
 
     Raises:
@@ -160,13 +198,16 @@ def patch_predictor_job(
     predictor.requires_grad_(True)
     if spec.extrinsics_size:
         predictor.extrinsics_encoder.requires_grad_(False)
+    device = predictor.predictor_embed.weight.device
 
-    def draw() -> Tensor:
-        return some_of(begins, recipe.windows, on_device(generator, begins.device))
+    def draw() -> tuple[Tensor, Tensor]:
+        chance = on_device(generator, begins.device)
+        first = some_of(begins, recipe.windows, chance)
+        tokens, states = episodes.windows(first[:, None] + steps)
+        return tokens.to(device), states.to(device)
 
-    def loss(first: Tensor) -> LossTerms:
-        rows = first[:, None] + steps  # (B, T)
-        tokens = normalised(episodes.tokens[rows])
-        return patch_loss(predictor, tokens, episodes.states[rows], recipe.rolled)
+    def loss(batch: tuple[Tensor, Tensor]) -> LossTerms:
+        tokens, states = batch
+        return patch_loss(predictor, normalised(tokens), states, recipe.rolled)
 
     return Job(predictor, loss, draw=draw)
