@@ -95,8 +95,7 @@ class PatchWorldModel(nn.Module):
         history: how it was made, as plain JSON.
         batch_invariant: whether, on a CPU, each problem's frames are encoded alone;
             roll-outs always are.
-        chunk: candidates of a problem imagined at once, which bounds memory; None for
-            what suits the device.
+        chunk: candidates of a problem imagined at once, see `VJEPA2AC`.
     """
 
     tubelet = 1  # a frame is encoded alone, standing still
@@ -185,6 +184,10 @@ class PatchWorldModel(nn.Module):
     def proposals(self, context: Posed, goal: Tensor) -> None:
         """Nothing proposes candidates."""
         del context, goal
+
+    def planning_bytes(self, candidates: int, horizon: int, batch: int) -> int:
+        """See `VJEPA2AC.planning_bytes`."""
+        return self._planned.planning_bytes(candidates, horizon, batch)
 
     def save_pretrained(self, path: str | Path, card: str) -> None:
         """Writes a checkpoint folder; the encoder is named, not copied."""

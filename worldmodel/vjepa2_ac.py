@@ -140,6 +140,28 @@ class VJEPA2AC:
         if self.chunk is not None and self.chunk < 1:
             raise WorldModelError(f"chunk must be at least 1, got {self.chunk}")
 
+    def planning_bytes(self, candidates: int, horizon: int, batch: int = 1) -> int:
+        """About what imagining takes beside the weights, from one known frame each.
+
+        Counted, not measured: keys and values of imagined frames, what a block works
+        with, and the tokens that come out.
+
+        Args:
+            candidates: of a problem, of which `chunk` are imagined at once.
+            horizon: steps H of a plan.
+            batch: problems side by side, which are imagined one after the other.
+        """
+        spec = self.predictor.spec
+        weight = self.predictor.predictor_embed.weight
+        each, inner = spec.patches + spec.conditions, spec.heads * spec.head_dim
+        at_once = min(candidates, self.chunk or _fitting(each, weight.device))
+        kept = [5, *range(4, 2 * horizon, 2)][: horizon - 1]  # widths, after each step
+        held = max(a + b for a, b in zip([0, *kept], [*kept, 0], strict=True))
+        working = 4 * spec.width + max(11 * inner, 2 * spec.hidden)
+        imagined = each * (held * inner * spec.depth + working) * weight.itemsize
+        frame = spec.patches * spec.token_dim * 4  # float32
+        return at_once * (imagined + frame * (3 + 2 * horizon * batch))
+
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
         """Gives tokens (B, T, P, D) of frames (B, T, height, width, 3) uint8."""

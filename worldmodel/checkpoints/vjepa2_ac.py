@@ -12,6 +12,7 @@ from torch import Tensor
 from worldmodel.checkpoints.outline import check_fits, not_finite
 from worldmodel.errors import CheckpointError
 from worldmodel.files.torch_file import part_of
+from worldmodel.memory import require_memory, size_of
 from worldmodel.predictors.patch_predictor import PatchPredictor
 from worldmodel.predictors.patch_predictor_spec import PatchPredictorSpec
 from worldmodel.predictors.tiled_rope import in_halves
@@ -51,6 +52,8 @@ def from_published(
     with torch.device("meta"):
         predictor = PatchPredictor(spec)
     check_fits(predictor, PatchPredictor.__name__, tensors)
+    mend = "end what else runs there, or take a machine with more"
+    require_memory("the predictor in float32", size_of(predictor), "cpu", mend)
     predictor.to_empty(device="cpu").requires_grad_(False)
     own = predictor.state_dict()
     for name, tensor in tensors.items():

@@ -18,6 +18,7 @@ from planners.mpc import MPC
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.world_models import kind_of, own_tensors
 from worldmodel.commands.instantiate import instantiate
+from worldmodel.commands.limits import require_whole
 from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.arena import Arena, TabletopArena
@@ -25,6 +26,7 @@ from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.hardware import bf16_pays
+from worldmodel.memory import moved, require_memory
 from worldmodel.model import WorldModel
 from worldmodel.patch_world_model import PatchWorldModel, PatchWorldModelSpec
 from worldmodel.predictors import pose
@@ -32,6 +34,11 @@ from worldmodel.resources import find_weights
 
 BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
 ALL_TASKS = "all"
+MOST_CANDIDATES = 1_000_000  # that are imagined at once
+MORE = (
+    "take a smaller chunk= or group=, a shorter horizon=, precision=bfloat16, or a "
+    "device with more"
+)
 _MPC_OPTIONS = (
     "horizon",
     "execute",
@@ -96,12 +103,14 @@ def load_control(config: DictConfig) -> Control:
     else:
         model, mpc = _latents(config, path, mpc)
     model_hash = weights_hash(own_tensors(model))
-    model.to(device)
     precision = choose_precision(config.precision, device)
     if isinstance(model, PatchWorldModel):
         model.predictor.to(precision)
     else:
         model.precision = precision
+    moved(model, device, f"model={config.model}", MORE)
+    if isinstance(model, PatchWorldModel):
+        _require_room(config, model, mpc, device)
     model.batch_invariant = config.batch_invariant
     warm_up(model, mpc, device)
     return Control(
@@ -115,8 +124,24 @@ def load_control(config: DictConfig) -> Control:
     )
 
 
+def _require_room(
+    config: DictConfig, model: PatchWorldModel, mpc: MPC, device: torch.device
+) -> None:
+    """Raises NotEnoughMemoryError where plans in patch tokens would not fit."""
+    candidates, group = getattr(mpc.planner, "samples", sys.maxsize), 1
+    if "group" in config:  # problems that evaluate plans side by side
+        group = min(config.group, config.n)
+    needed = model.planning_bytes(candidates, mpc.horizon, group)
+    require_memory("imagining candidates", needed, device, MORE)
+
+
 def _latents(config: DictConfig, path: Path, mpc: MPC) -> tuple[WorldModel, MPC]:
     """A model that plans in latents, with the cost that is wanted."""
+    if config.chunk is not None:
+        raise OptionError(
+            f"chunk is for models of patch tokens, model={config.model} plans in "
+            "latents: leave it out"
+        )
     model = WorldModel.from_pretrained(path, config.encoder)
     if "_target_" in config.cost:
         model.spec = replace(model.spec, cost=instantiate(config.cost))
@@ -142,7 +167,11 @@ def _patches(config: DictConfig, path: Path, mpc: MPC) -> tuple[PatchWorldModel,
         mpc.require_room(0)
     except ValueError as error:
         raise OptionError(str(error)) from error
-    return PatchWorldModel.from_pretrained(path, config.encoder), mpc
+    model = PatchWorldModel.from_pretrained(path, config.encoder)
+    if config.chunk is not None:
+        require_whole(config, "chunk", 1, MOST_CANDIDATES)
+        model.chunk = config.chunk
+    return model, mpc
 
 
 def chosen_tasks(name: str) -> list[str]:

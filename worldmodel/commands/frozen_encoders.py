@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints import encoders
@@ -15,7 +16,10 @@ from worldmodel.data import FrameCache
 from worldmodel.encoders import FrozenEncoder, Reading, load_encoder
 from worldmodel.encoders.published.loading import is_published
 from worldmodel.errors import OptionError
+from worldmodel.memory import moved, require_memory
 from worldmodel.training.tokens import encoding_rate, tokens_name, tokens_size
+
+_COPIES = 6  # of an episode's frames, as they become clips
 
 
 def open_encoder(config: DictConfig) -> tuple[FrozenEncoder, dict[str, Any]]:
@@ -52,6 +56,7 @@ def say_tokens(
     if not new:
         return
     size = sum(tokens_size(encoder, frames) for frames in new)
+    _require_room(encoder, new)
     count, rate = sum(len(d.frames) for d in new), encoding_rate(encoder, new[0])
     spec = encoder.spec
     print(
@@ -66,6 +71,31 @@ def say_tokens(
             f"the tokens take {size / 2**30:.2f} GiB, {there} has {free / 2**30:.2f} "
             "free: give tokens=FOLDER on a larger disk, or a smaller published.crop"
         )
+
+
+def on_device(encoder: FrozenEncoder, device: torch.device) -> FrozenEncoder:
+    """Moves the encoder to where it computes.
+
+    Raises:
+        NotEnoughMemoryError: it does not fit there.
+    """
+    mend = "published.precision=bfloat16 takes half of float32; or give device=cpu"
+    moved(encoder, device, "the encoder", mend)
+    return encoder
+
+
+def _require_room(encoder: FrozenEncoder, datasets: Sequence[FrameCache]) -> None:
+    """Raises NotEnoughMemoryError where the longest episode's pixels do not fit."""
+    device = next(encoder.parameters()).device
+    longest = max(int(frames.lengths.max()) for frames in datasets)
+    pixels = longest * encoder.spec.height * encoder.spec.width * 3
+    require_memory(
+        f"encoding an episode of {longest} frames of {encoder.spec.height} x "
+        f"{encoder.spec.width}",
+        _COPIES * pixels,
+        device,
+        "record shorter episodes or smaller pictures, or take a device with more",
+    )
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from envs.graphics import NoGraphicsError, select_backend
 from worldmodel.commands.compose import compose_config
 from worldmodel.commands.help import option_rows
 from worldmodel.commands.invocation import invoked
+from worldmodel.commands.out_of_memory import out_of_memory
 from worldmodel.errors import OptionError
 from worldmodel.version import __version__
 
@@ -70,6 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if TRACEBACK in words:
             raise
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, MemoryError) as error:
+        told = out_of_memory(error)
+        if told is None or TRACEBACK in words:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.commands.control import BANK_FILE
-from worldmodel.commands.frozen_encoders import open_encoder, say_tokens
+from worldmodel.commands.frozen_encoders import on_device, open_encoder, say_tokens
 from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
@@ -99,7 +99,9 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     tokens = Path(config.tokens) if config.tokens else None
     if encoder.published_at is not None:
         place = tokens or folder / "tokens"
-        say_tokens(encoder.to(device), [frames, *practised], place, recipe.still)
+        say_tokens(
+            on_device(encoder, device), [frames, *practised], place, recipe.still
+        )
     with bar(len(frames.episodes), "encode", "episode") as progress:
 
         def encoded(done: int, total: int) -> None:

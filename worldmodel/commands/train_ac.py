@@ -17,7 +17,7 @@ import torch
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.commands.frozen_encoders import duration, say_tokens
+from worldmodel.commands.frozen_encoders import duration, on_device, say_tokens
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
@@ -32,6 +32,7 @@ from worldmodel.commands.training import (
 )
 from worldmodel.data import SplitRule
 from worldmodel.errors import OptionError
+from worldmodel.memory import moved, require_memory, size_of
 from worldmodel.predictors import PatchPredictor
 from worldmodel.training.distributed import launched
 from worldmodel.training.loop import Schedule, fit
@@ -50,6 +51,10 @@ EXAMPLE = (
 )
 STAGE = "predictor"
 STILL = 1.0  # every frame is encoded alone, as a tubelet that stands still
+MORE = (
+    "take fewer recipe.windows or recipe.frames, a smaller architecture, or a device "
+    "with more"
+)
 OPTIMISED = 4 * 4  # bytes a parameter: itself, its gradient, AdamW's two moments
 CARD = """# V-JEPA 2-AC
 
@@ -95,7 +100,7 @@ def _train(
     """Encodes, says what the training takes, trains, and writes the model."""
     frames, model = given.frames, given.model
     place = Path(config.tokens).expanduser() if config.tokens else folder / "tokens"
-    say_tokens(given.encoder.to(device), [frames], place, STILL)
+    say_tokens(on_device(given.encoder, device), [frames], place, STILL)
     with bar(len(frames.episodes), "encode", "episode") as progress:
         work = Run(
             folder=folder,
@@ -109,7 +114,8 @@ def _train(
     held_out = np.flatnonzero(~SplitRule().holds("train", frames.episodes))
     lengths = tuple(frames.lengths.tolist())
     episodes = PatchEpisodes(tokens, given.states, lengths, tuple(held_out.tolist()))
-    learns = model.predictor.to(device)
+    learns = model.predictor
+    moved(learns, device, "the predictor", MORE)
     _say_training(config, recipe, schedule, learns, episodes)
     with work.training(STAGE, schedule, config.seed) as training:
         job = patch_predictor_job(recipe, learns, episodes, training.generator)
@@ -129,15 +135,22 @@ def _say_training(
     predictor: PatchPredictor,
     episodes: PatchEpisodes,
 ) -> None:
-    """Says what memory and time the training takes, measured on two windows."""
+    """Says what memory and time the training takes, measured on two windows.
+
+    Raises:
+        NotEnoughMemoryError: the device has not as much.
+    """
     chance = torch.Generator().manual_seed(config.seed)
 
     def job_of(windows: int) -> Job:
         some = replace(recipe, windows=windows)
         return patch_predictor_job(some, predictor, episodes, chance)
 
+    count = sum(p.numel() for p in job_of(1).parameters)
+    device, there = next(predictor.parameters()).device, size_of(predictor)
+    beside = count * OPTIMISED - there  # what a training adds
+    require_memory("training", beside, device, MORE)
     cost = step_cost(job_of, recipe.windows)
-    count = sum(p.numel() for p in predictor.parameters() if p.requires_grad)
     optimised, kept = (size / 2**30 for size in (count * OPTIMISED, cost.kept))
     print(
         f"training {count / 1e6:.4g} M parameters: {optimised:.2f} GiB for weights, "
@@ -146,6 +159,7 @@ def _say_training(
         f"{duration(cost.seconds * schedule.steps)} for {schedule.steps} (measured on "
         "two windows)"
     )
+    require_memory("training", beside + cost.kept, device, MORE)
 
 
 def _follow(folder: Path) -> Any:

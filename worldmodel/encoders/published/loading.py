@@ -24,6 +24,7 @@ from worldmodel.encoders.published.vjepa2 import VJEPA2
 from worldmodel.encoders.published.vjepa2_files import Found, from_folder, from_pt
 from worldmodel.errors import CheckpointError, WorldModelError
 from worldmodel.files.json_file import read_object, short
+from worldmodel.memory import NotEnoughMemoryError, require_memory
 
 CONFIG = "config.json"
 VJEPA2_TYPE = "vjepa2"
@@ -57,7 +58,7 @@ def load_encoder(place: str | Path, reading: Reading | None = None) -> FrozenEnc
     path = encoder_files(place)
     try:
         read = _vjepa2_pt(path, how) if path.is_file() else _folder(path, how)
-    except CheckpointError:
+    except (CheckpointError, NotEnoughMemoryError):
         raise
     except (WorldModelError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -120,6 +121,7 @@ def _vjepa2(found: Found, reading: Reading, path: Path) -> _Read:
         raise CheckpointError(
             f"{path}: {error}; take a file that was published for V-JEPA 2"
         ) from error
+    _require_room(sum(t.numel() for t in tensors.values()), reading, path)
     ready = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     network.load_state_dict(ready, strict=True, assign=True)
     side = found.preparation.crop
@@ -158,11 +160,23 @@ def _pictures(folder: Path, config: Mapping[str, Any], reading: Reading) -> _Rea
         width=side,
         precision=reading.precision,
     )
+    files = folder.glob("*.safetensors")  # of float32, as they are read
+    _require_room(sum(file.stat().st_size for file in files) // 4, reading, folder)
     network = read_pictures(folder, config, side)
     tensors = network.state_dict()
     _require_numbers(tensors, folder)
     weights = weights_hash(tensors)
     return _Read(network.to(getattr(torch, reading.precision)), spec, weights)
+
+
+def _require_room(count: int, reading: Reading, path: Path) -> None:
+    """Raises NotEnoughMemoryError where so many numbers are more than there is."""
+    mend = "take a smaller encoder, or a machine with more"
+    if reading.precision == "float32":
+        mend = f"published.precision=bfloat16 takes half; or {mend}"
+    size = getattr(torch, reading.precision).itemsize
+    what = f"the encoder of {path} in {reading.precision}"
+    require_memory(what, count * size, "cpu", mend)
 
 
 def _meta(tensor: Tensor) -> Tensor:
