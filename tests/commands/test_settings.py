@@ -32,10 +32,12 @@ FELT = np.random.default_rng(2).normal(size=(len(TOY.frames), 4)).astype(np.floa
 NAMES = ("x", "y", "z", "yaw")
 FRAMES = replace(TOY, proprio=FELT, spec=replace(TOY.spec, proprio_names=NAMES))
 PRACTICE = replace(FRAMES, proprio=-FELT, fingerprint="practice")
-# Where things lie, what computes, how others' data is looked at: nothing of the recipe.
+# Where things lie and how they are kept, what computes, how others' data is looked at:
+# nothing of the recipe.
 PLACES = {"data", "encoder", "projector_from", "practice", "out", "tokens", "cache"}
 PLACES |= {
     "cache_limit",
+    "tokens_as",
     "episodes",
     "device",
     "bank",

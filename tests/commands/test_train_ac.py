@@ -167,6 +167,19 @@ def test_it_goes_on_from_published_weights_and_from_a_model(
     assert all(torch.equal(again[k], v) for k, v in after.state_dict().items())
 
 
+def test_tokens_may_be_kept_as_int8(data, encoder, trained, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert train(data, encoder, out, "tokens_as=int8") == 0
+    said = capsys.readouterr().out
+    assert "tokens of 18 frames, 4 x 32 int8 each" in said
+    assert "as int8 they are off by 0." in said
+    (file,) = (out / "tokens").glob("*.npy")
+    assert file.stat().st_size < 18 * 4 * 36 + 200
+    assert weights(out) != weights(trained)
+    assert train(data, encoder, tmp_path / "none", "tokens_as=int4") == 2
+    assert "tokens_as must be float16 or int8, got 'int4'" in capsys.readouterr().err
+
+
 def test_poses_may_stand_in_other_columns(data, encoder, trained, tmp_path):
     out = tmp_path / "out"
     assert train(data, encoder, out, f"poses=[{STATE}]") == 0

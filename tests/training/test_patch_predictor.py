@@ -1,10 +1,12 @@
 """V-JEPA 2-AC's training on stored tokens."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
 
+from worldmodel.data import FrameCache
 from worldmodel.errors import WorldModelError
 from worldmodel.predictors import PatchPredictor, PatchPredictorSpec, pose
 from worldmodel.predictors.patch_predictor import normalised
@@ -17,6 +19,7 @@ from worldmodel.training.patch_predictor import (
     patch_predictor_job,
 )
 from worldmodel.training.step_cost import measured_step, step_cost
+from worldmodel.training.tokens import TokenCache
 
 SPEC = PatchPredictorSpec(
     rows=1, columns=2, token_dim=8, width=24, depth=2, heads=2, hidden=48
@@ -111,7 +114,9 @@ def test_nothing_is_learned_from_what_is_held_out():
 
 def test_tokens_of_a_file_are_learned_from_as_those_in_memory():
     data = episodes()
-    mapped = replace(data, tokens=torch.as_tensor(data.tokens).numpy())
+    assert isinstance(data.tokens, torch.Tensor)
+    frames = cast(FrameCache, None)  # which nothing asks for
+    mapped = replace(data, tokens=TokenCache(data.tokens.numpy(), frames))
     drawn = []
     for some in (data, mapped):
         generator = torch.Generator().manual_seed(3)

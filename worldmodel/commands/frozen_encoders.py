@@ -17,7 +17,13 @@ from worldmodel.encoders import FrozenEncoder, Reading, load_encoder
 from worldmodel.encoders.published.loading import is_published
 from worldmodel.errors import OptionError
 from worldmodel.memory import moved, require_memory
-from worldmodel.training.tokens import encoding_rate, tokens_name, tokens_size
+from worldmodel.training.tokens import (
+    KEPT,
+    encoding_rate,
+    rounding,
+    tokens_name,
+    tokens_size,
+)
 
 _COPIES = 6  # of an episode's frames, as they become clips
 
@@ -41,7 +47,11 @@ def open_encoder(config: DictConfig) -> tuple[FrozenEncoder, dict[str, Any]]:
 
 
 def say_tokens(
-    encoder: FrozenEncoder, datasets: Sequence[FrameCache], folder: Path, still: float
+    encoder: FrozenEncoder,
+    datasets: Sequence[FrameCache],
+    folder: Path,
+    still: float,
+    kept: str,
 ) -> None:
     """Says how large the tokens of datasets are and how long they take.
 
@@ -50,27 +60,44 @@ def say_tokens(
     Raises:
         OptionError: they do not fit on the disk.
     """
-    names = [tokens_name(encoder, frames, still) for frames in datasets]
+    names = [tokens_name(encoder, frames, still, kept) for frames in datasets]
     pairs = zip(datasets, names, strict=True)
     new = [frames for frames, name in pairs if not (folder / name).exists()]
     if not new:
         return
-    size = sum(tokens_size(encoder, frames) for frames in new)
+    size = sum(tokens_size(encoder, frames, kept) for frames in new)
     _require_room(encoder, new)
-    count, rate = sum(len(d.frames) for d in new), encoding_rate(encoder, new[0])
+    count = sum(len(d.frames) for d in new)
+    rate, some = encoding_rate(encoder, new[0])
     spec = encoder.spec
     print(
-        f"tokens of {count} frames, {spec.latents} x {spec.dim} float16 each: "
+        f"tokens of {count} frames, {spec.latents} x {spec.dim} {kept} each: "
         f"{size / 2**30:.2f} GiB in {folder}, about {duration(count / rate)} at "
         f"{rate:.3g} frames/s; they are computed once"
     )
+    if kept == "int8":
+        off = 100 * rounding(some)
+        print(f"as int8 they are off by {off:.2g}% (root mean square, first frames)")
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
     if size > free:
         raise OptionError(
             f"the tokens take {size / 2**30:.2f} GiB, {there} has {free / 2**30:.2f} "
-            "free: give tokens=FOLDER on a larger disk, or a smaller published.crop"
+            "free: give tokens=FOLDER on a larger disk, tokens_as=int8, or a smaller "
+            "published.crop"
         )
+
+
+def kept_as(config: DictConfig) -> str:
+    """As what tokens are kept.
+
+    Raises:
+        OptionError: `tokens_as` is none of these.
+    """
+    kept = KEPT[0] if config.tokens_as is None else config.tokens_as
+    if kept not in KEPT:
+        raise OptionError(f"tokens_as must be {' or '.join(KEPT)}, got {kept!r}")
+    return kept
 
 
 def on_device(encoder: FrozenEncoder, device: torch.device) -> FrozenEncoder:

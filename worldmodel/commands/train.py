@@ -16,7 +16,12 @@ from omegaconf import DictConfig
 
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.commands.control import BANK_FILE
-from worldmodel.commands.frozen_encoders import on_device, open_encoder, say_tokens
+from worldmodel.commands.frozen_encoders import (
+    kept_as,
+    on_device,
+    open_encoder,
+    say_tokens,
+)
 from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.progress import bar
@@ -74,7 +79,7 @@ def run(config: DictConfig) -> int:
 def _train(config: DictConfig, held: ExitStack) -> int:
     require_whole(config, "bank", 0, MOST_BANK)
     require_whole(config, "seed", 0, MOST_SEED)
-    recipe = recipe_of(config)
+    recipe, kept = recipe_of(config), kept_as(config)
     device = choose_device(config.device)
     encoder, encoder_history = open_encoder(config)
     view = encoder_view(config, encoder.spec, encoder_history)
@@ -99,9 +104,8 @@ def _train(config: DictConfig, held: ExitStack) -> int:
     tokens = Path(config.tokens) if config.tokens else None
     if encoder.published_at is not None:
         place = tokens or folder / "tokens"
-        say_tokens(
-            on_device(encoder, device), [frames, *practised], place, recipe.still
-        )
+        encoder = on_device(encoder, device)
+        say_tokens(encoder, [frames, *practised], place, recipe.still, kept)
     with bar(len(frames.episodes), "encode", "episode") as progress:
 
         def encoded(done: int, total: int) -> None:
@@ -114,6 +118,7 @@ def _train(config: DictConfig, held: ExitStack) -> int:
             follow=_follow(folder),
             tokens=tokens,
             on_episode=encoded,
+            kept=kept,
         )
         model = train_world_model(
             recipe, encoder, frames, run, given, practised, history

@@ -17,7 +17,7 @@ import torch
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints.checkpoint import weights_hash
-from worldmodel.commands.frozen_encoders import duration, on_device, say_tokens
+from worldmodel.commands.frozen_encoders import duration, kept_as, on_device, say_tokens
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import MOST_SEED, require_whole
 from worldmodel.commands.longer import with_earlier_steps
@@ -98,9 +98,9 @@ def _train(
     folder: Path,
 ) -> None:
     """Encodes, says what the training takes, trains, and writes the model."""
-    frames, model = given.frames, given.model
+    frames, model, kept = given.frames, given.model, kept_as(config)
     place = Path(config.tokens).expanduser() if config.tokens else folder / "tokens"
-    say_tokens(on_device(given.encoder, device), [frames], place, STILL)
+    say_tokens(on_device(given.encoder, device), [frames], place, STILL, kept)
     with bar(len(frames.episodes), "encode", "episode") as progress:
         work = Run(
             folder=folder,
@@ -108,8 +108,9 @@ def _train(
             follow=_follow(folder),
             tokens=place,
             on_episode=lambda done, total: _advance(progress, done),
+            kept=kept,
         )
-        tokens = work.encoded(given.encoder, frames, STILL).tokens
+        tokens = work.encoded(given.encoder, frames, STILL)
     given.encoder.cpu()  # the predictor learns without it
     held_out = np.flatnonzero(~SplitRule().holds("train", frames.episodes))
     lengths = tuple(frames.lengths.tolist())

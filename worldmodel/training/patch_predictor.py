@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from worldmodel.predictors.patch_blocks import PatchBlock
 from worldmodel.predictors.patch_predictor import normalised
 from worldmodel.training.chance import on_device, some_of
 from worldmodel.training.recorded import LossTerms
+from worldmodel.training.tokens import TokenCache
 from worldmodel.training.updates import Job
 
 INITIAL_STD = 0.02  # as published
@@ -72,14 +72,14 @@ class PatchEpisodes:
     """Stored tokens of recorded episodes, one after the other.
 
     Attributes:
-        tokens: (N, P, D) of all frames, as the encoder gives them, in any precision; a
-            numpy array, such as one mapped from disk, is read window by window.
+        tokens: (N, P, D) of all frames, as the encoder gives them, in any precision;
+            or kept on disk, and read window by window.
         states: (N, 7) of the robot at these frames; see `worldmodel.predictors.pose`.
         lengths: frames of each episode; N in sum.
         held_out: places of the episodes that nothing is learned from.
     """
 
-    tokens: Tensor | np.ndarray
+    tokens: Tensor | TokenCache
     states: Tensor
     lengths: tuple[int, ...]
     held_out: tuple[int, ...] = ()
@@ -98,9 +98,9 @@ class PatchEpisodes:
         Raises:
             WorldModelError: no episode that is learned from is as long.
         """
-        rows, first, longest = [], 0, 0
+        rows, first, longest, apart = [], 0, 0, set(self.held_out)
         for place, length in enumerate(self.lengths):
-            if place not in self.held_out:
+            if place not in apart:
                 rows.append(torch.arange(first, first + max(0, length - frames + 1)))
                 longest = max(longest, length)
             first += length
@@ -114,11 +114,9 @@ class PatchEpisodes:
 
     def windows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Gives tokens (B, T, P, D) and states (B, T, 7) of rows (B, T)."""
-        if isinstance(self.tokens, np.ndarray):
-            tokens = torch.from_numpy(self.tokens[rows.cpu().numpy()])
-        else:
-            tokens = self.tokens[rows]
-        return tokens, self.states[rows]
+        if isinstance(self.tokens, TokenCache):
+            return self.tokens.at(rows.cpu()), self.states[rows]
+        return self.tokens[rows], self.states[rows]
 
 
 def initialise(predictor: PatchPredictor, generator: torch.Generator) -> None:

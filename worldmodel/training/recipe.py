@@ -122,6 +122,7 @@ class Run:
         follow: called with a stage's name and steps; what it yields is called at each.
         tokens: folder of the encoded datasets, None for one in `folder`.
         on_episode: called with (episodes encoded, episodes in all).
+        kept: as what tokens are kept, one of `tokens.KEPT`.
     """
 
     folder: Path
@@ -129,6 +130,7 @@ class Run:
     follow: Follow = unfollowed
     tokens: Path | None = None
     on_episode: Callable[[int, int], None] | None = None
+    kept: str = "float16"
 
     def encoded(
         self, encoder: FrozenEncoder, frames: FrameCache, still: float
@@ -136,7 +138,7 @@ class Run:
         """The tokens of a dataset, encoded first where nobody has."""
         folder = self.tokens or self.folder / "tokens"
         return encode_dataset(
-            encoder, frames, folder, still, self.device, self.on_episode
+            encoder, frames, folder, still, self.device, self.on_episode, self.kept
         )
 
     @contextmanager
