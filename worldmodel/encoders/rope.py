@@ -4,7 +4,7 @@ The pairs of a head's dimensions are split in three equal parts, one per axis, a
 in V-JEPA 2 (Assran et al. 2025); pairs left over are not rotated. Attention then
 depends on differences of positions only, and positions are passed explicitly, so
 that any subset of tokens can be encoded. `tiled_angles` alone is otherwise: it is what
-published weights need.
+V-JEPA 2's published weights need, as those of V-JEPA 2.1 need `paired_angles`.
 """
 
 from __future__ import annotations
@@ -118,8 +118,28 @@ def tiled_angles(positions: Tensor, head_dim: int) -> Tensor:
     depends on positions themselves, not on their differences alone. Weights trained
     with it need it (Assran et al. 2025, and its code).
     """
-    pairs = head_dim // 2 // AXES  # of one axis
-    steps = torch.arange(pairs, dtype=torch.float32, device=positions.device) / pairs
-    frequencies = (1.0 / PUBLISHED_THETA**steps).repeat(2)
+    frequencies = _published(head_dim, positions.device).repeat(2)
+    return _angles(positions, frequencies, head_dim)
+
+
+def paired_angles(positions: Tensor, head_dim: int) -> Tensor:
+    """Angles (tokens, head_dim) of positions (tokens, 3), as V-JEPA 2.1 has it.
+
+    As `tiled_angles`, but each frequency stands twice in a row, so that it is a
+    rotation of each pair of neighbours (facebookresearch/vjepa2, app/vjepa_2_1).
+    """
+    frequencies = _published(head_dim, positions.device).repeat_interleave(2)
+    return _angles(positions, frequencies, head_dim)
+
+
+def _published(head_dim: int, device: torch.device) -> Tensor:
+    """Frequencies (n,) of the pairs of one axis, as all published weights have them."""
+    pairs = head_dim // 2 // AXES
+    steps = torch.arange(pairs, dtype=torch.float32, device=device) / pairs
+    return 1.0 / PUBLISHED_THETA**steps
+
+
+def _angles(positions: Tensor, frequencies: Tensor, head_dim: int) -> Tensor:
+    """Angles (tokens, head_dim): an axis after the other, what is left over is 0."""
     angles = (positions[..., None].float() * frequencies).flatten(-2)
     return F.pad(angles, (0, head_dim - angles.shape[-1]))

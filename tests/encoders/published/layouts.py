@@ -88,6 +88,36 @@ def write_pt(path: Path, sizes: Sizes = SMALL, seed: int = 0) -> Path:
     return path
 
 
+def newer_tensors(sizes: Sizes, seed: int = 0) -> dict[str, Tensor]:
+    """V-JEPA 2.1's encoder: four norms, and a way of pictures."""
+    tensors, generator = sizes.tensors(seed), torch.Generator().manual_seed(seed + 9)
+
+    def chance(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator) * 0.1
+
+    last = {name: tensors.pop(f"norm.{name}") for name in ("weight", "bias")}
+    for level in range(4):
+        for name, tensor in last.items():
+            told = tensor if level == 3 else chance(sizes.dim)
+            tensors[f"norms_block.{level}.{name}"] = told
+    tensors["patch_embed_img.proj.weight"] = chance(sizes.dim, 3, 1, PATCH, PATCH)
+    tensors["patch_embed_img.proj.bias"] = chance(sizes.dim)
+    for name in ("img_mod_embed", "video_mod_embed"):
+        tensors[name] = chance(1, 1, sizes.dim)
+    return tensors
+
+
+def write_newer_pt(
+    path: Path, sizes: Sizes = SMALL, seed: int = 0, key: str = "target_encoder"
+) -> Path:
+    """Writes V-JEPA 2.1's layout; its encoder under a key."""
+    tensors = newer_tensors(sizes, seed)
+    named = {f"module.backbone.{name}": tensor for name, tensor in tensors.items()}
+    predictor = {"module.backbone.predictor_proj_context.bias": torch.zeros(8)}
+    torch.save({"predictor": predictor, key: named, "epoch": 3}, path)
+    return path
+
+
 def hf_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by the names of the Hugging Face layout, and a predictor's."""
     named = {"predictor.embeddings.mask_tokens": torch.zeros(10, 1, 1, 8)}

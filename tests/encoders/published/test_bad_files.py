@@ -8,7 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.encoders.published.layouts import Sizes, film, write_folder, write_pt
+from tests.encoders.published.layouts import (
+    Sizes,
+    film,
+    write_folder,
+    write_newer_pt,
+    write_pt,
+)
 from tests.encoders.published.test_vjepa2 import whole
 from worldmodel.encoders import Reading, load_encoder
 from worldmodel.errors import CheckpointError
@@ -47,7 +53,10 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     refused(picture, r"must be a \.pt file of V-JEPA 2 or a folder .* got a \.png file")
     other = tmp_path / "other.pt"
     torch.save({"model": {"weight": torch.zeros(2)}}, other)
-    refused(other, "must hold encoder or target_encoder, got model: take a file")
+    refused(
+        other,
+        "must hold encoder or target_encoder or ema_encoder, got model: take a file",
+    )
     torch.save([torch.zeros(2)], other)
     refused(other, r"must hold parts by name \(a dict\), got list")
 
@@ -169,21 +178,29 @@ def test_an_architecture_that_does_not_match_is_refused(key, value, match, tmp_p
     refused(tmp_path, match, Reading())
 
 
-def test_the_newer_layout_is_named(tmp_path):
-    path = write_pt(tmp_path / "vit.pt")
+def test_the_newer_layout_is_read_whole_or_not_at_all(tmp_path):
+    path = write_newer_pt(tmp_path / "vit.pt")
     held = torch.load(path, weights_only=True)
-    torch.save(held | {"ema_encoder": {}}, path)
-    refused(path, "holds ema_encoder, so it is V-JEPA 2.1, which is not read: take one")
-    held["target_encoder"]["module.norms_block.0.weight"] = torch.zeros(32)
+    del held["target_encoder"]["module.backbone.video_mod_embed"]
     torch.save(held, path)
-    refused(path, "norms_block.0.weight, so it is V-JEPA 2.1")
+    refused(path, "missing: video_mod_embed")
+    held["target_encoder"]["module.backbone.norms_block.4.bias"] = torch.zeros(32)
+    torch.save(held, path)
+    refused(path, "extra: norms_block.4.bias")
+    folder = write_folder(tmp_path / "vjepa2")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.embeddings.video_mod_embed"] = torch.zeros(1, 1, 32)
+    save_file(tensors, folder / "model.safetensors")
+    refused(
+        folder, "so it is V-JEPA 2.1, which is read from .pt files alone", Reading()
+    )
 
 
 def test_what_a_pt_file_does_not_tell_has_to_be_given(tmp_path):
     path = write_pt(tmp_path / "vit.pt")
     refused(
         path,
-        "width 32, and the heads are known for 1024, 1280, 1408 only: give h",
+        "width 32, and the heads are known for 768, 1024, 1280, 1408, 1664 only",
         Reading(),
     )
     held = torch.load(path, weights_only=True)
@@ -223,7 +240,7 @@ def test_a_clip_that_is_too_short_is_refused(tmp_path):
     [
         (
             {"weights": "ema"},
-            "weights must be encoder, target_encoder or null",
+            "weights must be encoder, target_encoder, ema_encoder or null",
         ),
         ({"precision": "float16"}, "precision must be one of float32, bfloat16, got"),
         ({"crop": 0}, r"crop must be a whole number in \[1, 16384\] or null, got 0"),

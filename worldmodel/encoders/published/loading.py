@@ -27,7 +27,7 @@ from worldmodel.files.json_file import read_object, short
 from worldmodel.memory import NotEnoughMemoryError, require_memory
 
 CONFIG = "config.json"
-VJEPA2_TYPE = "vjepa2"
+VJEPA2_TYPE, NEWER_FAMILY = "vjepa2", "vjepa2_1"
 SUFFIXES = (".pt", ".pth")
 
 
@@ -126,7 +126,7 @@ def _vjepa2(found: Found, reading: Reading, path: Path) -> _Read:
     network.load_state_dict(ready, strict=True, assign=True)
     side = found.preparation.crop
     spec = PublishedSpec(
-        family=VJEPA2_TYPE,
+        family=NEWER_FAMILY if found.spec.newer else VJEPA2_TYPE,
         preparation=found.preparation,
         patch=found.spec.patch,
         tubelet=found.spec.tubelet,

@@ -15,10 +15,11 @@ class Reading:
     """How the files of a published encoder are read; None leaves it as published.
 
     Attributes:
-        weights: which of the encoders in a .pt file, "encoder" or "target_encoder";
-            None takes target_encoder, as the published evaluations do
-            (`checkpoint_key` in configs/eval), and encoder where the predictor is
-            action-conditioned, as its published hub code does.
+        weights: which of the encoders in a .pt file, "encoder", "target_encoder" or
+            "ema_encoder"; None takes the last where it is, as V-JEPA 2.1's hub code,
+            else target_encoder, as the published evaluations do (`checkpoint_key` in
+            configs/eval), and encoder where the predictor is action-conditioned, as
+            its published hub code does.
         crop: side of the square that the encoder sees [px].
         resize: short side of a picture before the square is cut from its middle [px];
             0 resizes the whole picture to the square.
@@ -34,9 +35,10 @@ class Reading:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.weights not in (None, "encoder", "target_encoder"):
+        if self.weights not in (None, "encoder", "target_encoder", "ema_encoder"):
             raise ValueError(
-                f"weights must be encoder, target_encoder or null, got {self.weights!r}"
+                "weights must be encoder, target_encoder, ema_encoder or null, got "
+                f"{self.weights!r}"
             )
         for name, low in (("crop", 1), ("resize", 0), ("heads", 1)):
             value = getattr(self, name)

@@ -2,7 +2,9 @@
 
 Assran et al. 2025, "V-JEPA 2". Tensors have the names of the published .pt files. The
 published rotation is kept: the angles of a head's pairs are those of its halves, so it
-is no rotation in the strict sense, and the weights have learned with it.
+is no rotation in the strict sense, and the weights have learned with it. V-JEPA 2.1
+(facebookresearch/vjepa2 at 16de6c8, app/vjepa_2_1) turns pairs, on the grid that it
+began with, and adds what tells clips from pictures; its way of pictures is not used.
 """
 
 from __future__ import annotations
@@ -14,11 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worldmodel.encoders.rope import AXES, Grid, Rotation, grid_positions, tiled_angles
+from worldmodel.encoders.rope import (
+    AXES,
+    Grid,
+    Rotation,
+    grid_positions,
+    paired_angles,
+    tiled_angles,
+)
 from worldmodel.encoders.transformer import attend
 
 CHANNELS = 3
 EPSILON = 1e-6  # of the layer norms
+BEGAN = 256  # side of the pictures that V-JEPA 2.1 began with [px]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class VJEPA2Spec:
         depth: blocks.
         heads: of attention; D / heads is a multiple of 2 and at least 6.
         hidden: width of the layer inside a block's MLP.
+        newer: whether it is V-JEPA 2.1's.
     """
 
     patch: int
@@ -40,10 +51,11 @@ class VJEPA2Spec:
     depth: int
     heads: int
     hidden: int
+    newer: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
+            if name != "newer" and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         head_dim, rest = divmod(self.dim, self.heads)
         if rest or head_dim % 2 or head_dim < 2 * AXES:
@@ -63,6 +75,9 @@ class VJEPA2(nn.Module):
         super().__init__()
         self.spec = spec
         self.patch_embed = PatchEmbed(spec)
+        self.video_mod_embed = None
+        if spec.newer:
+            self.video_mod_embed = nn.Parameter(torch.zeros(1, 1, spec.dim))
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.dim, EPSILON)
 
@@ -72,9 +87,15 @@ class VJEPA2(nn.Module):
         Raises:
             ValueError: the tubelet does not divide T, or the patch not a side.
         """
-        grid = self.grid(clips)
-        by = tiled_rotation(grid, self.spec.dim // self.spec.heads, clips.device)
+        grid, head_dim = self.grid(clips), self.spec.dim // self.spec.heads
+        if self.spec.newer:
+            began = BEGAN // self.spec.patch
+            by = paired_rotation(grid, head_dim, began, clips.device)
+        else:
+            by = tiled_rotation(grid, head_dim, clips.device)
         x = self.patch_embed(clips)
+        if self.video_mod_embed is not None:
+            x = x + self.video_mod_embed
         for block in self.blocks:
             x = block(x, by)
         return self.norm(x)
@@ -94,10 +115,11 @@ class VJEPA2(nn.Module):
                 f"{frames}: repeat a frame, or leave some out"
             )
         for name, side in (("height", height), ("width", width)):
-            if side < spec.patch or side % spec.patch:
+            least = spec.patch * (1 + spec.newer)  # whose grid is stretched
+            if side < least or side % spec.patch:
                 raise ValueError(
-                    f"{name} must be a multiple of patch={spec.patch} pixels, got "
-                    f"{side}: resize or crop the frames first"
+                    f"{name} must be a multiple of patch={spec.patch} pixels, of at "
+                    f"least {least}, got {side}: resize or crop the frames first"
                 )
         return Grid(frames // spec.tubelet, height // spec.patch, width // spec.patch)
 
@@ -172,6 +194,21 @@ def tiled_rotation(grid: Grid, head_dim: int, device: torch.device) -> Rotation:
     """Cosines and sines (tokens, head_dim) float32 of a grid, as published."""
     with torch.inference_mode(False):  # kept for whoever comes next
         angles = tiled_angles(grid_positions(grid, device), head_dim)
+        return Rotation(angles.cos(), angles.sin())
+
+
+@lru_cache(maxsize=16)
+def paired_rotation(
+    grid: Grid, head_dim: int, began: int, device: torch.device
+) -> Rotation:
+    """Cosines and sines (tokens, head_dim) float32 of a grid, as V-JEPA 2.1 has it.
+
+    Height and width are stretched to a grid of `began` patches a side.
+    """
+    with torch.inference_mode(False):  # kept for whoever comes next
+        sides = (1.0, (began - 1) / (grid.height - 1), (began - 1) / (grid.width - 1))
+        positions = grid_positions(grid, device) * torch.tensor(sides, device=device)
+        angles = paired_angles(positions, head_dim)
         return Rotation(angles.cos(), angles.sin())
 
 

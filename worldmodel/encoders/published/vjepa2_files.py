@@ -18,17 +18,22 @@ from worldmodel.errors import CheckpointError
 from worldmodel.files.json_file import short
 from worldmodel.files.torch_file import read_torch_file
 
-ENCODERS = ("encoder", "target_encoder")
+ENCODERS = ("encoder", "target_encoder", "ema_encoder")
 # What else the published .pt files hold; none of it is read.
 BESIDE = ("predictor", "epoch", "opt", "scaler", "loss", "batch_size", "world_size")
 BESIDE += ("lr", *ENCODERS)
 WRAPPED = ("module.", "backbone.")  # by what trained it
 UNUSED_PT = ("pos_embed",)  # of before the rotary positions; the code leaves it out
 UNUSED_HF = ("predictor.", "pooler.", "classifier.")
-HEADS = {1024: 16, 1280: 16, 1408: 22}  # of ViT-L, -H and -g, by width
+# Of ViT-B, -L, -H, -g and -G, by width.
+HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
 CROP, CROP_384 = 256, 384  # [px]
-STEM_384 = "vitg-384"  # the one published .pt file that was trained at 384
+STEM_384 = "vitg-384"  # the one .pt file of V-JEPA 2 that was trained at 384
+# What V-JEPA 2.1 alone has, and what of it tokens of clips are not computed with: norms
+# of earlier layers, and the way of pictures. The last norm is that of the tokens.
 NEWER = ("norms_block.", "patch_embed_img.", "img_mod_embed", "video_mod_embed")
+UNUSED_NEWER = ("norms_block.0.", "norms_block.1.", "norms_block.2.", *NEWER[1:3])
+LAST_NORM = "norms_block.3."
 _SHOWN = 8  # names that a message lists
 _HF_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)")
 _FUSED = ("query", "key", "value")
@@ -63,8 +68,6 @@ def from_pt(path: Path, reading: Reading) -> Found:
             place.
     """
     file = read_torch_file(path)
-    if "ema_encoder" in file:
-        raise _newer(path, "ema_encoder")
     which = _which(file, reading, path)
     strange = sorted(str(key) for key in set(file) - set(BESIDE))
     if strange:
@@ -73,9 +76,11 @@ def from_pt(path: Path, reading: Reading) -> Found:
             f"{', '.join(BESIDE)}: take a file that was published for V-JEPA 2"
         )
     told = _tensors(file[which], f"{path}: {which}")
-    tensors = _renamed(told, _pt_name, UNUSED_PT, path)
-    spec = _spec(tensors, reading.heads, path)
-    crop = reading.crop or (CROP_384 if path.stem == STEM_384 else CROP)
+    newer = any(_unwrapped(name).startswith(NEWER) for name in told)
+    unused = UNUSED_PT + UNUSED_NEWER * newer
+    tensors = _renamed(told, _pt_name, unused, path)
+    spec = _spec(tensors, reading.heads, path, newer)
+    crop = reading.crop or (CROP_384 if newer or path.stem == STEM_384 else CROP)
     return Found(spec, published_preparation(crop, reading.resize), tensors, which)
 
 
@@ -106,6 +111,12 @@ def from_folder(folder: Path, config: Mapping[str, Any], reading: Reading) -> Fo
     prefix = "vjepa2."  # of a classifier's weights
     if any(name.startswith(prefix) for name in told):
         told = {name.removeprefix(prefix): tensor for name, tensor in told.items()}
+    for name in told:
+        if any(part in name for part in NEWER):
+            raise CheckpointError(
+                f"{folder} holds {name}, so it is V-JEPA 2.1, which is read from .pt "
+                "files alone: take vjepa2_1_vitb_dist_vitG_384.pt or another"
+            )
     tensors = _fused(_renamed(told, _hf_name, UNUSED_HF, folder), folder)
     heads = _whole(config, "num_attention_heads", place)
     if reading.heads not in (None, heads):
@@ -126,7 +137,10 @@ def _which(file: Mapping[str, Any], reading: Reading, path: Path) -> str:
     acts = isinstance(predictor, Mapping) and any(
         "action_encoder." in str(name) for name in predictor
     )
-    wanted = reading.weights or ENCODERS[0 if acts else 1]
+    usual = ENCODERS[0 if acts else 1]
+    if ENCODERS[2] in file:  # of V-JEPA 2.1's smaller models, as its hub code takes it
+        usual = ENCODERS[2]
+    wanted = reading.weights or usual
     if wanted in there:
         return wanted
     if there:
@@ -164,8 +178,6 @@ def _renamed(
         name = rename(given)
         if name.startswith(unused):
             continue
-        if name.startswith(NEWER):
-            raise _newer(path, given)
         if name in named:
             raise CheckpointError(
                 f"{path} must hold each tensor once, got {name} twice, as {given}: "
@@ -176,6 +188,11 @@ def _renamed(
 
 
 def _pt_name(name: str) -> str:
+    name = _unwrapped(name)
+    return "norm." + name.removeprefix(LAST_NORM) if LAST_NORM in name else name
+
+
+def _unwrapped(name: str) -> str:
     for prefix in WRAPPED:
         name = name.removeprefix(prefix)
     return name
@@ -212,7 +229,9 @@ def _fused(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     return fused
 
 
-def _spec(tensors: Mapping[str, Tensor], heads: int | None, path: Path) -> VJEPA2Spec:
+def _spec(
+    tensors: Mapping[str, Tensor], heads: int | None, path: Path, newer: bool = False
+) -> VJEPA2Spec:
     """The architecture that tensors tell, but for the heads."""
     stem, mlp = (
         tensors.get(name)
@@ -241,6 +260,7 @@ def _spec(tensors: Mapping[str, Tensor], heads: int | None, path: Path) -> VJEPA
             depth=len(blocks),
             heads=heads,
             hidden=mlp.shape[0],
+            newer=newer,
         )
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -271,13 +291,6 @@ def _whole(config: Mapping[str, Any], key: str, place: Path) -> int:
             f"{place}: {key} must be a whole number of at least 1, got {short(value)}"
         )
     return value
-
-
-def _newer(path: Path, name: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path} holds {name}, so it is V-JEPA 2.1, which is not read: take one of "
-        "V-JEPA 2 (vitl.pt, vith.pt, vitg.pt, vitg-384.pt, or their folders)"
-    )
 
 
 def _listed(names: list[str]) -> str:
