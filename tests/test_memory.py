@@ -16,9 +16,9 @@ from worldmodel.commands import doctor
 from worldmodel.commands.main import main
 from worldmodel.encoders import Reading, load_encoder
 from worldmodel.memory import NotEnoughMemoryError, free_memory, require_memory
-from worldmodel.patch_world_model import PatchWorldModel
 from worldmodel.predictors import PatchPredictor, PatchPredictorSpec
 from worldmodel.vjepa2_ac import VJEPA2AC
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel
 
 _ = (data, encoder, trained)  # fixtures
 MUCH = 2**40

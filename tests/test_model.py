@@ -476,7 +476,7 @@ def test_plans_are_judged_by_the_mean_of_what_several_predictors_say(
     )
     assert gradient.abs().min() > 0
     with torch.no_grad():
-        several.other_predictors[1].leave.weight.mul_(2.0)  # copies follow
+        several.rollouts(past)[2].predictor.leave.weight.mul_(2.0)  # copies follow
     assert not torch.equal(costs, several.goal_cost(past, goal)(actions))
 
 

@@ -297,5 +297,4 @@ class WorldModel(nn.Module):
             path: the folder.
             encoder: where a published encoder lies now; None for where it lay then.
         """
-        model = load_world_model(path, WorldModelSpec, cls, encoder)
-        return model.requires_grad_(False).eval()
+        return load_world_model(path, WorldModelSpec, cls, encoder)

@@ -18,8 +18,8 @@ from worldmodel.commands.training import followed
 from worldmodel.errors import CheckpointError
 from worldmodel.evaluation.results import load_results
 from worldmodel.model import WorldModel
-from worldmodel.patch_world_model import PatchWorldModel
 from worldmodel.predictors import pose
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel
 
 SIZES = tuple(
     f"architecture.{name}={size}"

@@ -103,7 +103,7 @@ def load_world_model(
     make: Callable[[Spec, dict[str, Any]], Model],
     encoder: str | Path | None = None,
 ) -> Model:
-    """Reads a checkpoint folder.
+    """Reads a checkpoint folder; the model is frozen, and in eval mode.
 
     Args:
         path: the folder.
@@ -125,10 +125,10 @@ def load_world_model(
         raise checkpoint.not_understood(error) from error
     history = checkpoint.value("history", dict)
     wanted = checkpoint.value("encoder_hash", str)
-    model = checkpoint.build(lambda: make(spec, history))
+    model = checkpoint.build(lambda: make(spec, history)).requires_grad_(False).eval()
     if isinstance(spec.encoder, PublishedSpec):
         model.encoder = _attached(checkpoint, spec.encoder, encoder, wanted)
-        return model
+        return model.requires_grad_(False).eval()
     if encoder is not None:
         raise CheckpointError(
             f"{path} holds its encoder, one of ours, got encoder={encoder}: leave that "

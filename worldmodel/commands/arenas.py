@@ -26,8 +26,8 @@ from worldmodel.evaluation.adapters.fitting import require_fits
 from worldmodel.evaluation.arena import Arena
 from worldmodel.evaluation.recorded_goals import RecordedGoals
 from worldmodel.model import WorldModel
-from worldmodel.patch_world_model import PatchWorldModel
 from worldmodel.predictors import pose
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel
 
 MOST_AHEAD = 100_000  # control steps
 JUDGING = ("state", "restore", "distances", "tolerances")

@@ -28,9 +28,9 @@ from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.hardware import bf16_pays
 from worldmodel.memory import moved, require_memory
 from worldmodel.model import WorldModel
-from worldmodel.patch_world_model import PatchWorldModel, PatchWorldModelSpec
 from worldmodel.predictors import pose
 from worldmodel.resources import find_weights
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel, PatchWorldModelSpec
 
 BANK_FILE = "bank.npz"  # beside the weights: real frames that show what is imagined
 ALL_TASKS = "all"

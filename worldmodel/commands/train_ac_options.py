@@ -19,9 +19,9 @@ from worldmodel.data import ForeignDataset, FrameCache, View, open_dataset
 from worldmodel.data.foreign_states import read_vectors
 from worldmodel.encoders import FrozenEncoder, PublishedSpec
 from worldmodel.errors import OptionError, WorldModelError
-from worldmodel.patch_world_model import PatchWorldModel, PatchWorldModelSpec
 from worldmodel.predictors import PatchPredictor, pose
 from worldmodel.training.patch_predictor import initialise
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel, PatchWorldModelSpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from worldmodel.data import FrameCache
 from worldmodel.evaluation.practice_places import PracticePlace
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.model import WorldModel
-from worldmodel.patch_world_model import PatchWorldModel
+from worldmodel.vjepa2_ac.world_model import PatchWorldModel
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from worldmodel.inference.batch_invariant import each_alone
 from worldmodel.inputs import require_proprio
 from worldmodel.predictors import PatchPredictor, PatchPredictorSpec, pose
 from worldmodel.predictors.patch_predictor import normalised
-from worldmodel.vjepa2_ac import RATE_HZ, VJEPA2AC, SearchSpace
+from worldmodel.vjepa2_ac.planning import RATE_HZ, VJEPA2AC, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,7 @@ class PatchWorldModel(nn.Module):
             path: the folder.
             encoder: where the published encoder lies now; None for where it lay then.
         """
-        model = load_world_model(path, PatchWorldModelSpec, cls, encoder)
-        return model.requires_grad_(False).eval()
+        return load_world_model(path, PatchWorldModelSpec, cls, encoder)
 
     @property
     def _planned(self) -> VJEPA2AC:
