@@ -125,22 +125,20 @@ def load_world_model(
         raise checkpoint.not_understood(error) from error
     history = checkpoint.value("history", dict)
     wanted = checkpoint.value("encoder_hash", str)
-    model = checkpoint.build(lambda: make(spec, history)).requires_grad_(False).eval()
+    model = checkpoint.build(lambda: make(spec, history))
     if isinstance(spec.encoder, PublishedSpec):
         model.encoder = _attached(checkpoint, spec.encoder, encoder, wanted)
-        return model.requires_grad_(False).eval()
-    if encoder is not None:
+    elif encoder is not None:
         raise CheckpointError(
             f"{path} holds its encoder, one of ours, got encoder={encoder}: leave that "
             "out, or train on that encoder"
         )
-    found = _encoder(model).weights_hash
-    if found != wanted:
+    elif (found := _encoder(model).weights_hash) != wanted:
         raise CheckpointError(
             f"{path}: the predictor was trained on the encoder {wanted[:12]}, but the "
             f"folder holds {found[:12]}; use the encoder of that hash or train again"
         )
-    return model
+    return model.requires_grad_(False).eval()
 
 
 def _attached(

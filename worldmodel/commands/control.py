@@ -24,6 +24,7 @@ from worldmodel.errors import OptionError
 from worldmodel.evaluation.arena import Arena, TabletopArena
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
+from worldmodel.evaluation.planning_model import PlanningModel
 from worldmodel.evaluation.world_model_policy import WorldModelPolicy
 from worldmodel.hardware import bf16_pays
 from worldmodel.memory import moved, require_memory
@@ -103,16 +104,14 @@ def load_control(config: DictConfig) -> Control:
     else:
         model, mpc = _latents(config, path, mpc)
     model_hash = weights_hash(own_tensors(model))
-    precision = choose_precision(config.precision, device)
-    if isinstance(model, PatchWorldModel):
-        model.predictor.to(precision)
-    else:
-        model.precision = precision
+    model.precision = choose_precision(config.precision, device)
     moved(model, device, f"model={config.model}", MORE)
+    poses = 0
     if isinstance(model, PatchWorldModel):
         _require_room(config, model, mpc, device)
+        poses = pose.SIZE
     model.batch_invariant = config.batch_invariant
-    warm_up(model, mpc, device)
+    warm_up(model, mpc, device, poses)
     return Control(
         model=model,
         mpc=mpc,
@@ -185,23 +184,24 @@ def chosen_tasks(name: str) -> list[str]:
 
 
 @torch.no_grad()
-def warm_up(
-    model: WorldModel | PatchWorldModel, mpc: MPC, device: torch.device
-) -> None:
+def warm_up(model: PlanningModel, mpc: MPC, device: torch.device, poses: int) -> None:
     """Makes a plan that nobody executes.
 
     What is prepared once (packed weights, kernels for these shapes) is then not part of
     the first action.
+
+    Args:
+        model: Plans.
+        mpc: Plans with it.
+        device: Where the model is.
+        poses: Numbers of proprio that it cannot plan without; 0 for none.
     """
     shape = (1, 1, model.height, model.width, 3)
     goal = model.encode_newest(torch.zeros(shape, dtype=torch.uint8, device=device))
     seeds = torch.zeros(1, dtype=torch.int64, device=device)
     begin = mpc.start(seeds, model.action_spec.step_size)
-    if isinstance(model, PatchWorldModel):
-        posed = model.remember(None, None, goal, goal.new_zeros(1, pose.SIZE))
-        mpc.step(model.goal_cost(posed, goal), begin)
-        return
-    past = model.remember(None, None, goal)
+    felt = goal.new_zeros(1, poses) if poses else None
+    past = model.remember(None, None, goal, felt)
     mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
 
 

@@ -130,6 +130,10 @@ class PatchWorldModel(nn.Module):
         """Of the predictor's weights and products."""
         return self.predictor.predictor_embed.weight.dtype
 
+    @precision.setter
+    def precision(self, dtype: torch.dtype) -> None:
+        self.predictor.to(dtype)
+
     @torch.no_grad()
     def encode_newest(self, clip: Tensor) -> Tensor:
         """Normalised tokens (B, P, D) of the last frame of clips.
