@@ -115,12 +115,13 @@ class PriorProposals:
     def _follow(self, context: Context, goal: Tensor, noise: Tensor) -> Tensor:
         batch, count, horizon, _ = noise.shape
         past = context.latents[:, :, 0]
-        history = self.predictor.history(past, context.actions)
+        history = self.predictor.history(past, context.actions) if horizon > 1 else None
         now = past[:, -1:].expand(batch, count, -1)  # (B, N, D)
-        taken = []
+        taken: list[Tensor] = []
         for step in range(horizon):
+            if history is not None and taken:
+                modulations = self.predictor.modulate(taken[-1])
+                now, history = self.predictor.advance(now, modulations, history)
             action = (self.policy_prior(now, goal) + noise[:, :, step]).clamp(-1.0, 1.0)
             taken.append(action)
-            modulations = self.predictor.modulate(action)
-            now, history = self.predictor.advance(now, modulations, history)
         return torch.stack(taken, dim=2)

@@ -23,7 +23,7 @@ from benchmarks.encoders.pretraining import Pretraining
 from benchmarks.encoders.report import report, winner
 from benchmarks.encoders.rows import ROWS
 from benchmarks.encoders.running import Bench, run, run_blind
-from worldmodel.commands.training import choose_device
+from worldmodel.commands.devices import choose_device
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
 

@@ -197,6 +197,12 @@ def test_a_model_with_a_habit_and_an_anchor_proposes_what_there_is_room_for(
     assert method.planner is not None
     assert method.planner["proposals"] == 1
     assert main([*words, "proposals=0", f"out={tmp_path / 'none'}"]) == 0
+    words.append("proposals=1")
+    assert main([*words, "search=false", "timing=1", f"out={tmp_path / 'fast'}"]) == 0
+    method = load_results(tmp_path / "fast" / "results.json").rows[1].method
+    assert method.name == f"{skilled}, policy prior"
+    assert method.planner is not None
+    assert method.planner["search"] is False
 
 
 def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
@@ -228,6 +234,8 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("shaped_ceiling.execute=9", "execute must be in [1, horizon=6], got 9"),
         ("device=abacus", "device must be auto, cpu, cuda"),
         ("cuda_graphs=true", "cuda_graphs=true needs a GPU, the device is cpu"),
+        ("search=false", "search=false needs a model with a policy prior"),
+        ("search=2", "search must be true or false like true, got 2"),
     ],
 )
 def test_a_bad_option_is_one_line_and_leaves_nothing(

@@ -4,8 +4,9 @@ import pytest
 
 from tests.data.synthetic import dataset_spec, episode
 from worldmodel.checkpoints.outline import TooLargeError, require_trainable
+from worldmodel.commands.devices import choose_device
 from worldmodel.commands.main import main
-from worldmodel.commands.training import choose_device, open_frames
+from worldmodel.commands.training import open_frames
 from worldmodel.data import DatasetWriter, LeRobotDataset, cache_place
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.errors import OptionError

@@ -6,7 +6,7 @@ import torch
 
 from planners import CEM
 from planners.penalties import Penalties
-from tests.evaluation.fakes import SIDE, SPEC, PointModel, picture, point_mpc
+from tests.evaluation.fakes import SIDE, SPEC, STEP_M, PointModel, picture, point_mpc
 from tests.recording import where_graphs_are_recorded
 from worldmodel.encoders import VideoViTSpec
 from worldmodel.errors import WorldModelError
@@ -154,6 +154,26 @@ def test_proposals_of_a_habit_are_varied_but_for_the_first_and_do_not_repeat():
     assert first[:, 1:].std().item() == pytest.approx(0.1, rel=0.2)
     assert not torch.equal(first, second)
     assert not torch.equal(first[0], first[1])
+
+
+def test_without_a_search_the_policy_prior_acts_on_every_frame():
+    model = PointModel(has_habit=True)
+    mpc = point_mpc(execute=2)
+    decisions = run_steps(WorldModelPolicy(model, mpc, SPEC, search=False), 3)
+    assert [noise.shape for noise in model.proposed] == [(2, 1, 1, 2)] * 3
+    assert not any(noise.any() for noise in model.proposed)
+    goal = model.encode(torch.from_numpy(GOALS)[:, None])[:, 0]
+    for decision, (seen, *_) in zip(decisions, model.contexts, strict=True):
+        straight = (goal - seen[:, -1])[:, 0] / STEP_M
+        np.testing.assert_allclose(decision.actions, straight.clamp(-1, 1))
+        assert np.isnan(decision.cost).all()
+        assert decision.evaluations == 0
+
+
+def test_without_a_search_a_model_must_have_a_policy_prior():
+    policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC, search=False)
+    with pytest.raises(WorldModelError, match="needs a model with a policy prior"):
+        run_steps(policy, 1)
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,15 @@ from planners.graphs import require_recordable
 from planners.mpc import MPC
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.world_models import kind_of, own_tensors
+from worldmodel.commands.devices import choose_device, choose_precision
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import require_whole
-from worldmodel.commands.training import choose_device
 from worldmodel.errors import OptionError
 from worldmodel.evaluation.arena import Arena, TabletopArena
 from worldmodel.evaluation.environment import make_env
 from worldmodel.evaluation.frame_bank import FrameBank, encode_bank, load_bank
 from worldmodel.evaluation.planning_model import PlanningModel
-from worldmodel.evaluation.world_model_policy import WorldModelPolicy
-from worldmodel.hardware import bf16_pays
+from worldmodel.evaluation.world_model_policy import NO_PRIOR, WorldModelPolicy
 from worldmodel.memory import moved, require_memory
 from worldmodel.model import WorldModel
 from worldmodel.predictors import pose
@@ -63,6 +62,7 @@ class Control:
         settings: Planner, horizon and cost as plain JSON.
         bank: Real frames with their latents, None where none ship with the model.
         cuda_graphs: Whether plans are recorded as CUDA graphs.
+        search: Whether actions are searched for; without, the policy prior acts.
     """
 
     model: WorldModel | PatchWorldModel
@@ -72,6 +72,12 @@ class Control:
     settings: dict[str, Any]
     bank: FrameBank | None
     cuda_graphs: bool = False
+    search: bool = True
+
+    @property
+    def method(self) -> str:
+        """What chooses actions, for tables."""
+        return type(self.mpc.planner).__name__ if self.search else "policy prior"
 
     def arena(self, task: str, scene: SceneOptions | None = None) -> TabletopArena:
         """Makes a task's environment at the image size of the model."""
@@ -87,6 +93,7 @@ class Control:
             self.device,
             self.cuda_graphs,
             arena.idle,
+            self.search,
         )
 
 
@@ -103,6 +110,8 @@ def load_control(config: DictConfig) -> Control:
         model, mpc = _patches(config, path, mpc)
     else:
         model, mpc = _latents(config, path, mpc)
+    if not config.search and getattr(model, "policy_prior", None) is None:
+        raise OptionError(NO_PRIOR)
     model_hash = weights_hash(own_tensors(model))
     model.precision = choose_precision(config.precision, device)
     moved(model, device, f"model={config.model}", MORE)
@@ -120,6 +129,7 @@ def load_control(config: DictConfig) -> Control:
         settings=_settings(config, model, mpc),
         bank=_bank(path, model, device),
         cuda_graphs=graphs,
+        search=config.search,
     )
 
 
@@ -205,20 +215,6 @@ def warm_up(model: PlanningModel, mpc: MPC, device: torch.device, poses: int) ->
     mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The precision called `name`; "auto" takes the faster one on the device.
-
-    Raises:
-        OptionError: planning knows no such precision.
-    """
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name == "auto":
-        return torch.bfloat16 if bf16_pays(device) else torch.float32
-    if name not in known:
-        raise OptionError(f"precision must be one of {[*known, 'auto']}, got {name!r}")
-    return known[name]
-
-
 def _records(wanted: object, mpc: MPC, device: torch.device) -> bool:
     """Whether plans are recorded: as wanted, by default wherever they can be."""
     if wanted not in (None, True, False):
@@ -257,6 +253,7 @@ def _settings(
     if isinstance(model, WorldModel):
         cost = dict(vars(model.spec.cost))
     return {
+        "search": config.search,
         "planner": _container(config.planner),
         "penalties": _container(config.penalties),
         **{name: getattr(mpc, name) for name in _MPC_OPTIONS},

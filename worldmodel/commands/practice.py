@@ -136,8 +136,8 @@ def _practice(settings: str, threads: int) -> Practice:
         place = TabletopPlace(control.model.height, control.model.width)
     else:
         place = AdaptedPlace(_arena(config, control))
-    graphs = control.cuda_graphs
-    return Practice(control.model, control.mpc, goals, rules, place, graphs)
+    how = control.cuda_graphs, control.search
+    return Practice(control.model, control.mpc, goals, rules, place, *how)
 
 
 def _stage(

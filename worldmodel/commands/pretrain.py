@@ -14,11 +14,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from worldmodel.checkpoints.encoders import save_encoder
+from worldmodel.commands.devices import choose_device
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.longer import with_earlier_steps
 from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.training import (
-    choose_device,
     finish_training,
     followed,
     training_frames,

@@ -149,7 +149,7 @@ def _timing(config: DictConfig, control: Control, bench: Bench) -> Timing | None
 
 
 def _method(config: DictConfig, control: Control) -> Method:
-    name = config.name or f"{config.model}, {type(control.mpc.planner).__name__}"
+    name = config.name or f"{config.model}, {control.method}"
     method = Method(name, "method", control.settings, control.model_hash)
     return replace(method, training_seed=_training_seed(control.model.history))
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from worldmodel.checkpoints.outline import require_trainable
 from worldmodel.commands.control import BANK_FILE
+from worldmodel.commands.devices import choose_device
 from worldmodel.commands.frozen_encoders import (
     kept_as,
     on_device,
@@ -35,7 +36,6 @@ from worldmodel.commands.train_options import (
 )
 from worldmodel.commands.training import (
     OnStep,
-    choose_device,
     finish_training,
     followed,
     training_frames,

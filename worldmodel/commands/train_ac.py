@@ -17,6 +17,7 @@ import torch
 from omegaconf import DictConfig
 
 from worldmodel.checkpoints.checkpoint import weights_hash
+from worldmodel.commands.devices import choose_device
 from worldmodel.commands.frozen_encoders import duration, kept_as, on_device, say_tokens
 from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.limits import MOST_SEED, require_whole
@@ -26,7 +27,6 @@ from worldmodel.commands.run_folder import check_sources, open_run_folder
 from worldmodel.commands.train_ac_options import Given, given_by
 from worldmodel.commands.training import (
     OnStep,
-    choose_device,
     finish_training,
     followed,
 )

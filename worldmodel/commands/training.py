@@ -1,4 +1,4 @@
-"""What the training commands share: data, device, progress."""
+"""What the training commands share: data, progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
 from worldmodel.commands.limits import MOST_EPISODES, require_whole
@@ -27,44 +26,11 @@ from worldmodel.data.cache_place import cache_folder
 from worldmodel.data.first_episodes import first_episodes
 from worldmodel.data.lazy_frames import LazySource
 from worldmodel.errors import OptionError
-from worldmodel.files.text import one_line
-from worldmodel.training.distributed import launched, launched_here, own_gpu
+from worldmodel.training.distributed import launched_here
 
 OnStep = Callable[[int, dict[str, float]], None]
 
-DEVICES = ("cpu", "cuda", "mps")  # kinds that compute
 _LOG_EVERY = 50  # steps
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" takes a GPU where there is one.
-
-    Of several processes each takes a GPU of its own.
-
-    Raises:
-        OptionError: torch cannot use that device here.
-    """
-    if launched() > 1:
-        if name not in ("auto", "cpu", "cuda"):
-            raise OptionError(
-                f"device must be auto, cpu or cuda for several processes, got {name!r}"
-            )
-        if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
-            return own_gpu()
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, colon, _ = name.partition(":")
-    if kind not in DEVICES or (colon and kind != "cuda"):
-        raise OptionError(
-            f"device must be auto, {', '.join(DEVICES)}, or one of several as in "
-            f"cuda:1, got {name!r}"
-        )
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"device={name} does not work here, try device=auto: {one_line(error)}"
-        ) from error
 
 
 def open_frames(

@@ -67,6 +67,7 @@ class Practice:
         rules: how.
         place: where.
         cuda_graphs: whether plans are recorded as CUDA graphs.
+        search: whether actions are searched for; without, the policy prior acts.
     """
 
     model: WorldModel | PatchWorldModel
@@ -75,6 +76,7 @@ class Practice:
     rules: PracticeRules
     place: PracticePlace
     cuda_graphs: bool = False
+    search: bool = True
     _policy: WorldModelPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class Practice:
             device,
             self.cuda_graphs,
             place.idle,
+            self.search,
         )
 
     def record(self, number: int) -> list[Recording]:

@@ -19,6 +19,8 @@ from worldmodel.errors import WorldModelError
 from worldmodel.evaluation.planning_model import PlanningModel
 from worldmodel.evaluation.policy import Decision
 
+NO_PRIOR = "search=false needs a model with a policy prior, this one has none"
+
 Idle = Callable[[np.ndarray], np.ndarray]
 """The actions (B, size) in [-1, 1] that do nothing now, of proprio (B, S)."""
 
@@ -65,6 +67,7 @@ class WorldModelPolicy:
             must stay as it is then (see `Graphed`).
         idle: Which action does nothing. None: that of zeros, or, where actions say
             where to be, the one before.
+        search: Whether actions are searched for; without, the policy prior acts.
     """
 
     model: PlanningModel
@@ -73,6 +76,7 @@ class WorldModelPolicy:
     device: torch.device | str = "cpu"
     cuda_graphs: bool = False
     idle: Idle | None = None
+    search: bool = True
     _memory: _Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -163,8 +167,10 @@ class WorldModelPolicy:
         if memory.queue.shape[1]:
             first = memory.queue[:, 0, self._part(0)]
             decision = Decision.of_actions(first.cpu().numpy())
-        else:
+        elif self.search:
             decision, memory = self._plan(memory, self._still(memory, proprio))
+        else:
+            decision, memory = self._at_once(memory)
         action, rest = memory.queue[:, 0], memory.queue[:, 1:]
         self._memory = replace(memory, action=action, begun=1, queue=rest)
         return decision
@@ -219,6 +225,16 @@ class WorldModelPolicy:
         )
         mpc = self.mpc.after(state, actions, guess)
         return decision, replace(memory, mpc=mpc, queue=actions)
+
+    def _at_once(self, memory: _Memory) -> tuple[Decision, _Memory]:
+        """What the policy prior does here, without a search."""
+        propose = self.model.proposals(memory.past, memory.goal)
+        if propose is None:
+            raise WorldModelError(NO_PRIOR)
+        batch, size = len(memory.goal), self.model.action_spec.step_size
+        actions = propose(memory.goal.new_zeros((batch, 1, 1, size)))[:, 0]
+        first = actions[:, 0, self._part(0)].float()
+        return Decision.of_actions(first.cpu().numpy()), replace(memory, queue=actions)
 
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
