@@ -1,38 +1,47 @@
 #!/usr/bin/env bash
-# Makes a model by the shipped recipe from nothing; every stage resumes after a kill.
-# Usage: tools/reference.sh FOLDER    (a folder for datasets and runs, about 10 GB)
+# Makes a model by a shipped recipe from nothing; every stage goes on after a kill.
+# Usage: tools/reference.sh FOLDER [RECIPE]
+#   FOLDER  for datasets and runs, about 10 GB
+#   RECIPE  tabletop, the shipped one; or plain: frames and actions alone, plans judged by
+#           three predictors
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=${1:-runs/reference}
+folder=${1:-runs/reference} recipe=${2:-tabletop}
 worldmodel=${WORLDMODEL:-.venv/bin/worldmodel}
+case $recipe in
+  tabletop) rounds=2 options=() ;;
+  plain) rounds=3 options=(planning.predictors=3) ;;
+  *)
+    printf 'RECIPE must be tabletop or plain, got %s\n' "$recipe" >&2
+    exit 2
+    ;;
+esac
 
 say() { printf 'reference: %s\n' "$*" >&2; }
 
 learn() { # FOLDER, then further options
   out=$1 && shift
-  "$worldmodel" train recipe=tabletop data="$folder/play" encoder="$folder/pretrain/encoder" \
-    tokens="$folder/tokens" out="$out" "$@"
+  "$worldmodel" train "recipe=$recipe" data="$folder/play" tokens="$folder/tokens" \
+    encoder="$folder/pretrain/encoder" out="$out" "${options[@]}" "$@"
 }
 
-collect_with() { # MODEL FOLDER SEED: the model plans toward pictures of play
-  "$worldmodel" practice model="$1" goals="$folder/play" out="$2" episodes=1000 \
-    rules.seed="$3"
-}
-
-say "1 of 7: play"
+say "play"
 "$worldmodel" collect out="$folder/play"
-say "2 of 7: encoder (stage 1)"
-"$worldmodel" pretrain recipe=tabletop data="$folder/play" out="$folder/pretrain"
-say "3 of 7: a first model (stages 2 to 5)"
-learn "$folder/first"
-given="projector_from=$folder/first/model"
-say "4 of 7: on-policy collection with that model (stage 6)"
-collect_with "$folder/first/model" "$folder/practice" 0
-say "5 of 7: a second model (stages 3 to 5, from play and practice)"
-learn "$folder/second" "$given" practice="[$folder/practice]"
-say "6 of 7: on-policy collection with that model"
-collect_with "$folder/second/model" "$folder/practice2" 1
-say "7 of 7: stages 3 to 5, from play and both rounds of practice"
-learn "$folder/train" "$given" practice="[$folder/practice,$folder/practice2]"
-say "the model is in $folder/train/model; evaluate it with"
-say "  $worldmodel evaluate model=$folder/train/model"
+say "encoder (stage 1)"
+"$worldmodel" pretrain "recipe=$recipe" data="$folder/play" out="$folder/pretrain"
+say "a first model (stages 2 to 5)"
+learn "$folder/train0"
+if [ "$recipe" = tabletop ]; then # the projector of plain learned with the encoder
+  options+=("projector_from=$folder/train0/model")
+fi
+practice=
+for round in $(seq "$rounds"); do
+  say "round $round of $rounds: the model plans toward pictures of play (stage 6)"
+  "$worldmodel" practice model="$folder/train$((round - 1))/model" goals="$folder/play" \
+    out="$folder/practice$round" episodes=1000 rules.seed=$((round - 1))
+  practice+=${practice:+,}$folder/practice$round
+  say "round $round of $rounds: stages 3 to 5 anew, from play and practice"
+  learn "$folder/train$round" practice="[$practice]"
+done
+say "the model is in $folder/train$rounds/model; evaluate it with"
+say "  $worldmodel evaluate model=$folder/train$rounds/model"
