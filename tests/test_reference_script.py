@@ -25,12 +25,9 @@ def told(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("recipe", "rounds", "predictors"), [("tabletop", 2, 1), ("plain", 3, 3)]
-)
-def test_every_round_learns_from_all_practice_before_it(
-    recipe, rounds, predictors, tmp_path
-):
+@pytest.mark.parametrize(("recipe", "predictors"), [("tabletop", 1), ("plain", 3)])
+def test_every_round_learns_from_all_practice_before_it(recipe, predictors, tmp_path):
+    rounds = 2
     done = told(tmp_path, "runs/x", recipe)
     assert done.returncode == 0
     commands = [line.split() for line in done.stdout.splitlines()]

@@ -6,11 +6,11 @@
 #           three predictors
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=${1:-runs/reference} recipe=${2:-tabletop}
+folder=${1:-runs/reference} recipe=${2:-tabletop} rounds=2
 worldmodel=${WORLDMODEL:-.venv/bin/worldmodel}
 case $recipe in
-  tabletop) rounds=2 options=() ;;
-  plain) rounds=3 options=(planning.predictors=3) ;;
+  tabletop) options=("recipe=$recipe") ;;
+  plain) options=("recipe=$recipe" planning.predictors=3) ;;
   *)
     printf 'RECIPE must be tabletop or plain, got %s\n' "$recipe" >&2
     exit 2
@@ -21,8 +21,8 @@ say() { printf 'reference: %s\n' "$*" >&2; }
 
 learn() { # FOLDER, then further options
   out=$1 && shift
-  "$worldmodel" train "recipe=$recipe" data="$folder/play" tokens="$folder/tokens" \
-    encoder="$folder/pretrain/encoder" out="$out" "${options[@]}" "$@"
+  "$worldmodel" train "${options[@]}" data="$folder/play" tokens="$folder/tokens" \
+    encoder="$folder/pretrain/encoder" out="$out" "$@"
 }
 
 say "play"
