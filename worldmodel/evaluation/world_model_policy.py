@@ -164,13 +164,13 @@ class WorldModelPolicy:
         if pixels is None:
             raise WorldModelError("frames are needed at the end of a model step")
         memory = self._see(memory, pixels, proprio)
+        if not self.search:
+            memory = replace(memory, queue=self._at_once(memory))
         if memory.queue.shape[1]:
             first = memory.queue[:, 0, self._part(0)]
             decision = Decision.of_actions(first.cpu().numpy())
-        elif self.search:
-            decision, memory = self._plan(memory, self._still(memory, proprio))
         else:
-            decision, memory = self._at_once(memory)
+            decision, memory = self._plan(memory, self._still(memory, proprio))
         action, rest = memory.queue[:, 0], memory.queue[:, 1:]
         self._memory = replace(memory, action=action, begun=1, queue=rest)
         return decision
@@ -226,15 +226,13 @@ class WorldModelPolicy:
         mpc = self.mpc.after(state, actions, guess)
         return decision, replace(memory, mpc=mpc, queue=actions)
 
-    def _at_once(self, memory: _Memory) -> tuple[Decision, _Memory]:
-        """What the policy prior does here, without a search."""
+    def _at_once(self, memory: _Memory) -> Tensor:
+        """The policy prior's action (B, 1, A), without a search."""
         propose = self.model.proposals(memory.past, memory.goal)
         if propose is None:
             raise WorldModelError(NO_PRIOR)
         batch, size = len(memory.goal), self.model.action_spec.step_size
-        actions = propose(memory.goal.new_zeros((batch, 1, 1, size)))[:, 0]
-        first = actions[:, 0, self._part(0)].float()
-        return Decision.of_actions(first.cpu().numpy()), replace(memory, queue=actions)
+        return propose(memory.goal.new_zeros((batch, 1, 1, size)))[:, 0]
 
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:
