@@ -23,7 +23,7 @@ BASES = {
     "practice": ("goals={play}", "out=made", "episodes=1", "workers=1"),
     "pretrain": (
         *("data={play}", "out=run", "recipe=tabletop"),
-        *("recipe.schedule.steps=1", "recipe.pairs=2"),
+        *("recipe.schedule.steps=1", "recipe.windows=4"),
     ),
     "train": ("data={play}", "encoder={encoder}", "out=run", "recipe=tabletop"),
     "evaluate": ("out=run", "task=push", "n=1"),
@@ -57,8 +57,7 @@ SWEEPS = {
         "device": ("meta", "tpu", "null", "cuda:99", "cpu:99", ""),
         "cache": ("/dev/null",),
         "recipe": ("null", "{}", "3"),
-        "recipe.model.moves": ("0", "-1", "6", "1.5", "x"),
-        "recipe.pairs": ("0", "-1", "1.5", "null", "x", *HUGE),
+        "recipe.windows": ("0", "-1", "1.5", "null", "x", *HUGE),
         "recipe.schedule.steps": ("0", "-1", "1.5", "null"),
         "recipe.schedule.learning_rate": ("nan", "inf", "-1", "0", "x", "null"),
         "recipe.momentum": ("nan", "2", "-1", "x"),

@@ -15,7 +15,7 @@ COLLECT = ("episodes=10", "steps=8", f"height={SIDE}", f"width={SIDE}", "workers
 PRETRAIN = (
     "recipe=tabletop",
     *("recipe.schedule.steps=40", f"recipe.schedule.save_every={OFTEN}"),
-    *("recipe.pairs=2", "recipe.clips=1", "recipe.model.targets=2", "device=cpu"),
+    *("recipe.windows=4", "recipe.clips=1", "recipe.model.targets=2", "device=cpu"),
     *(f"{ENCODER}.{key}={SIDE}" for key in ("height", "width")),
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),

@@ -1,10 +1,10 @@
 import os
-import resource
 import stat
 
 import numpy as np
 import pytest
 
+from tests.full_disk import no_file_above
 from worldmodel.data.mapped import new_mapped
 from worldmodel.errors import WriteError
 from worldmodel.files import atomic
@@ -93,15 +93,6 @@ def test_what_a_killed_process_staged_is_not_mixed_in(tmp_path):
     assert [f.name for f in path.iterdir()] == ["content"]
 
 
-@pytest.fixture
-def small_disk():
-    """Lets no file grow above 4096 bytes: a real error of writing."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 WRITERS = {
     "plain": lambda path: path.write_bytes(b"0" * 9999),
     "numpy": lambda path: np.save(path.open("wb"), np.zeros(9999)),
@@ -111,21 +102,24 @@ WRITERS = {
 
 @pytest.mark.filterwarnings("ignore:unclosed file")
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-def test_an_error_in_writing_names_the_file_and_keeps_the_old_one(
-    write, tmp_path, small_disk
-):
+def test_an_error_in_writing_names_the_file_and_keeps_the_old_one(write, tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
     message = f"cannot write {path}: .*; make room"
-    with pytest.raises(WriteError, match=message), new_file(path) as staging:
+    with (
+        no_file_above(4096),
+        pytest.raises(WriteError, match=message),
+        new_file(path) as staging,
+    ):
         write(staging)
     assert path.read_text() == "old"
     assert [f.name for f in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_error_in_writing_a_folder_names_it(tmp_path, small_disk):
+def test_an_error_in_writing_a_folder_names_it(tmp_path):
     write(tmp_path / "folder", "old")
-    with pytest.raises(WriteError, match="cannot write .*folder: File too large"):
+    message = "cannot write .*folder: File too large"
+    with no_file_above(4096), pytest.raises(WriteError, match=message):
         write(tmp_path / "folder", "new" * 9999)
     assert (tmp_path / "folder" / "content").read_text() == "old"
 

@@ -1,6 +1,5 @@
 import copy
 import os
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.full_disk import no_file_above
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.checkpoints.training_state import (
     TrainingState,
@@ -145,13 +145,9 @@ def test_notes_that_are_not_json_are_refused(tmp_path):
 def test_a_full_disk_keeps_the_old_state_and_names_the_file(tmp_path):
     path, training = tmp_path / "state.safetensors", Training()
     save_training_state(path, training.state, step=1)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    try:
-        with pytest.raises(WriteError, match=f"cannot write {path}"):
-            save_training_state(path, training.state, step=2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    message = f"cannot write {path}"
+    with no_file_above(1024), pytest.raises(WriteError, match=message):
+        save_training_state(path, training.state, step=2)
     assert load_training_state(path, training.state) == (1, {})
     assert [f.name for f in tmp_path.iterdir()] == ["state.safetensors"]
 

@@ -236,16 +236,6 @@ def test_frames_of_another_size_are_one_line(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("moves", [0, 3])
-def test_moves_are_dimensions_of_actions(moves, tmp_path, capsys):
-    data, out = f"data={REAL / 'pusht_video'}", f"out={tmp_path / 'none'}"
-    options = ["recipe=tabletop", "recipe.model.proprio=2", f"cache={tmp_path}"]
-    options += [f"recipe.model.moves={moves}"]
-    assert main(["pretrain", data, out, *options]) == 2
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert "moves must be in [1, 2], the dimensions of an action, or null for" in line
-
-
 def test_goals_of_another_scene_need_their_env(tmp_path, capsys):
     goals = (f"goals={REAL / 'pusht_video'}", f"cache={tmp_path / 'cache'}")
     out = f"out={tmp_path / 'practice'}"

@@ -1,10 +1,9 @@
 """Trainings that are stopped, go on, and go on for longer."""
 
-import resource
-
 import pytest
 
 from benchmarks.kills_runs import COLLECT, PRETRAIN, STAGES, TRAIN
+from tests.full_disk import no_file_above
 from worldmodel.commands.main import main
 from worldmodel.commands.training import followed
 from worldmodel.commands.training_log import read_log
@@ -50,9 +49,9 @@ def test_pretraining_goes_on_for_more_steps_however_often_it_was_stopped(
         assert [row["step"] for row in log] == [2, 4]
     assert left[0] == left[1]
     assert "recipe.schedule.steps was 2, is 4" in capsys.readouterr().out
-    other = ["recipe.pairs=3", "recipe.schedule.steps=2"]
+    other = ["recipe.windows=3", "recipe.schedule.steps=2"]
     assert run("pretrain", *options, *other) == 2
-    message = "(recipe.pairs: 2 there, 3 now; recipe.schedule.steps: 4 there, 2 now)"
+    message = "(recipe.windows: 4 there, 3 now; recipe.schedule.steps: 4 there, 2 now)"
     assert f"holds another run {message}" in capsys.readouterr().err
 
 
@@ -80,12 +79,8 @@ def test_a_longer_stage_makes_those_that_learn_from_it_anew(
 
 def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, capsys):
     options = [f"data={data}", f"out={tmp_path}", *PRETRAIN, "recipe.schedule.steps=2"]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))  # the config fits
-    try:
+    with no_file_above(9000):  # the config fits
         assert run("pretrain", *options) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     shown = capsys.readouterr().err
     assert shown.startswith(f"error: cannot write {tmp_path / 'state.safetensors'}: ")
     assert shown.count("\n") == 1
@@ -96,20 +91,16 @@ def test_a_full_disk_is_one_line_and_training_goes_on_after_it(data, tmp_path, c
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):
     log = tmp_path / "stage.jsonl"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def write_much() -> None:
         with followed("stage", 900, log) as on_step:
             on_step(50, {"total": 1.0})
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-            for step in range(100, 901, 50):
-                on_step(step, {"total": 1.0})
+            with no_file_above(100):
+                for step in range(100, 901, 50):
+                    on_step(step, {"total": 1.0})
 
-    try:
-        with pytest.raises(WriteError, match=f"cannot write {log}: File too large"):
-            write_much()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(WriteError, match=f"cannot write {log}: File too large"):
+        write_much()
     assert read_log(log)[0]["step"] == 50
 
 

@@ -10,7 +10,7 @@ from worldmodel.commands.training import open_frames
 from worldmodel.data import DatasetWriter, LeRobotDataset, cache_place
 from worldmodel.encoders import VideoViT, VideoViTSpec
 from worldmodel.errors import OptionError
-from worldmodel.training.objectives.joint import JointSpec
+from worldmodel.training.objectives.video_jepa import VideoJEPASpec
 from worldmodel.training.tabletop_encoder import TabletopEncoderRecipe
 
 
@@ -95,12 +95,12 @@ def test_a_damaged_config_of_a_run_is_named(content, capsys, tmp_path, monkeypat
     ("change", "message"),
     [
         ({"momentum": 2.0}, r"momentum must be in \[0, 1\], got 2.0"),
-        ({"pairs": 10**12}, r"pairs must be in \[1, 100000\], got"),
+        ({"windows": 10**12}, r"windows must be in \[2, 100000\], got"),
     ],
 )
 def test_a_recipe_that_trains_nothing_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        TabletopEncoderRecipe(JointSpec(), None, **change)  # type: ignore[arg-type]
+        TabletopEncoderRecipe(VideoJEPASpec(), None, **change)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,9 @@ from worldmodel.commands.instantiate import instantiate
 from worldmodel.commands.train_options import recipe_of
 from worldmodel.encoders import FrozenEncoder, VideoViT
 from worldmodel.errors import OptionError
-from worldmodel.training.jepa import JEPARecipe, train_jepa
+from worldmodel.training.jepa import train_jepa
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe
 from worldmodel.training.recipe import Run, train_world_model
-from worldmodel.training.tabletop_encoder import train_tabletop_encoder
 
 CPU = torch.device("cpu")
 TOY = toy_frames()
@@ -51,8 +50,8 @@ SMALL_TRAIN = (
     *("tabletop.object_dims=3", "tabletop.proprio_estimator.batch=8"),
     "tabletop.proprio_estimator.hidden=8",
     *("projector.dim=12", "projector.pairs=2", "projector.schedule.steps=2"),
-    *("projector.weights.prediction=0.1", "projector.weights.inverse=0.1"),
-    *("projector.weights.contrast=0.1", "projector.schedule.warmup=1"),
+    *("projector.weights.inverse=0.1", "projector.weights.contrast=0.1"),
+    *("projector.weights.sigreg=0.01", "projector.schedule.warmup=1"),
     *("planning.schedule.steps=2", "planning.schedule.warmup=1"),
     *("planning.predictor.windows=4", "planning.predictor.window=4"),
     *("planning.predictor.width=16", "planning.predictor.depth=1"),
@@ -70,7 +69,6 @@ TRAIN = {
     "projector.dim": 14,
     "projector.schedule.steps": 3,
     "projector.schedule.learning_rate": 0.01,
-    "projector.weights.prediction": 0.2,
     "projector.weights.inverse": 0.2,
     "projector.weights.contrast": 0.2,
     "projector.weights.sigreg": 0.2,
@@ -109,8 +107,8 @@ TRAIN_FIELDS = {
     "planning.policy_prior.sharpness": 0.1,
 }
 SMALL_PRETRAIN = (
-    *("recipe=tabletop", "data=d", "recipe.model.moves=2"),
-    *("recipe.pairs=2", "recipe.clips=1", "recipe.schedule.steps=3"),
+    *("recipe=tabletop", "data=d", "recipe.window=3", "recipe.clip_frames=4"),
+    *("recipe.windows=4", "recipe.clips=1", "recipe.schedule.steps=3"),
     *(
         "recipe.schedule.warmup=1",
         "recipe.schedule.learning_rate=0.05",
@@ -125,13 +123,11 @@ SMALL_PRETRAIN = (
     *("recipe.model.encoder.num_slots=0",),
 )
 PRETRAIN = {
-    "recipe.pairs": 3,
+    "recipe.windows": 3,
     "recipe.seed": 1,
     "recipe.schedule.steps": 4,
     "recipe.schedule.learning_rate": 0.01,
-    "recipe.model.masked": 1.0,
     "recipe.model.proprio": 1,
-    "recipe.model.moves": 1,
     "recipe.model.encoder.patch": 4,
     "recipe.model.encoder.dim": 24,
     "recipe.model.encoder.depth": 2,
@@ -143,7 +139,7 @@ PRETRAIN = {
     "recipe.model.weights.contrast": 0.5,
     "recipe.model.weights.sigreg": 0.5,
     "recipe.model.weights.proprio": 0.5,
-    "recipe.model.weights.blobs": 0.5,
+    "recipe.model.weights.masked": 1.0,
 }
 SMALL_PLAIN = (
     *("data=d", "recipe.windows=4", "recipe.clips=1", "recipe.later=2"),
@@ -277,11 +273,8 @@ def trained(config: DictConfig, folder: Path, tokens: Path) -> str:
 
 def pretrained(config: DictConfig) -> str:
     """What comes of a pretraining in the toy world, as one text."""
-    recipe = instantiate(config.recipe)
-    if isinstance(recipe, JEPARecipe):
-        made = train_jepa(recipe, FRAMES, CPU)
-        return weights_hash(nn.ModuleList((made.encoder, made.projector)))
-    return weights_hash(train_tabletop_encoder(recipe, FRAMES, CPU).encoder)
+    made = train_jepa(instantiate(config.recipe), FRAMES, CPU)
+    return weights_hash(nn.ModuleList((made.encoder, made.projector)))
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ PLAIN = (
     *(f"{ENCODER}.{key}=16" for key in ("dim", "cell_dim")),
     *(f"{ENCODER}.heads=2", f"{ENCODER}.depth=1", f"{ENCODER}.points=2"),
 )
-TABLETOP = (*PRETRAIN, "recipe.model.moves=2")
+TABLETOP = PRETRAIN
 
 
 def command(recipe: tuple[str, ...], out: Path, steps: int) -> list[str]:
@@ -138,10 +138,10 @@ def test_a_batch_must_divide_by_the_processes(given, message, capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["recipe.pairs=4"], "recipe.pairs=4 give a batch of 8, which 3 processes ca"),
-        (["recipe.pairs=3"], "recipe.clips=2 give a batch of 2, which 3 processes ca"),
+        (["recipe.windows=4"], "recipe.windows=4 give a batch of 4, which 3 processe"),
+        (["recipe.windows=3"], "recipe.clips=2 give a batch of 2, which 3 processes"),
         (
-            ["recipe.pairs=3", "recipe.clips=3", "device=cuda:1", "out=o"],
+            ["recipe.windows=3", "recipe.clips=3", "device=cuda:1", "out=o"],
             "device must be auto, cpu or cuda for several processes, got 'cuda:1'",
         ),
     ],

@@ -4,7 +4,7 @@ import torch
 from tests.training.toy import toy_frames
 from worldmodel.encoders.blobs import ColorBlobs
 from worldmodel.errors import WorldModelError
-from worldmodel.training.object_slots import find_slots, together
+from worldmodel.training.object_slots import find_slots
 from worldmodel.training.smoothing import smoothed_positions
 
 OFFSETS = torch.tensor([0, 6]).numpy()
@@ -44,15 +44,6 @@ def test_colours_apart_are_two_things_and_no_third_is_made_up():
     assert blobs.members.argmax(dim=1).tolist() == [1, 0, 2]
     with pytest.raises(WorldModelError, match="num_slots must be at most 3, .* got 4"):
         find_slots(cache, three_words(), found, 4)
-
-
-def test_a_thing_has_the_pixels_of_its_colours():
-    blobs = ColorBlobs(3, slots=1)
-    blobs.set(torch.rand(3, 3), torch.tensor([[1.0, 0.0, 1.0]]))
-    found = torch.rand(5, 3, 3)
-    joined = together(blobs, found)
-    torch.testing.assert_close(joined[:, 3], found[:, 0] + found[:, 2])
-    assert torch.equal(joined[:, :3], found)
 
 
 def test_a_thing_that_was_hidden_was_where_it_was_before_and_after():

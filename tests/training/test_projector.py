@@ -7,9 +7,9 @@ from tests.training.toy import EPISODES, PROJECTOR, Killed, kill_at, seeded, toy
 from tests.training.toy import STEPS as LENGTH
 from worldmodel.checkpoints.checkpoint import weights_hash
 from worldmodel.training.loop import OnStep, Schedule, fit
-from worldmodel.training.objectives.action_conditioned import (
-    LatentObjectives,
-    ObjectiveWeights,
+from worldmodel.training.objectives.projection import (
+    ProjectorObjectives,
+    ProjectorWeights,
     Told,
 )
 from worldmodel.training.projector import ProjectorRecipe, Targets, projector_job
@@ -19,8 +19,7 @@ TOKENS = toy_tokens()
 FELT = standardised_proprio(TOKENS.frames, 2)
 BLOBS = torch.rand(EPISODES * LENGTH, 2, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = Targets(FELT, BLOBS, BLOBS[:, :1])
-WEIGHTS = ObjectiveWeights(
-    prediction=1.0,
+WEIGHTS = ProjectorWeights(
     inverse=1.0,
     contrast=0.1,
     sigreg=0.01,
@@ -36,11 +35,11 @@ def trained(
     path: Path | None = None,
     on_step: OnStep | None = None,
     targets: Targets = TARGETS,
-) -> LatentObjectives:
+) -> ProjectorObjectives:
     schedule = Schedule(steps, learning_rate=3e-3, warmup=10, save_every=0.0)
     recipe = ProjectorRecipe(schedule, WEIGHTS, pairs=8, window=4)
     training = seeded(schedule, path, on_step)
-    model = LatentObjectives(PROJECTOR, WEIGHTS, Told(5, 2, 2, 1))
+    model = ProjectorObjectives(PROJECTOR, WEIGHTS, Told(5, 2, 2, 1))
     job = projector_job(recipe, model, TOKENS, targets, training.generator)
     fit({"projector": job}, training)
     return model

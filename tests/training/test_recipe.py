@@ -14,7 +14,7 @@ from worldmodel.model import WorldModel
 from worldmodel.projectors.projector import Projector
 from worldmodel.training.distance import DistanceRecipe
 from worldmodel.training.loop import Schedule
-from worldmodel.training.objectives.action_conditioned import ObjectiveWeights
+from worldmodel.training.objectives.projection import ProjectorWeights
 from worldmodel.training.planning import PlanningRecipe
 from worldmodel.training.policy_prior import PolicyPriorRecipe
 from worldmodel.training.predictor import PredictorRecipe
@@ -26,7 +26,7 @@ from worldmodel.training.tabletop import TabletopRecipe
 
 FRAMES = toy_frames()
 FEW = Schedule(3, save_every=0.0)
-WEIGHTS = ObjectiveWeights(prediction=1.0, inverse=1.0, sigreg=0.01)
+WEIGHTS = ProjectorWeights(inverse=1.0, sigreg=0.01)
 TABLETOP = TabletopRecipe(
     proprio=2,
     goal_proprio=1,
@@ -137,7 +137,7 @@ def test_a_recipe_that_cannot_be_says_why(change, message):
 
 @pytest.mark.parametrize("weights", [{"sigreg": 0.1}, {"proprio": 1.0}, {"blobs": 1.0}])
 def test_latents_that_would_tell_nothing_are_refused(weights):
-    projector = ProjectorRecipe(FEW, ObjectiveWeights(**weights), dim=8)
+    projector = ProjectorRecipe(FEW, ProjectorWeights(**weights), dim=8)
     silent = Recipe(**{**vars(recipe()), "projector": projector})
     with pytest.raises(ValueError, match="would make latents tell nothing"):
         silent.spec(encoder(), FRAMES)

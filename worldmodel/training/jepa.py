@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,6 +48,8 @@ class JEPARecipe:
         seed: decides weights and batches.
     """
 
+    colour_blobs: ClassVar[bool] = False  # whether an encoder may have them
+
     model: VideoJEPASpec
     schedule: Schedule
     augment: Augment = field(default_factory=Augment)
@@ -70,12 +73,29 @@ class JEPARecipe:
             raise ValueError(f"later must be above 0 and finite, got {self.later}")
         if not 0.0 <= self.momentum <= 1.0:
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum}")
+        colours = self.model.encoder.num_colors
+        if colours and not self.colour_blobs:
+            raise ValueError(
+                f"encoder.num_colors must be 0 here, got {colours}: colour blobs are "
+                "the tabletop's (recipe=tabletop)"
+            )
 
     def require_shares(self, processes: int) -> None:
         """Raises ValueError unless so many processes can share a batch evenly."""
         for name in ("windows", "clips"):
             given = getattr(self, name)
             distributed.require_even(f"recipe.{name}={given}", given, processes)
+
+    def prepare(
+        self, model: VideoJEPA, cache: FrameCache, generator: torch.Generator
+    ) -> None:
+        """Gives a model with fresh weights what it knows of a scene: here nothing.
+
+        Args:
+            model: changed in place.
+            cache: the decoded dataset.
+            generator: source of randomness, on the CPU.
+        """
 
     def train(
         self,
@@ -132,6 +152,7 @@ def jepa_job(
 ) -> tuple[VideoJEPA, Job]:
     """A model with fresh weights, and what it learns; see `train_jepa`."""
     model = VideoJEPA(recipe.model, cache.actions.shape[1]).to(device)
+    recipe.prepare(model, cache, generator)
     batches = Batches(recipe, cache, device, frames)
 
     def draw() -> tuple[Moments, Chance]:
@@ -186,6 +207,8 @@ class Batches:
             1 / recipe.later, generator=generator
         )
         later = torch.minimum(start + 1 + gap.long(), self.episodes.last[start])
+        if not recipe.model.weights.contrast:
+            later = later[:0]
         after = later[:, None] + torch.arange(-1, 1, device=home)
         clips = some_of(self.clip_begins, recipe.clips, generator)
         clips = clips[:, None] + torch.arange(recipe.clip_frames, device=home)
@@ -194,7 +217,7 @@ class Batches:
             self._pictures(torch.maximum(window, first[start][:, None]), generator),
             self.actions[rows].to(self.device),
             self.proprio[rows].to(self.device),
-            self._pictures(torch.maximum(after, first[start][:, None]), generator),
+            self._pictures(torch.maximum(after, first[later][:, None]), generator),
             first[start].to(self.device),
             self._pictures(clips, generator),
         )

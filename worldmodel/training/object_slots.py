@@ -57,11 +57,6 @@ def find_slots(
     return found
 
 
-def together(blobs: ColorBlobs, sums: Tensor) -> Tensor:
-    """Sums (N, C, 3) of colours -> (N, C + slots, 3) of colours and object slots."""
-    return torch.cat((sums, torch.einsum("tc,ncs->nts", blobs.members, sums)), dim=1)
-
-
 def _mean_gap(places: Tensor, trust: Tensor, other: Tensor, sure: Tensor) -> Tensor:
     """Mean distance (K,) of blobs to another where both are seen; else infinite."""
     both = trust * sure[:, None]

@@ -9,16 +9,16 @@ from torch import Tensor
 
 from worldmodel.data import Windows
 from worldmodel.training.loop import Schedule
-from worldmodel.training.objectives.action_conditioned import (
+from worldmodel.training.objectives.projection import (
     Experience,
-    LatentObjectives,
-    ObjectiveWeights,
+    ProjectorObjectives,
+    ProjectorWeights,
 )
 from worldmodel.training.tokens import TokenCache
 from worldmodel.training.updates import Job
 
 # What needs nothing but frames and actions.
-FRAMES_AND_ACTIONS = ObjectiveWeights(inverse=1.0, contrast=0.1, sigreg=0.01)
+FRAMES_AND_ACTIONS = ProjectorWeights(inverse=1.0, contrast=0.1, sigreg=0.01)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ProjectorRecipe:
     """
 
     schedule: Schedule
-    weights: ObjectiveWeights = FRAMES_AND_ACTIONS
+    weights: ProjectorWeights = FRAMES_AND_ACTIONS
     dim: int = 64
     pairs: int = 128
     window: int = 3
@@ -63,7 +63,7 @@ class Targets:
 
 def projector_job(
     recipe: ProjectorRecipe,
-    model: LatentObjectives,
+    model: ProjectorObjectives,
     cache: TokenCache,
     targets: Targets,
     generator: torch.Generator,

@@ -38,7 +38,7 @@ from worldmodel.model_spec import WorldModelSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.latents import joined, latent_episodes, one_step
 from worldmodel.training.loop import OnStep, Schedule, Training, fit
-from worldmodel.training.objectives.action_conditioned import LatentObjectives
+from worldmodel.training.objectives.projection import ProjectorObjectives
 from worldmodel.training.planning import PlanningRecipe, train_planning
 from worldmodel.training.projector import ProjectorRecipe, Targets, projector_job
 from worldmodel.training.proprio_estimator import proprio_estimator_job
@@ -230,7 +230,7 @@ def train_projectors(
     part, estimator = recipe.projector, None
     with run.training("projector", part.schedule, recipe.seed) as training:
         generator = training.generator
-        model = LatentObjectives(spec.projector, part.weights, told).to(run.device)
+        model = ProjectorObjectives(spec.projector, part.weights, told).to(run.device)
         jobs = {"projector": projector_job(part, model, tokens, targets, generator)}
         if spec.proprio_estimator is not None:
             estimator = Projector(spec.proprio_estimator).to(run.device)

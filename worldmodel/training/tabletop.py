@@ -21,7 +21,7 @@ from worldmodel.projectors.proprio_correction import ProprioCorrection
 from worldmodel.training.blobs import blob_sums, blob_targets
 from worldmodel.training.latents import LatentEpisodes, proprio_corrected
 from worldmodel.training.object_positions import HAND, object_position_targets
-from worldmodel.training.objectives.action_conditioned import Told
+from worldmodel.training.objectives.projection import Told
 from worldmodel.training.projector import Targets
 from worldmodel.training.proprio import proprio_statistics, standardised_proprio
 from worldmodel.training.proprio_estimator import ProprioEstimatorRecipe

@@ -18,7 +18,7 @@ from worldmodel.encoders.video_vit import VideoViT, VideoViTSpec
 from worldmodel.predictors.action_predictor import ActionPredictor, ActionPredictorSpec
 from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.chance import on_device
-from worldmodel.training.distributed import gathered, share
+from worldmodel.training.distributed import gathered, share, size
 from worldmodel.training.objectives.action_conditioned import (
     draw_known,
     inverse_error,
@@ -91,11 +91,6 @@ class VideoJEPASpec:
                 )
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must be in [0, 1], got {self.still}")
-        if self.encoder.num_blobs:
-            raise ValueError(
-                f"encoder.num_colors must be 0 here, got {self.encoder.num_colors}: "
-                "colour blobs are the tabletop's (recipe=tabletop)"
-            )
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,8 @@ class Moments:
             own.
         actions: (B, T, A), the action taken at each.
         proprio: (B, T, S) standardised; S may be 0.
-        later: (B, 2, height, width, 3) uint8, a later moment and the frame before it.
+        later: (B, 2, height, width, 3) uint8, a later moment and the frame before it;
+            (0, 2, ...) where there is no contrast over time.
         episodes: (B,) int64.
         masked: (C, F, height, width, 3) uint8, C clips for masked prediction.
     """
@@ -129,16 +125,16 @@ class Chance:
 
     Attributes:
         stand: bool (B T), the moments that are seen as a picture that stands still.
-        later_stand: bool (B,), likewise of the later moments.
-        known: latents that a roll-out knows.
-        directions: (D, n) that SIGReg looks along.
+        later_stand: bool, likewise of the later moments.
+        known: latents that a roll-out knows; None where nothing is predicted.
+        directions: (D, n) that SIGReg looks along; None where it has no weight.
         masks: of the clips for masked prediction; None where it has no weight.
     """
 
     stand: Tensor
     later_stand: Tensor
-    known: int
-    directions: Tensor
+    known: int | None
+    directions: Tensor | None
     masks: Masks | None
 
 
@@ -152,13 +148,18 @@ class VideoJEPA(nn.Module):
 
     def __init__(self, spec: VideoJEPASpec, action_size: int) -> None:
         super().__init__()
-        self.spec, dim = spec, spec.latent_dim
+        self.spec, dim, weights = spec, spec.latent_dim, spec.weights
         self.masked = video_masked_prediction(spec.encoder, spec.hidden, spec.targets)
         self.projector = Projector(ProjectorSpec.of(spec.encoder, dim))
-        self.predictor = ActionPredictor(ActionPredictorSpec(dim, action_size))
-        self.inverse = nn.Linear(dim, action_size, bias=False)
-        self.contrast = TemporalContrast(dim, spec.features)
-        self.proprio = nn.Linear(dim, spec.proprio) if spec.proprio else None
+        self.predictor = self.inverse = self.contrast = self.proprio = None
+        if weights.prediction:
+            self.predictor = ActionPredictor(ActionPredictorSpec(dim, action_size))
+        if weights.inverse:
+            self.inverse = nn.Linear(dim, action_size, bias=False)
+        if weights.contrast:
+            self.contrast = TemporalContrast(dim, spec.features)
+        if weights.proprio and spec.proprio:
+            self.proprio = nn.Linear(dim, spec.proprio)
         self.sigreg = SIGReg()
 
     @property
@@ -168,7 +169,7 @@ class VideoJEPA(nn.Module):
 
     def encode(self, clips: Tensor) -> Tensor:
         """Clips (B, 2, height, width, 3) -> latents (B, D)."""
-        return self.projector(self.encoder.tokens(clips)).float()
+        return self.projector(self.encoder.newest(clips)).float()
 
     def draw(self, batch: Moments, generator: torch.Generator) -> Chance:
         """Draws what `loss` needs beside a batch, on the batch's device.
@@ -178,15 +179,16 @@ class VideoJEPA(nn.Module):
             generator: source of randomness, on the CPU or there.
         """
         (windows, steps), spec = batch.actions.shape[:2], self.spec
+        weights = spec.weights
         source = on_device(generator, batch.clips.device)
         return Chance(
             stand_still(windows * steps, spec.still, source),
-            stand_still(windows, spec.still, source),
-            draw_known(self.predictor, steps, generator),
-            random_directions(spec.latent_dim, self.sigreg.directions, source),
-            self.masked.draw_masks(batch.masked, generator)
-            if spec.weights.masked
+            stand_still(len(batch.later) * size(), spec.still, source),
+            draw_known(self.predictor, steps, generator) if self.predictor else None,
+            random_directions(spec.latent_dim, self.sigreg.directions, source)
+            if weights.sigreg
             else None,
+            self.masked.draw_masks(batch.masked, generator) if weights.masked else None,
         )
 
     def loss(self, batch: Moments, chance: Chance) -> dict[str, Tensor]:
@@ -199,25 +201,23 @@ class VideoJEPA(nn.Module):
         weights, (windows, steps) = self.spec.weights, batch.actions.shape[:2]
         singles = stilled(pairs_of(batch.clips), share(chance.stand))
         later = stilled(batch.later, share(chance.later_stand))
-        if not weights.contrast:
-            later = later[:0]
         own = self.encode(torch.cat((singles, later))).split((len(singles), len(later)))
         latents = gathered(own[0]).view(windows, steps, -1)  # (B, T, D)
         after = gathered(own[1])  # (B, D)
         terms: dict[str, Tensor] = {}
-        if weights.prediction:
+        if self.predictor is not None and chance.known is not None:
             terms["prediction"] = prediction_error(
                 self.predictor, latents, batch.actions, chance.known
             )
-        if weights.inverse:
+        if self.inverse is not None:
             terms["inverse"] = inverse_error(self.inverse, latents, batch.actions)
-        if weights.sigreg:
+        if chance.directions is not None:
             terms["sigreg"] = self.sigreg.along(
                 latents.flatten(0, 1), chance.directions
             )
-        if weights.contrast:
+        if self.contrast is not None:
             terms["contrast"] = self.contrast.loss(latents[:, 0], after, batch.episodes)
-        if weights.proprio and self.proprio is not None:
+        if self.proprio is not None:
             told = self.proprio(latents).float()
             terms["proprio"] = F.mse_loss(told, batch.proprio)
         if chance.masks is not None:
