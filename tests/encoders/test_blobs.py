@@ -74,3 +74,12 @@ def test_what_is_told_of_the_frames_of_a_standard_is_standardised(blobs: ColorBl
 def test_colours_of_another_number_are_refused(blobs: ColorBlobs):
     with pytest.raises(ValueError, match=r"colours must be \(2, 3\), got \(3, 3\)"):
         blobs.set(torch.zeros(3, 3))
+
+
+def test_a_slot_has_the_pixels_of_its_colours():
+    slotted = ColorBlobs(2, slots=1)
+    colours = torch.tensor([RED, BLUE], dtype=torch.float32)
+    slotted.set(colours, torch.tensor([[1.0, 1.0]]))
+    sums = slotted.sums(pictures(), USUAL)
+    assert sums.shape == (2, 3, 6)
+    torch.testing.assert_close(sums[:, 2], sums[:, 0] + sums[:, 1])

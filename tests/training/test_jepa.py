@@ -88,3 +88,33 @@ def test_episodes_shorter_than_a_window_are_refused():
 def test_it_needs_a_term():
     with pytest.raises(ValueError, match="one weight must be above 0"):
         JEPAWeights(0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"proprio": -1}, "proprio must be at least 0, got -1"),
+        ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
+        ({"still": 1.5}, r"still must be in \[0, 1\], got 1.5"),
+    ],
+)
+def test_a_model_that_cannot_be_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE.model, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 1}, r"window must be in \[2, 100000\], got 1"),
+        ({"clips": 0}, r"clips must be in \[1, 100000\], got 0"),
+    ],
+)
+def test_a_recipe_that_cannot_be_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE, **change)
+
+
+def test_a_weight_below_zero_is_refused():
+    with pytest.raises(ValueError, match="weights.masked must be at least 0, got -1"):
+        JEPAWeights(masked=-1.0)

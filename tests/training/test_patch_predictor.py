@@ -136,7 +136,8 @@ def test_a_step_is_measured_without_a_trace():
 
     told, measured = step_cost(job_of, 6), measured_step(job_of(6))
     assert told.seconds > 0
-    assert told.kept == pytest.approx(measured.kept, rel=0.01)
+    # In float32 the first window keeps 20 bytes less than each of the others.
+    assert told.kept == pytest.approx(measured.kept, rel=2e-4)
     assert measured.kept > measured_step(job_of(5)).kept
     assert all(p.grad is None for p in made.parameters())
     assert all(torch.equal(before[n], v) for n, v in made.state_dict().items())

@@ -44,11 +44,11 @@ def measured_step(job: Job) -> StepCost:
     """Measures one batch of a job; draws from its generator."""
     device = job.parameters[0].device
     weights = {p.untyped_storage().data_ptr() for p in job.parameters}
-    kept: dict[int, torch.UntypedStorage] = {}  # held, so that no place is used again
+    kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     batch = job.fresh()
@@ -62,5 +62,6 @@ def measured_step(job: Job) -> StepCost:
     seconds = time.perf_counter() - begin
     for parameter in job.parameters:
         parameter.grad = None
-    others = (part for place, part in kept.items() if place not in weights)
-    return StepCost(seconds, sum(part.nbytes() for part in others))
+    return StepCost(
+        seconds, sum(n for place, n in kept.items() if place not in weights)
+    )

@@ -70,8 +70,7 @@ def rolled_change(
 
 def inverse_error(inverse: nn.Linear, latents: Tensor, actions: Tensor) -> Tensor:
     """Error of the summed motion between any two moments, averaged over lags."""
-    moves = actions[..., : inverse.out_features]
-    before = moves.cumsum(dim=1) - moves  # commanded until each moment
+    before = actions.cumsum(dim=1) - actions  # commanded until each moment
     errors = []
     for lag in range(1, latents.shape[1]):
         found = inverse(latents[:, lag:] - latents[:, :-lag])
