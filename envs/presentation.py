@@ -15,6 +15,7 @@ import numpy as np
 from envs.graphics import make_renderer
 from envs.scene import scene_xml
 from envs.simulation import STATE_SIGNATURE
+from envs.variation import SceneOptions, apply_scene_options
 
 _EYE_M = (1.56, 1.02, 0.80)
 _TARGET_M = (0.40, -0.02, 0.23)
@@ -48,10 +49,15 @@ class PresentationCamera:
     Args:
         height: image height [px].
         width: image width [px].
+        scene: how the scene differs from the nominal one; None where it does not.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(
+        self, height: int, width: int, scene: SceneOptions | None = None
+    ) -> None:
         self._model = presentation_model(height, width)
+        if scene is not None:
+            apply_scene_options(self._model, scene)
         self._data = mujoco.MjData(self._model)
         self._renderer = make_renderer(self._model, height, width)
         self._size = mujoco.mj_stateSize(self._model, STATE_SIGNATURE)

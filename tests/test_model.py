@@ -469,15 +469,32 @@ def test_plans_are_judged_by_the_mean_of_what_several_predictors_say(
     assert (alone[0] - alone[1]).abs().min() > 0
     torch.testing.assert_close(costs, torch.stack(alone).mean(0))
     first = several.predict(past, actions)
-    torch.testing.assert_close(first, several.rollouts(past)[0](actions))
+    torch.testing.assert_close(first, several.rollout(past)(actions))
     varied = actions.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(
         several.goal_cost(past, goal)(varied).sum(), varied
     )
     assert gradient.abs().min() > 0
     with torch.no_grad():
-        several.rollouts(past)[2].predictor.leave.weight.mul_(2.0)  # copies follow
+        several.rollout(past, 2).predictor.leave.weight.mul_(2.0)  # copies follow
     assert not torch.equal(costs, several.goal_cost(past, goal)(actions))
+
+
+@pytest.mark.usefixtures("threads")
+def test_what_several_predictors_judge_does_not_depend_on_the_batch():
+    torch.manual_seed(0)
+    several = WorldModel(replace(SPEC, predictors=2)).eval()
+    past = several.context(several.encode(frames(3)), uniform(2, 2, 5))
+    goal, actions = several.encode_newest(frames(1)), uniform(2, 40, 3, 5)
+    together = several.goal_cost(past, goal)(actions)
+    for b in range(2):
+        one = several.goal_cost(past.problem(b), goal[b : b + 1].clone())
+        assert torch.equal(one(actions[b : b + 1])[0], together[b])
+    everyone = replace(several.spec.cost, judged=0)
+    every = several.goal_cost(past, goal, everyone)(actions)
+    same = (together - every).abs() < 1e-6
+    assert (same.sum(dim=1) >= several.spec.cost.judged).all()
+    assert not same.all()
 
 
 def test_no_predictor_is_refused():

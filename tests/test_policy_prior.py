@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from worldmodel.costs.distances import TemporalDistance, TemporalDistanceSpec
 from worldmodel.costs.goal_projection import GoalProjectionSpec
 from worldmodel.history import Context
 from worldmodel.inference.predictor import PredictorCopy
@@ -63,6 +64,26 @@ def test_proposals_of_a_problem_do_not_depend_on_the_batch():
             policy_prior, packed(predictor), context.problem(b), goal[b : b + 1]
         )
         assert torch.equal(one(noise[b : b + 1])[0], together[b])
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_goal_is_reached_where_less_than_a_step_is_left():
+    policy_prior, predictor = parts()
+    context = Context(torch.randn(64, 2, 1, D), torch.rand(64, 1, A))
+    goal = torch.randn(64, 1, D)
+    distance = TemporalDistance(TemporalDistanceSpec(GoalProjectionSpec(D)))
+    with torch.no_grad():
+        distance.leave.weight.mul_(20)
+        distance.leave.bias.sub_(3)
+        steps = distance(context.latents[:, -1, 0], goal[:, 0])
+    now = PriorProposals(
+        policy_prior, packed(predictor), context, goal, distance=distance
+    ).arrived()
+    assert torch.equal(now, steps < 1)
+    assert now.any()
+    assert not now.all()
+    unjudged = PriorProposals(policy_prior, packed(predictor), context, goal)
+    assert not unjudged.arrived().any()
 
 
 def test_a_habit_that_cannot_be_built_says_why():

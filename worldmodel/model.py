@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 from worldmodel.action_spec import ActionSpec
 from worldmodel.checkpoints.world_models import load_world_model, save_world_model
 from worldmodel.costs.distances import LearnedDistances
-from worldmodel.costs.goal_cost import GoalCost, PlanCost, cost_in
+from worldmodel.costs.ensemble import Cost, ensemble
+from worldmodel.costs.goal_cost import GoalCost, RolloutCost
 from worldmodel.encoders.frozen import FrozenEncoder, unfilled
 from worldmodel.encoders.patches import check_frames
 from worldmodel.history import Context, extended, require_context
-from worldmodel.inference.batch_invariant import TiledCost, each_alone, each_tiled
+from worldmodel.inference.batch_invariant import each_alone, each_tiled
 from worldmodel.inference.copies import CachedRollout, InferenceCopies
 from worldmodel.inputs import (
     require_candidates,
@@ -41,8 +43,8 @@ class WorldModel(nn.Module):
         spec: architecture and meaning.
         history: how it was made, as plain JSON (dataset, seeds, recipe, results).
         batch_invariant: whether, on a CPU, each problem of a batch is computed alone,
-            so that it is bitwise the same in every batch. Without, a batch of twenty is
-            three times as fast, and its last bits depend on who is in it.
+            so bitwise the same in every batch. Without, a batch of twenty is three
+            times as fast.
         precision: of the matrix products of planning; encoding and whatever is
             differentiated are in float32.
     """
@@ -179,8 +181,7 @@ class WorldModel(nn.Module):
         if proprio is not None:
             require_proprio(proprio, len(latents), *self._proprio_dims)
             latents = self.corrected(latents, proprio)
-        longer = extended(past, action, latents, spec.action_size)
-        return longer.newest(self.context_frames)
+        return extended(past, action, latents, spec.action_size).newest(spec.window)
 
     def begun(self, past: Context, rows: Tensor) -> Context:
         """The past of episodes of which some, bool (B,), begin now, with a new goal."""
@@ -204,15 +205,15 @@ class WorldModel(nn.Module):
         Returns:
             (B, N, H, 1, D), the latent after each action.
         """
-        batch = context.latents.shape[0]
-        require_candidates(actions, batch, self.spec.predictor.action_size)
+        require_candidates(actions, len(context.latents), self.action_spec.step_size)
         require_finite("actions", actions)
-        return self.rollouts(context)[0](actions)
+        return self.rollout(context)(actions)
 
-    def rollouts(self, context: Context) -> list[CachedRollout]:
-        """What maps actions (B, N, H, A) to latents (B, N, H, 1, D), by predictor."""
+    def rollout(self, context: Context, predictor: int = 0) -> CachedRollout:
+        """Maps actions (B, N, H, A) to what one predictor expects, (B, N, H, 1, D)."""
         require_context(context, self.spec.predictor)
-        return self.inference_copies().rollouts(self._predictors(), context)
+        own, copies = self._predictors()[predictor], self.inference_copies()
+        return CachedRollout(own, copies.predictors[predictor], context)
 
     def _predictors(self) -> tuple[ActionPredictor, ...]:
         return self.predictor, *cast(Iterable[ActionPredictor], self.other_predictors)
@@ -226,19 +227,21 @@ class WorldModel(nn.Module):
 
     def goal_cost(
         self, context: Context, goal: Tensor, kind: GoalCost | None = None
-    ) -> PlanCost | TiledCost:
+    ) -> Cost:
         """The planning cost toward goal latents (B, P, D), a `CostFn`."""
         require_context(context, self.spec.predictor)
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
         require_past(context.latents, context.actions, None, 0, 0)
-        weights = self.spec.cost if kind is None else kind
-        learned, fast = self.distances, self.inference_copies().distances
+        weights, learned = kind or self.spec.cost, self.distances
+        fast = self.inference_copies().distances
 
-        def cost(past: Context, goals: Tensor) -> PlanCost:
+        def one(predictor: int, past: Context, goals: Tensor) -> RolloutCost:
             distance = weights.toward(goals, past, learned, fast)
-            return cost_in(self.rollouts(past), distance)
+            return RolloutCost(self.rollout(past, predictor), distance)
 
-        return each_tiled(self.batch_invariant, cost, context, goal)
+        each = [partial(one, index) for index in range(len(self._predictors()))]
+        tiled = [each_tiled(self.batch_invariant, c, context, goal) for c in each]
+        return ensemble(tiled, weights.judged)
 
     def proposals(self, context: Context, goal: Tensor) -> PriorProposals | None:
         """What the policy prior would do toward goals (B, P, D); None without one."""
@@ -246,8 +249,8 @@ class WorldModel(nn.Module):
         if fast.policy_prior is None:
             return None
         require_goal(goal, (context.latents.shape[0], *context.latents.shape[2:]))
-        first, *_ = fast.predictors
-        return PriorProposals(fast.policy_prior, first, context, goal, alone)
+        first, steps = fast.predictors[0], fast.distances.temporal
+        return PriorProposals(fast.policy_prior, first, context, goal, alone, steps)
 
     def surprise(
         self, frames: Tensor, actions: Tensor, proprio: Tensor | None = None
@@ -272,15 +275,12 @@ class WorldModel(nn.Module):
         Args:
             frames: uint8 (B, T, height, width, 3), T at least 2.
             actions: (B, T - 1, A), the action between each two.
-            proprio: (B, T, S) measured with the frames; see `context`. The predictor
-                has learned from latents that proprio has corrected: without it errors
-                are larger, and do not compare with those of play.
+            proprio: (B, T, S) measured with the frames, which corrects latents as in
+                training; without it errors do not compare with those of play.
         """
         check_frames(frames, self.height, self.width)
-        size = self.spec.predictor.action_size
-        require_film_actions(actions, frames.shape, size)
-        past = self.context(self.encode(frames), actions, proprio)
-        latents = past.latents[:, :, 0]
+        require_film_actions(actions, frames.shape, self.spec.predictor.action_size)
+        latents = self.context(self.encode(frames), actions, proprio).latents[:, :, 0]
         return latents[:, 1:] - self.predictor(latents[:, :-1], actions)
 
     def save_pretrained(self, path: str | Path, card: str) -> None:

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from worldmodel.costs.distances import TemporalDistance
 from worldmodel.costs.goal_projection import GoalProjection, GoalProjectionSpec
 from worldmodel.history import Context
 from worldmodel.inference.affine import pack
-from worldmodel.inference.batch_invariant import apart
+from worldmodel.inference.batch_invariant import apart, each_alone
 from worldmodel.inference.predictor import PredictorCopy
 from worldmodel.inputs import require_candidates
 
@@ -84,6 +85,7 @@ class PriorProposals:
         context: the past of B problems.
         goal: (B, P, D) latents of their goals, P = 1.
         batch_invariant: whether each problem is imagined alone, on a CPU.
+        distance: says whether a goal is reached; None where nothing does.
     """
 
     policy_prior: PolicyPrior
@@ -91,6 +93,20 @@ class PriorProposals:
     context: Context
     goal: Tensor
     batch_invariant: bool = True
+    distance: TemporalDistance | None = None
+
+    @torch.no_grad()
+    def arrived(self) -> Tensor:
+        """Bool (B,): whether less than a step is left, by the temporal distance.
+
+        The policy prior learned from what came nearer to a goal, so at the goal itself
+        it has learned nothing. A search compares its plan with doing nothing; who acts
+        by the policy prior alone has to stop here.
+        """
+        now, goal = self.context.latents[:, -1].flatten(1), self.goal.flatten(1)
+        if self.distance is None:
+            return torch.zeros(len(now), dtype=torch.bool, device=now.device)
+        return each_alone(self.batch_invariant, self.distance, now, goal) < 1.0
 
     @torch.no_grad()
     def __call__(self, noise: Tensor) -> Tensor:

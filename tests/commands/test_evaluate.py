@@ -234,6 +234,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
         ("shaped_ceiling.execute=9", "execute must be in [1, horizon=6], got 9"),
         ("device=abacus", "device must be auto, cpu, cuda"),
         ("cuda_graphs=true", "cuda_graphs=true needs a GPU, the device is cpu"),
+        ("search=false cuda_graphs=true", "cuda_graphs=true records searches"),
         ("search=false", "search=false needs a model with a policy prior"),
         ("search=2", "search must be true or false like true, got 2"),
     ],
@@ -241,7 +242,7 @@ def test_milliseconds_are_measured_where_asked_for(words, tmp_path):
 def test_a_bad_option_is_one_line_and_leaves_nothing(
     option, message, words, tmp_path, capsys
 ):
-    assert main([*words, option]) == 2
+    assert main([*words, *option.split()]) == 2
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1

@@ -94,6 +94,7 @@ TRAIN = {
 # Fields that the YAML leaves at their defaults.
 TRAIN_FIELDS = {
     "tabletop.proprio_estimator.even": 0.0,
+    "cost.judged": 4,
     "planning.distance.hidden": 16,
     "planning.predictor.depth": 2,
     "planning.distance.ahead": 2,

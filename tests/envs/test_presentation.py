@@ -6,6 +6,7 @@ import pytest
 from envs.presentation import Marker, PresentationCamera
 from envs.scene import scene_hash
 from envs.simulation import Simulation
+from envs.variation import SceneOptions
 from worldmodel.resources import find_weights
 
 
@@ -33,6 +34,24 @@ def test_states_of_the_simulation_are_shown(camera):
     cube, gripper = camera.where(at[1], "cube"), camera.where(at[1], "gripper")
     np.testing.assert_allclose(cube, now.cube_pos_world, atol=1e-9)
     np.testing.assert_allclose(gripper, now.gripper_pos_world, atol=1e-9)
+
+
+def test_people_see_the_scene_that_the_model_sees(camera):
+    simulation = Simulation()
+    pose = np.array([0.35, 0.2, 0.3, 0.0])
+    simulation.place(pose, False, np.array([0.55, -0.1]), 0.0)
+    state = simulation.get_state()
+    nominal = camera.render(state).astype(int)
+    blue = SceneOptions(cube_rgb=(0.1, 0.2, 0.9))
+    with PresentationCamera(128, 128, blue) as other:
+        changed = other.render(state).astype(int)
+    cube = np.abs(changed - nominal).max(axis=2) > 40
+    assert 20 < cube.sum() < 1000
+    red, _, shade = changed[cube].mean(axis=0)
+    assert shade > 2 * red
+    with PresentationCamera(128, 128, SceneOptions(light=0.5)) as other:
+        dark = other.render(state).astype(int)
+    assert dark.mean() < nominal.mean() - 5
 
 
 def test_a_marker_is_drawn_where_the_goal_is(camera):

@@ -11,7 +11,6 @@ from gymnasium import spaces
 from torch import Tensor
 
 from planners import CEM, MPC, CostFn
-from planners.contract import ProposeFn
 from worldmodel.action_spec import ActionSpec
 from worldmodel.evaluation.episode import Episode
 from worldmodel.evaluation.problems import (
@@ -191,17 +190,27 @@ class PointModel:
 
         return cost
 
-    def proposals(self, context: Any, goal: Tensor) -> ProposeFn | None:
+    def proposals(self, context: Any, goal: Tensor) -> StraightThere | None:
         if not self.has_habit:
             return None
+        gap = goal[:, None] - context[0][:, -1:]  # (B, 1, P, D)
+        return StraightThere(gap, self.proposed)
 
-        def propose(noise: Tensor) -> Tensor:
-            self.proposed.append(noise)
-            gap = goal[:, None] - context[0][:, -1:]  # (B, 1, P, D)
-            straight = gap / (STEP_M * noise.shape[2])
-            return (straight + noise).clamp(-1, 1)
 
-        return propose
+@dataclass(frozen=True)
+class StraightThere:
+    """Proposes to go there straight; it has arrived within half a step."""
+
+    gap: Tensor
+    proposed: list[Tensor]
+
+    def __call__(self, noise: Tensor) -> Tensor:
+        self.proposed.append(noise)
+        straight = self.gap / (STEP_M * noise.shape[2])
+        return (straight + noise).clamp(-1, 1)
+
+    def arrived(self) -> Tensor:
+        return self.gap.flatten(1).norm(dim=1) < STEP_M / 2
 
 
 def point_mpc(execute: int = 1) -> MPC:

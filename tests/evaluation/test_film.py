@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from envs.tabletop import TabletopEnv
+from envs.variation import SceneOptions
 from tests.evaluation.fakes import (
     BUDGET,
     SPEC,
@@ -148,6 +149,19 @@ def test_the_camera_for_people_shows_the_robot_and_leaves_the_model_s_pictures_a
     assert seen.shape == (256, 256, 3)
     assert np.median(seen[:20]) > 150  # no black sky
     env.close()
+
+
+def test_films_show_the_scene_of_the_env():
+    views = []
+    for scene in (None, SceneOptions(cube_rgb=(0.1, 0.2, 0.9))):
+        env = TabletopEnv("Push", scene=scene)
+        env.reset(seed=3)
+        subject, state = subject_of(env), env.get_state()
+        assert subject.open_view is not None
+        with subject.open_view(state, 128) as view:
+            views.append(view(state).astype(int))
+        env.close()
+    assert (np.abs(views[0] - views[1]).max(axis=2) > 40).sum() > 20
 
 
 def test_panels_are_enlarged_with_sharp_pixels():

@@ -170,6 +170,19 @@ def test_without_a_search_the_policy_prior_acts_on_every_frame():
         assert decision.evaluations == 0
 
 
+@pytest.mark.parametrize("still", [None, 0.25])
+def test_without_a_search_nothing_is_done_at_the_goal(still):
+    model = PointModel(has_habit=True)
+    idle = None if still is None else lambda rows: np.full((len(rows), 2), still)
+    policy = WorldModelPolicy(model, point_mpc(), SPEC, idle=idle, search=False)
+    goals = [picture(np.array(p)) for p in ((0.3, -0.2), (0.3, 0.3))]
+    policy.start(np.stack(goals), SEEDS)
+    here = np.stack([picture(np.array((0.3, -0.17)))] * 2)
+    there, away = policy.act(here, proprio(0)).actions
+    np.testing.assert_array_equal(there, still or 0.0)
+    np.testing.assert_allclose(away, [0.0, 1.0], atol=1e-3)
+
+
 def test_without_a_search_a_model_must_have_a_policy_prior():
     policy = WorldModelPolicy(PointModel(), point_mpc(), SPEC, search=False)
     with pytest.raises(WorldModelError, match="needs a model with a policy prior"):

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_it_needs_a_term():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"proprio": -1}, "proprio must be at least 0, got -1"),
+        ({"proprio": -1}, "proprio must be finite and at least 0, got -1"),
         ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
         ({"still": 1.5}, r"still must be in \[0, 1\], got 1.5"),
     ],
@@ -115,6 +116,8 @@ def test_a_recipe_that_cannot_be_says_why(change, message):
         dataclasses.replace(RECIPE, **change)
 
 
-def test_a_weight_below_zero_is_refused():
-    with pytest.raises(ValueError, match="weights.masked must be at least 0, got -1"):
-        JEPAWeights(masked=-1.0)
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
+def test_a_weight_that_is_none_is_refused(weight):
+    message = f"weights.masked must be finite and at least 0, got {weight}"
+    with pytest.raises(ValueError, match=message):
+        JEPAWeights(masked=weight)

@@ -38,6 +38,16 @@ def check_ceilings(config: DictConfig) -> None:
     instantiate(config.latent_ceiling)
 
 
+def check_ceiling_model(config: DictConfig, control: Control) -> None:
+    """Refuses a model whose cost the simulator cannot measure."""
+    if config.ceilings and not isinstance(control.model, WorldModel):
+        raise OptionError(
+            f"ceilings must be 0 for model={config.model}, which predicts patch "
+            f"tokens: its cost is not measured with the simulator; got "
+            f"{config.ceilings}"
+        )
+
+
 def ceiling_jobs(config: DictConfig, control: Control, env: TabletopEnv) -> list[Job]:
     """Gives the jobs of both ceilings."""
     simulator = SimulatorThreads(config.workers)
@@ -62,11 +72,7 @@ def _latent(
 ) -> Job:
     mpc: MPC = instantiate(node)
     model = control.model
-    if not isinstance(model, WorldModel):
-        raise OptionError(
-            "ceilings must be 0 for a model that predicts patch tokens: its cost is "
-            "not measured with the simulator"
-        )
+    assert isinstance(model, WorldModel)  # see `check_ceiling_model`
 
     def encode(frames: Tensor) -> Tensor:
         parts = [

@@ -104,7 +104,7 @@ def load_control(config: DictConfig) -> Control:
         WorldModelError: An option is refused, or the checkpoint is missing or damaged.
     """
     mpc, device = _mpc(config), choose_device(config.device)
-    graphs = _records(config.cuda_graphs, mpc, device)
+    graphs = _records(config, mpc, device)
     path = find_weights(config.model)
     if kind_of(path) == PatchWorldModelSpec.kind:
         model, mpc = _patches(config, path, mpc)
@@ -120,7 +120,7 @@ def load_control(config: DictConfig) -> Control:
         _require_room(config, model, mpc, device)
         poses = pose.SIZE
     model.batch_invariant = config.batch_invariant
-    warm_up(model, mpc, device, poses)
+    warm_up(model, mpc if config.search else None, device, poses)
     return Control(
         model=model,
         mpc=mpc,
@@ -194,7 +194,9 @@ def chosen_tasks(name: str) -> list[str]:
 
 
 @torch.no_grad()
-def warm_up(model: PlanningModel, mpc: MPC, device: torch.device, poses: int) -> None:
+def warm_up(
+    model: PlanningModel, mpc: MPC | None, device: torch.device, poses: int
+) -> None:
     """Makes a plan that nobody executes.
 
     What is prepared once (packed weights, kernels for these shapes) is then not part of
@@ -202,24 +204,36 @@ def warm_up(model: PlanningModel, mpc: MPC, device: torch.device, poses: int) ->
 
     Args:
         model: Plans.
-        mpc: Plans with it.
+        mpc: Plans with it; None where the policy prior acts.
         device: Where the model is.
         poses: Numbers of proprio that it cannot plan without; 0 for none.
     """
     shape = (1, 1, model.height, model.width, 3)
     goal = model.encode_newest(torch.zeros(shape, dtype=torch.uint8, device=device))
-    seeds = torch.zeros(1, dtype=torch.int64, device=device)
-    begin = mpc.start(seeds, model.action_spec.step_size)
     felt = goal.new_zeros(1, poses) if poses else None
-    past = model.remember(None, None, goal, felt)
-    mpc.step(model.goal_cost(past, goal), begin, model.proposals(past, goal))
+    past, size = model.remember(None, None, goal, felt), model.action_spec.step_size
+    prior = model.proposals(past, goal)
+    if mpc is not None:
+        begin = mpc.start(torch.zeros(1, dtype=torch.int64, device=device), size)
+        mpc.step(model.goal_cost(past, goal), begin, prior)
+    elif prior is not None:
+        prior(goal.new_zeros(1, 1, 1, size))
+        prior.arrived()
 
 
-def _records(wanted: object, mpc: MPC, device: torch.device) -> bool:
+def _records(config: DictConfig, mpc: MPC, device: torch.device) -> bool:
     """Whether plans are recorded: as wanted, by default wherever they can be."""
+    wanted = config.cuda_graphs
     if wanted not in (None, True, False):
         raise OptionError(f"cuda_graphs must be true, false or null, got {wanted}")
     if wanted is False or (wanted is None and device.type != "cuda"):
+        return False
+    if not config.search:
+        if wanted:
+            raise OptionError(
+                "cuda_graphs=true records searches, search=false makes none; leave one "
+                "of them out"
+            )
         return False
     if device.type != "cuda":
         raise OptionError(

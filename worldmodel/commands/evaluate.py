@@ -17,7 +17,11 @@ from envs.tasks import TASKS
 from envs.variation import SceneOptions
 from worldmodel.commands.arenas import JUDGING, chosen_places, open_place
 from worldmodel.commands.bench import Bench, Place
-from worldmodel.commands.ceilings import ceiling_jobs, check_ceilings
+from worldmodel.commands.ceilings import (
+    ceiling_jobs,
+    check_ceiling_model,
+    check_ceilings,
+)
 from worldmodel.commands.control import Control, load_control
 from worldmodel.commands.filming import film_places
 from worldmodel.commands.instantiate import instantiate
@@ -49,6 +53,7 @@ def run(config: DictConfig) -> int:
     _check(config)
     tasks = chosen_places(config)
     control = load_control(config)
+    check_ceiling_model(config, control)
     place = Place(hardware(control.device), _graphics(config))
     with ExitStack() as opened:
         given = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from worldmodel.costs.distances import TINY, LearnedDistances
+from worldmodel.costs.ensemble import LEAST_JUDGED
 from worldmodel.history import Context
 from worldmodel.inputs import asks_for_gradient, require_sequences
 
@@ -65,34 +66,6 @@ class RolloutCost:
         return torch.cat(parts, dim=1)
 
 
-@dataclass(frozen=True, eq=False)
-class EnsembleCost:
-    """A `CostFn`: the mean of what several predictors say.
-
-    A search finds the candidate whose cost is most underestimated. Predictors that were
-    trained from different weights err differently, so that one which all of them find
-    cheap is more often cheap (Chua et al. 2018, PETS).
-
-    Attributes:
-        costs: one of each predictor.
-    """
-
-    costs: tuple[RolloutCost, ...]
-
-    def __call__(self, actions: Tensor) -> Tensor:
-        """Costs (B, N) of candidates (B, N, H, A); differentiable in the actions."""
-        return torch.stack([cost(actions) for cost in self.costs]).mean(0)
-
-
-PlanCost = RolloutCost | EnsembleCost
-
-
-def cost_in(rollouts: Sequence[Rollout], distance: FutureCost) -> PlanCost:
-    """The cost in the imagination of one predictor, or the mean over several."""
-    costs = tuple(RolloutCost(rollout, distance) for rollout in rollouts)
-    return costs[0] if len(costs) == 1 else EnsembleCost(costs)
-
-
 @dataclass(frozen=True)
 class GoalCost:
     """Which distances to the goal are summed, and when along the plan.
@@ -114,6 +87,8 @@ class GoalCost:
             its last step.
         min_improvement: least gain over doing nothing for which a plan is executed,
             where the controller names none; what cheaper plans promise is then noise.
+        judged: candidates that all predictors of a model judge, where it has several,
+            of those that a search asks for at once; see `EnsembleCost`. 0: all.
     """
 
     latent: float = 1.0
@@ -123,6 +98,7 @@ class GoalCost:
     move_threshold: float = 0.0
     running: float = 0.3
     min_improvement: float = 0.01
+    judged: int = 16
 
     def __post_init__(self) -> None:
         for name in (*_NEEDS, "move_threshold", "min_improvement"):
@@ -134,6 +110,11 @@ class GoalCost:
             raise ValueError(f"one of {[*_NEEDS]} must be above 0, all are 0")
         if not 0.0 <= self.running <= 1.0:
             raise ValueError(f"running must be in [0, 1], got {self.running}")
+        if self.judged and self.judged < LEAST_JUDGED:
+            raise ValueError(
+                f"judged must be 0, for all, or at least {LEAST_JUDGED}, got "
+                f"{self.judged}"
+            )
 
     def require(self, learned: LearnedDistances) -> None:
         """Raises ValueError if a weight is above 0 whose distance is not there."""

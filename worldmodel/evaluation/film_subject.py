@@ -55,12 +55,12 @@ def subject_of(env: TabletopEnv, is_goal_known: bool = True) -> Subject:
         env: The task's environment; it is not touched.
         is_goal_known: Whether its goal state is the one that the goal picture shows.
     """
-    task = env.task
+    task, scene = env.task, env.scene
     radius = task.tolerances[task.main] if is_goal_known else None
 
     @contextmanager
     def open_view(goal: np.ndarray, side: int) -> Iterator[View]:
-        with PresentationCamera(side, side) as camera:
+        with PresentationCamera(side, side, scene) as camera:
             ball = None
             if radius is not None:
                 ball = Marker(camera.where(goal, task.main), radius)

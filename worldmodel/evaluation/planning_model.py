@@ -6,8 +6,20 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from planners.contract import CostFn, ProposeFn
+from planners.contract import CostFn
 from worldmodel.action_spec import ActionSpec
+
+
+class Proposals(Protocol):
+    """A `ProposeFn` that can also act alone."""
+
+    def __call__(self, noise: Tensor) -> Tensor:
+        """Action sequences (B, E, H, A) worth a look, varied by noise of that shape."""
+        ...
+
+    def arrived(self) -> Tensor:
+        """Bool (B,): problems in which nothing is left to do."""
+        ...
 
 
 class PlanningModel(Protocol):
@@ -67,6 +79,6 @@ class PlanningModel(Protocol):
         """Gives the cost of action sequences toward a goal (B, P, D)."""
         ...
 
-    def proposals(self, context: Any, goal: Tensor) -> ProposeFn | None:
+    def proposals(self, context: Any, goal: Tensor) -> Proposals | None:
         """Gives what proposes action sequences toward a goal, where anything does."""
         ...

@@ -165,7 +165,8 @@ class WorldModelPolicy:
             raise WorldModelError("frames are needed at the end of a model step")
         memory = self._see(memory, pixels, proprio)
         if not self.search:
-            memory = replace(memory, queue=self._at_once(memory))
+            queue = self._at_once(memory, self._still(memory, proprio))
+            memory = replace(memory, queue=queue)
         if memory.queue.shape[1]:
             first = memory.queue[:, 0, self._part(0)]
             decision = Decision.of_actions(first.cpu().numpy())
@@ -226,13 +227,15 @@ class WorldModelPolicy:
         mpc = self.mpc.after(state, actions, guess)
         return decision, replace(memory, mpc=mpc, queue=actions)
 
-    def _at_once(self, memory: _Memory) -> Tensor:
-        """The policy prior's action (B, 1, A), without a search."""
-        propose = self.model.proposals(memory.past, memory.goal)
-        if propose is None:
+    def _at_once(self, memory: _Memory, still: Tensor | None) -> Tensor:
+        """The policy prior's action (B, 1, A), without a search; at the goal none."""
+        prior = self.model.proposals(memory.past, memory.goal)
+        if prior is None:
             raise WorldModelError(NO_PRIOR)
         batch, size = len(memory.goal), self.model.action_spec.step_size
-        return propose(memory.goal.new_zeros((batch, 1, 1, size)))[:, 0]
+        action = prior(memory.goal.new_zeros((batch, 1, 1, size)))[:, 0]
+        idle = torch.zeros_like(action) if still is None else still[:, None]
+        return torch.where(prior.arrived()[:, None, None], idle, action)
 
     @torch.no_grad()
     def _imagine(self, context: Any, plan: Plan) -> Tensor:

@@ -16,7 +16,7 @@ from worldmodel.inputs import require_sequences
 Cost = TypeVar("Cost", bound=Callable[[Tensor], Tensor])
 
 TILE = 64  # candidates
-SMALL_TILES = (8, 32)  # for as many candidates or fewer
+SMALL_TILES = (8, 16, 32)  # for as many candidates or fewer
 
 
 def apart(asked: bool, batch: Tensor) -> bool:

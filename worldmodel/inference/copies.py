@@ -87,13 +87,6 @@ class InferenceCopies:
         stamp = _stamp(*predictors, distances, policy_prior)
         return cls(packed, fast, quick, dtype, stamp)
 
-    def rollouts(
-        self, predictors: tuple[ActionPredictor, ...], context: Context
-    ) -> list[CachedRollout]:
-        """Imagining from one past, by each predictor that these are copies of."""
-        both = zip(predictors, self.predictors, strict=True)
-        return [CachedRollout(own, packed, context) for own, packed in both]
-
     def is_of(
         self,
         predictors: tuple[ActionPredictor, ...],

@@ -1,3 +1,4 @@
+import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -100,9 +101,11 @@ def test_nothing_is_asked_of_what_there_is_none_of(kind):
     assert terms["total"].isfinite()
 
 
-def test_a_weight_below_zero_is_refused():
-    with pytest.raises(ValueError, match="weights.proprio must be at least 0, got -1"):
-        ProjectorWeights(proprio=-1.0)
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
+def test_a_weight_that_is_none_is_refused(weight):
+    message = f"weights.proprio must be finite and at least 0, got {weight}"
+    with pytest.raises(ValueError, match=message):
+        ProjectorWeights(proprio=weight)
 
 
 def test_the_loss_follows_from_the_generator(learned):

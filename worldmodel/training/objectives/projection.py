@@ -12,6 +12,7 @@ from worldmodel.projectors.projector import Projector, ProjectorSpec
 from worldmodel.training.collapse import latent_stats
 from worldmodel.training.objectives.action_conditioned import inverse_error
 from worldmodel.training.objectives.sigreg import SIGReg
+from worldmodel.training.objectives.weights import require_weights
 
 SLOW_FEATURES = 16
 NEAR = 0.1  # error of a place up to which it counts squared
@@ -40,9 +41,7 @@ class ProjectorWeights:
     object_positions: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, weight in asdict(self).items():
-            if not weight >= 0:
-                raise ValueError(f"weights.{name} must be at least 0, got {weight}")
+        require_weights(asdict(self))
 
     def require_telling(self, told: Told) -> None:
         """Raises ValueError unless some term makes latents tell something."""

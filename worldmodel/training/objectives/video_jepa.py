@@ -29,6 +29,7 @@ from worldmodel.training.objectives.masking import Masks
 from worldmodel.training.objectives.sigreg import SIGReg, random_directions
 from worldmodel.training.objectives.temporal_contrast import TemporalContrast
 from worldmodel.training.objectives.vjepa import video_masked_prediction
+from worldmodel.training.objectives.weights import require_weights
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ class JEPAWeights:
     proprio: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, weight in asdict(self).items():
-            if not weight >= 0:
-                raise ValueError(f"weights.{name} must be at least 0, got {weight}")
+        require_weights(asdict(self))
         if not any(asdict(self).values()):
             raise ValueError("one weight must be above 0, all are 0")
 
