@@ -92,6 +92,8 @@ def rows() -> list[Removal]:
     tabletop's recipe is since: these terms, stage 1 by the plain recipe's objective,
     with practice that the smaller recipe's model planned. "float32" is the smaller
     recipe's weights on a processor without AVX-512, where "nine loss terms" was run.
+    "two predictors" is that model with another predictor, of half as many steps, which
+    judges the 16 cheapest candidates of an iteration beside the first.
     """
     latent = ("cost=latent", "cost.running=0.3", "min_improvement=0")
     return [
@@ -121,6 +123,7 @@ def rows() -> list[Removal]:
         Removal("six loss terms", gone=True),
         Removal("float32", ("precision=float32",)),
         Removal("nine loss terms", base="float32", gone=True),
+        Removal("two predictors", base="nine loss terms", gone=True),
         Removal("no practice", trained=True),
         Removal("second seed", trained=True),
     ]

@@ -73,6 +73,18 @@ def test_a_search_does_not_end_where_only_the_first_predictor_sees_something():
     assert together.actions.abs().max() < 0.1
 
 
+def test_what_is_no_number_stays_none_and_spoils_nothing_else():
+    def broken(candidates):
+        costs = first(candidates)
+        costs[:, 5:30] = torch.nan
+        return costs
+
+    costs = EnsembleCost((broken, second), judged=4)(actions())
+    assert costs[:, 5:30].isnan().all()
+    rest = torch.cat((costs[:, :5], costs[:, 30:]), dim=1)
+    assert rest.isfinite().all()
+
+
 def test_gradients_pass_through_those_that_are_judged():
     varied = actions().requires_grad_()
     costs = EnsembleCost((first, second), judged=16)(varied)

@@ -38,17 +38,23 @@ class EnsembleCost:
         """Costs (B, N) of candidates (B, N, H, A); differentiable in the actions."""
         if not self.judged or actions.shape[1] <= self.judged:
             return torch.stack([cost(actions) for cost in self.costs]).mean(0)
-        first, *others = self.costs
+        first, *more = self.costs
         alone = first(actions)
         rank = alone.detach().clone()
         rank[:, :LEAST_JUDGED] = -torch.inf
         best = rank.topk(self.judged, dim=1, largest=False).indices
         some = actions.take_along_dim(best[..., None, None], dim=1)
-        said = [alone.take_along_dim(best, dim=1), *(cost(some) for cost in others)]
+        said = [alone.take_along_dim(best, dim=1), *(cost(some) for cost in more)]
         mean = torch.stack(said).mean(0)
-        rest = rank.scatter(1, best, torch.inf).amin(dim=1, keepdim=True)
-        behind = (mean.detach().amax(dim=1, keepdim=True) - rest).clamp(min=0)
+        dearest = _finite(mean.detach(), -torch.inf).amax(dim=1, keepdim=True)
+        others = rank.scatter(1, best, torch.inf)
+        cheapest = _finite(others, torch.inf).amin(dim=1, keepdim=True)
+        behind = (dearest - cheapest).clamp(min=0)
         return (alone + behind).scatter(1, best, mean)
+
+
+def _finite(values: Tensor, other: float) -> Tensor:
+    return torch.where(values.isfinite(), values, other)
 
 
 def ensemble(costs: Sequence[Cost], judged: int) -> Cost:
