@@ -94,7 +94,7 @@ def test_it_needs_a_term():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"proprio": -1}, "proprio must be finite and at least 0, got -1"),
+        ({"proprio": -1}, "proprio must be at least 0, got -1"),
         ({"latent_dim": 0}, "latent_dim must be at least 1, got 0"),
         ({"still": 1.5}, r"still must be in \[0, 1\], got 1.5"),
     ],
