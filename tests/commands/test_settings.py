@@ -77,7 +77,7 @@ TRAIN = {
     "projector.weights.object_positions": 0.2,
     "planning.schedule.steps": 3,
     "planning.schedule.learning_rate": 0.01,
-    "planning.predictors": 3,
+    "planning.predictors": 2,
     "planning.predictor.window": 5,
     "planning.predictor.width": 32,
     "planning.distance.discount": 0.9,
