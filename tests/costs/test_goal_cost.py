@@ -186,7 +186,7 @@ def test_a_later_first_moment_makes_the_pose_count():
     ],
 )
 def test_a_cost_of_what_was_not_learned_says_so(name, message):
-    kind = GoalCost(**{name: 1.0})
+    kind = replace(GoalCost(), **{name: 1.0})
     cost = planned(kind, NOTHING)
     with pytest.raises(ValueError, match=message):
         cost(actions())
