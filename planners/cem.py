@@ -43,7 +43,8 @@ class CEM:
     mean; the first iteration begins with the guess and its elites. At the end the last
     mean is evaluated too. The answer is the cheapest sequence ever evaluated, so it is
     never worse than the guess; or the last mean, as in most published searches, and
-    only where its cost is not finite the cheapest. `next_guess.mean` is the answer.
+    only where its cost is not finite the cheapest; or the cheapest candidate, without
+    evaluating the last mean, which saves a call. `next_guess.mean` is the answer.
 
     Rubinstein & Kroese, The Cross-Entropy Method, 2004. Published searches differ in
     `try_mean`, `ddof`, `l1_dims` and `answer`.
@@ -60,7 +61,7 @@ class CEM:
         kept: elites that stay in the running in the next iteration, at their known
             cost, and in the next plan, re-evaluated.
         correlation: of the noise of neighbouring steps, in [0, 1).
-        answer: "cheapest" or "mean".
+        answer: "cheapest", "mean" or "candidate".
         try_mean: whether the mean, and what else a guess brings, is among the
             candidates. Where it is not, a guess has no elites, and `kept` is 0.
         ddof: taken off the number of elites in their variance, 0 or 1 (unbiased).
@@ -78,7 +79,7 @@ class CEM:
     std_momentum: float = 0.1
     kept: int = 2
     correlation: float = 0.0
-    answer: Literal["cheapest", "mean"] = "cheapest"
+    answer: Literal["cheapest", "mean", "candidate"] = "cheapest"
     try_mean: bool = True
     ddof: int = 0
     l1_dims: int = 0
@@ -95,9 +96,9 @@ class CEM:
         require_fraction("std_momentum", self.std_momentum)
         require_kept(self.kept, self.elites, self.samples)
         require_fraction("correlation", self.correlation)
-        if self.answer not in ("cheapest", "mean"):
+        if self.answer not in ("cheapest", "mean", "candidate"):
             raise ValueError(
-                f"answer must be 'cheapest' or 'mean', got {self.answer!r}"
+                f"answer must be 'cheapest', 'mean' or 'candidate', got {self.answer!r}"
             )
         if not self.try_mean and self.kept:
             raise ValueError(f"kept must be 0 where try_mean is false, got {self.kept}")
@@ -140,11 +141,11 @@ class CEM:
             where = refit(where, elites, even_weights(elites))
             record.note(elites)
             given, kept = with_mean(where.mean), first(elites, self.kept)
-        last = record.ask(cost, where.mean[:, None])
-        if self.answer == "mean":
-            chosen = finite_or(last, record.best)
-        else:
-            chosen = better(record.best, last)
+        chosen, last = record.best, where.mean[:, None]
+        if self.answer == "cheapest":
+            chosen = better(chosen, record.ask(cost, last))
+        elif self.answer == "mean":
+            chosen = finite_or(record.ask(cost, last), chosen)
         return record.answer(chosen, where.std, kept)
 
 

@@ -25,7 +25,7 @@ from planners import CEM, MPC, Guess
         ({"try_mean": False}, "kept must be 0 where try_mean is false, got 2"),
         ({"ddof": 2}, r"ddof must be in \[0, 1\], got 2"),
         ({"l1_dims": -1}, "l1_dims must be at least 0, got -1"),
-        ({"answer": "best"}, "answer must be 'cheapest' or 'mean', got 'best'"),
+        ({"answer": "best"}, "'cheapest', 'mean' or 'candidate', got 'best'"),
     ],
 )
 def test_settings_outside_their_range_are_refused(settings, message):
@@ -129,6 +129,24 @@ def test_it_can_answer_with_the_mean(squared_distance):
     drowned = planner.plan(forbidden, guess, seeds)
     assert not drowned.invalid.any()
     assert drowned.actions[:, 0, 0].abs().min() >= 0.5
+
+
+def test_the_last_mean_need_not_be_evaluated(squared_distance):
+    cost, asked = squared_distance(torch.full((2, 3, 2), 0.4)), []
+
+    def recorded(actions):
+        asked.append(actions)
+        return cost(actions)
+
+    planner = CEM(40, 8, iterations=2, answer="candidate")
+    guess, seeds = torch.zeros(2, 3, 2), torch.arange(2)
+    plan = planner.plan(recorded, guess, seeds)
+    assert [len(some[0]) for some in asked] == [40, 40]
+    assert torch.equal(plan.cost, torch.cat([cost(a) for a in asked], 1).amin(1))
+    assert torch.equal(plan.cost, cost(plan.actions[:, None])[:, 0])
+    cheapest = replace(planner, answer="cheapest").plan(cost, guess, seeds)
+    assert plan.evaluations == cheapest.evaluations - 1
+    assert (cheapest.cost <= plan.cost).all()
 
 
 def test_the_mean_need_not_be_tried(squared_distance):
