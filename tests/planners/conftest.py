@@ -26,3 +26,18 @@ def _squared_distance(target: Tensor) -> CostFn:
 @pytest.fixture
 def squared_distance() -> Callable[[Tensor], CostFn]:
     return _squared_distance
+
+
+def _recording(cost: CostFn, asked: list[Tensor]) -> CostFn:
+    """Gives the cost, which keeps in a list what it is asked for."""
+
+    def recorded(actions: Tensor) -> Tensor:
+        asked.append(actions)
+        return cost(actions)
+
+    return recorded
+
+
+@pytest.fixture
+def recording() -> Callable[[CostFn, list[Tensor]], CostFn]:
+    return _recording

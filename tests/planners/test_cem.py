@@ -42,14 +42,14 @@ def test_the_std_shrinks_to_its_floor_and_no_further(squared_distance):
     assert plan.next_guess.std.max() < 0.08
 
 
-def test_one_refit_without_momentum_is_the_moments_of_the_elites(squared_distance):
+def test_one_refit_without_momentum_is_the_moments_of_the_elites(
+    squared_distance, recording
+):
     target = torch.full((1, 2, 2), 0.4)
     cost = squared_distance(target)
     seen = []
 
-    def recorded(actions):
-        seen.append(actions)
-        return cost(actions)
+    recorded = recording(cost, seen)
 
     planner = CEM(samples=50, elites=7, iterations=1, min_std=0.0)
     planner = replace(planner, mean_momentum=0.0, std_momentum=0.0)
@@ -64,16 +64,14 @@ def test_one_refit_without_momentum_is_the_moments_of_the_elites(squared_distanc
     assert torch.equal(after.elites[0], elites[:2])
 
 
-def test_momentum_slows_the_mean(squared_distance):
+def test_momentum_slows_the_mean(squared_distance, recording):
     target = torch.full((1, 2, 2), 0.8)
     guess, seeds = torch.zeros(1, 2, 2), torch.tensor([0])
     moved = []
     for momentum in (0.0, 0.5):
         seen = []
 
-        def cost(actions, seen=seen):
-            seen.append(actions)
-            return squared_distance(target)(actions)
+        cost = recording(squared_distance(target), seen)
 
         CEM(100, 10, iterations=1, mean_momentum=momentum).plan(cost, guess, seeds)
         moved.append(seen[-1][0, 0])
@@ -109,12 +107,10 @@ def test_the_std_of_the_guess_rules_the_first_iteration(squared_distance):
     assert plan.actions.abs().max() < 0.01
 
 
-def test_it_can_answer_with_the_mean(squared_distance):
+def test_it_can_answer_with_the_mean(squared_distance, recording):
     cost, asked = squared_distance(torch.full((2, 3, 2), 0.4)), []
 
-    def recorded(actions):
-        asked.append(actions)
-        return cost(actions)
+    recorded = recording(cost, asked)
 
     planner = CEM(40, 8, iterations=2, answer="mean")
     guess, seeds = torch.zeros(2, 3, 2), torch.arange(2)
@@ -131,12 +127,10 @@ def test_it_can_answer_with_the_mean(squared_distance):
     assert drowned.actions[:, 0, 0].abs().min() >= 0.5
 
 
-def test_the_last_mean_need_not_be_evaluated(squared_distance):
+def test_the_last_mean_need_not_be_evaluated(squared_distance, recording):
     cost, asked = squared_distance(torch.full((2, 3, 2), 0.4)), []
 
-    def recorded(actions):
-        asked.append(actions)
-        return cost(actions)
+    recorded = recording(cost, asked)
 
     planner = CEM(40, 8, iterations=2, answer="candidate")
     guess, seeds = torch.zeros(2, 3, 2), torch.arange(2)
@@ -149,12 +143,10 @@ def test_the_last_mean_need_not_be_evaluated(squared_distance):
     assert (cheapest.cost <= plan.cost).all()
 
 
-def test_the_mean_need_not_be_tried(squared_distance):
+def test_the_mean_need_not_be_tried(squared_distance, recording):
     cost, asked = squared_distance(torch.zeros(1, 2, 2)), []
 
-    def recorded(actions):
-        asked.append(actions)
-        return cost(actions)
+    recorded = recording(cost, asked)
 
     planner = CEM(40, 8, iterations=2, kept=0, try_mean=False, answer="mean")
     plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([0]))
@@ -184,12 +176,10 @@ def test_the_variance_can_be_unbiased(squared_distance):
     torch.testing.assert_close(stds[1], stds[0] * (7 / 6) ** 0.5)
 
 
-def test_candidates_stay_in_the_ball(squared_distance):
+def test_candidates_stay_in_the_ball(squared_distance, recording):
     asked = []
 
-    def recorded(actions):
-        asked.append(actions)
-        return squared_distance(torch.full((1, 2, 3), 0.9))(actions)
+    recorded = recording(squared_distance(torch.full((1, 2, 3), 0.9)), asked)
 
     planner = CEM(200, 20, iterations=4, min_std=0.0, kept=0, l1_dims=2)
     guess, seeds = torch.full((1, 2, 3), 0.8), torch.tensor([0])

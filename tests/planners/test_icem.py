@@ -35,12 +35,12 @@ def test_the_population_shrinks_to_twice_the_elites(squared_distance):
     assert plan.evaluations == 240
 
 
-def test_the_mean_is_a_candidate_in_the_first_and_the_last_iteration(squared_distance):
+def test_the_mean_is_a_candidate_in_the_first_and_the_last_iteration(
+    squared_distance, recording
+):
     target, seen = torch.full((1, 3, 2), 0.4), []
 
-    def cost(actions):
-        seen.append(actions)
-        return squared_distance(target)(actions)
+    cost = recording(squared_distance(target), seen)
 
     guess = torch.full((1, 3, 2), 0.1)
     planner = ICEM(60, 10, iterations=3, mean_momentum=0.0, kept=0, colour=0.0)
@@ -80,13 +80,11 @@ def test_kept_elites_begin_the_next_plan(squared_distance):
 
 
 def test_without_time_for_the_last_iteration_its_mean_is_tried_all_the_same(
-    squared_distance,
+    squared_distance, recording
 ):
     quadratic, seen = squared_distance(torch.full((1, 3, 2), 0.4)), []
 
-    def cost(actions):
-        seen.append(actions)
-        return quadratic(actions)
+    cost = recording(quadratic, seen)
 
     planner = ICEM(40, 8, iterations=100000, kept=0, budget_ms=10.0)
     plan = planner.plan(cost, torch.zeros(1, 3, 2), torch.tensor([0]))

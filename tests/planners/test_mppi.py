@@ -61,13 +61,13 @@ def test_equal_costs_weigh_the_same(temperature, relative):
     assert planner.weights(torch.full((1, 5), 3.0)).tolist() == [[1.0] * 5]
 
 
-def test_the_classical_update_is_the_weighted_mean_of_all_samples(squared_distance):
+def test_the_classical_update_is_the_weighted_mean_of_all_samples(
+    squared_distance, recording
+):
     target = torch.full((1, 2, 2), 0.5)
     cost, seen = squared_distance(target), []
 
-    def recorded(actions):
-        seen.append(actions)
-        return cost(actions)
+    recorded = recording(cost, seen)
 
     planner = MPPI(50, 50, 2, 0.7, relative=False, std=0.4, std_momentum=1.0)
     plan = planner.plan(recorded, torch.zeros(1, 2, 2), torch.tensor([3]))
@@ -79,16 +79,14 @@ def test_the_classical_update_is_the_weighted_mean_of_all_samples(squared_distan
     assert (plan.next_guess.std == 0.4).all()
 
 
-def test_infinite_temperature_gives_the_mean_of_cem(squared_distance):
+def test_infinite_temperature_gives_the_mean_of_cem(squared_distance, recording):
     target = torch.full((1, 3, 2), 0.4)
     cost = squared_distance(target)
     guess, seeds = torch.zeros(1, 3, 2), torch.tensor([0])
     plan = MPPI(60, 12, iterations=3, temperature=float("inf")).plan(cost, guess, seeds)
     last = []
 
-    def recorded(actions):
-        last.append(actions)
-        return cost(actions)
+    recorded = recording(cost, last)
 
     CEM(60, 12, iterations=3, mean_momentum=0.0, std_momentum=0.0, kept=0).plan(
         recorded, guess, seeds

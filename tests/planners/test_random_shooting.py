@@ -19,14 +19,12 @@ def test_settings_outside_their_range_are_refused(settings, message):
         RandomShooting(**settings)
 
 
-def test_the_answer_is_the_cheapest_candidate(squared_distance):
+def test_the_answer_is_the_cheapest_candidate(squared_distance, recording):
     target = torch.full((2, 3, 2), 0.5)
     cost = squared_distance(target)
     seen = []
 
-    def recorded(actions):
-        seen.append(actions)
-        return cost(actions)
+    recorded = recording(cost, seen)
 
     plan = RandomShooting(40).plan(recorded, torch.zeros(2, 3, 2), torch.arange(2))
     values = cost(seen[0])
