@@ -98,6 +98,7 @@ def rows() -> list[Removal]:
     it take from "nine loss terms" its video tokens (replaced by their mean), the last
     mean of a search and the practice of its training.
     """
+    candidate = ("planner.answer=candidate",)
     latent = ("cost=latent", "cost.running=0.3", "min_improvement=0")
     return [
         Removal("whole", base="whole", gone=True),
@@ -125,11 +126,11 @@ def rows() -> list[Removal]:
         Removal("tiles", ("batch_invariant=true",)),
         Removal("six loss terms", gone=True),
         Removal("float32", ("precision=float32",)),
-        Removal("last mean", ("planner.answer=candidate",), base="float32"),
+        Removal("last mean", candidate, base="float32"),
         Removal("nine loss terms", base="float32", gone=True),
         Removal("two predictors", base="nine loss terms", gone=True),
         Removal("nine, video tokens", base="nine loss terms", gone=True),
-        Removal("nine, last mean", base="nine loss terms", gone=True),
+        Removal("nine, last mean", candidate, base="nine loss terms", gone=True),
         Removal("nine, practice", base="nine loss terms", gone=True),
         Removal("no practice", trained=True),
         Removal("second seed", trained=True),
