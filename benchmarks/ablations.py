@@ -92,13 +92,12 @@ def rows() -> list[Removal]:
     tabletop's recipe is since: these terms, stage 1 by the plain recipe's objective,
     with practice that the smaller recipe's model planned. "float32" is the smaller
     recipe's weights on a processor without AVX-512, where "last mean" (a search that
-    does not evaluate it) and "nine loss terms" were run.
+    does not evaluate it, as today's) and "nine loss terms" were run.
     "two predictors" is that model with another predictor, of half as many steps, which
     judges the 16 cheapest candidates of an iteration beside the first. The rows after
     it take from "nine loss terms" its video tokens (replaced by their mean), the last
     mean of a search and the practice of its training.
     """
-    candidate = ("planner.answer=candidate",)
     latent = ("cost=latent", "cost.running=0.3", "min_improvement=0")
     return [
         Removal("whole", base="whole", gone=True),
@@ -126,11 +125,11 @@ def rows() -> list[Removal]:
         Removal("tiles", ("batch_invariant=true",)),
         Removal("six loss terms", gone=True),
         Removal("float32", ("precision=float32",)),
-        Removal("last mean", candidate, base="float32"),
+        Removal("last mean", base="float32", gone=True),
         Removal("nine loss terms", base="float32", gone=True),
         Removal("two predictors", base="nine loss terms", gone=True),
         Removal("nine, video tokens", base="nine loss terms", gone=True),
-        Removal("nine, last mean", candidate, base="nine loss terms", gone=True),
+        Removal("nine, last mean", base="nine loss terms", gone=True),
         Removal("nine, practice", base="nine loss terms", gone=True),
         Removal("no practice", trained=True),
         Removal("second seed", trained=True),

@@ -23,7 +23,7 @@ from planners.checks import (
 )
 from planners.contract import CostFn, Guess, Plan, Std, require_work
 from planners.noise import correlate
-from planners.ranking import better, cheapest, finite_or, first, join
+from planners.ranking import cheapest, finite_or, first, join
 from planners.search import (
     Normal,
     Refit,
@@ -40,11 +40,10 @@ class CEM:
     """Refits mean and standard deviation to the elites, again and again.
 
     Every iteration asks for the cost of `samples` candidates, the first of them the
-    mean; the first iteration begins with the guess and its elites. At the end the last
-    mean is evaluated too. The answer is the cheapest sequence ever evaluated, so it is
-    never worse than the guess; or the last mean, as in most published searches, and
-    only where its cost is not finite the cheapest; or the cheapest candidate, without
-    evaluating the last mean, which saves a call. `next_guess.mean` is the answer.
+    mean; the first iteration begins with the guess and its elites. The answer is the
+    cheapest candidate, so it is never worse than the guess; or the mean after the last
+    refit, as in most published searches, which takes one more call, and only where its
+    cost is not finite the cheapest. `next_guess.mean` is the answer.
 
     Rubinstein & Kroese, The Cross-Entropy Method, 2004. Published searches differ in
     `try_mean`, `ddof`, `l1_dims` and `answer`.
@@ -61,7 +60,7 @@ class CEM:
         kept: elites that stay in the running in the next iteration, at their known
             cost, and in the next plan, re-evaluated.
         correlation: of the noise of neighbouring steps, in [0, 1).
-        answer: "cheapest", "mean" or "candidate".
+        answer: "cheapest" or "mean".
         try_mean: whether the mean, and what else a guess brings, is among the
             candidates. Where it is not, a guess has no elites, and `kept` is 0.
         ddof: taken off the number of elites in their variance, 0 or 1 (unbiased).
@@ -79,7 +78,7 @@ class CEM:
     std_momentum: float = 0.1
     kept: int = 2
     correlation: float = 0.0
-    answer: Literal["cheapest", "mean", "candidate"] = "cheapest"
+    answer: Literal["cheapest", "mean"] = "cheapest"
     try_mean: bool = True
     ddof: int = 0
     l1_dims: int = 0
@@ -96,9 +95,9 @@ class CEM:
         require_fraction("std_momentum", self.std_momentum)
         require_kept(self.kept, self.elites, self.samples)
         require_fraction("correlation", self.correlation)
-        if self.answer not in ("cheapest", "mean", "candidate"):
+        if self.answer not in ("cheapest", "mean"):
             raise ValueError(
-                f"answer must be 'cheapest', 'mean' or 'candidate', got {self.answer!r}"
+                f"answer must be 'cheapest' or 'mean', got {self.answer!r}"
             )
         if not self.try_mean and self.kept:
             raise ValueError(f"kept must be 0 where try_mean is false, got {self.kept}")
@@ -116,7 +115,7 @@ class CEM:
 
     @torch.no_grad()
     def plan(self, cost: CostFn, guess: Guess | Tensor, seeds: Tensor) -> Plan:
-        """Gives the cheapest sequence, or the last mean; see `Planner.plan`."""
+        """Gives the cheapest candidate, or the last mean; see `Planner.plan`."""
         if not self.try_mean:
             _require_no_elites(guess)
         search = begin(guess, seeds, self.std, self.room)
@@ -141,11 +140,9 @@ class CEM:
             where = refit(where, elites, even_weights(elites))
             record.note(elites)
             given, kept = with_mean(where.mean), first(elites, self.kept)
-        chosen, last = record.best, where.mean[:, None]
-        if self.answer == "cheapest":
-            chosen = better(chosen, record.ask(cost, last))
-        elif self.answer == "mean":
-            chosen = finite_or(record.ask(cost, last), chosen)
+        chosen = record.best
+        if self.answer == "mean":
+            chosen = finite_or(record.ask(cost, where.mean[:, None]), chosen)
         return record.answer(chosen, where.std, kept)
 
 

@@ -79,19 +79,21 @@ def test_the_classical_update_is_the_weighted_mean_of_all_samples(
     assert (plan.next_guess.std == 0.4).all()
 
 
-def test_infinite_temperature_gives_the_mean_of_cem(squared_distance, recording):
+def test_infinite_temperature_gives_the_mean_of_cem(squared_distance):
     target = torch.full((1, 3, 2), 0.4)
     cost = squared_distance(target)
     guess, seeds = torch.zeros(1, 3, 2), torch.tensor([0])
     plan = MPPI(60, 12, iterations=3, temperature=float("inf")).plan(cost, guess, seeds)
-    last = []
-
-    recorded = recording(cost, last)
-
-    CEM(60, 12, iterations=3, mean_momentum=0.0, std_momentum=0.0, kept=0).plan(
-        recorded, guess, seeds
-    )
-    assert torch.equal(plan.actions, last[-1][:, 0])
+    mean = CEM(
+        60,
+        12,
+        iterations=3,
+        mean_momentum=0.0,
+        std_momentum=0.0,
+        kept=0,
+        answer="mean",
+    ).plan(cost, guess, seeds)
+    assert torch.equal(plan.actions, mean.actions)
 
 
 def test_a_low_temperature_follows_the_best_candidate(squared_distance):
