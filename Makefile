@@ -1,6 +1,8 @@
 # Everything runs in .venv, which the first call makes. PYTHON=… chooses the interpreter.
 BIN := .venv/bin
 READY := .venv/ready
+# A process a core, at most eight; a file of tests stays in one, which shares its fixtures.
+TESTS := $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadscope
 
 .PHONY: demo test check setup reference clean
 
@@ -8,13 +10,13 @@ demo: setup
 	$(BIN)/worldmodel demo
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 
 setup: $(READY)
 
