@@ -35,9 +35,55 @@ from worldmodel.resources import find_weights
 
 N = 200
 TASKS = ("reach", "push", "pick_place")
-BEFORE = "things and there"  # cost, with the weights of before
 RESULTS = Path("docs/results/ablations.json")
-SHIPPED = {
+# Rows of weights or code that are there no longer, and the row each is compared with.
+# "whole" is the model that shipped before the first row, "things and there" the same
+# weights with the cost that ships since. "practice" and "smaller recipe" are other
+# trainings on the same encoder: without on-policy collection; and with fewer loss terms
+# and stages 3 to 5 in one optimisation, which shipped then. "six loss terms" is trained
+# anew from the same play, without the encoder's prediction, inverse, contrast, sigreg
+# and blobs and the projector's sigreg (weights 0), with the practice of the smaller
+# recipe's models. "nine loss terms" is what the tabletop's recipe is since: these
+# terms, stage 1 by the plain recipe's objective, with practice that the smaller
+# recipe's model planned. "float32" is the smaller recipe's weights on a processor
+# without AVX-512, where all after it were run; "last mean" a search that does not
+# evaluate it, as all since. "two predictors" is the nine terms' model with another
+# predictor, of half as many steps, which judges the 16 cheapest candidates of an
+# iteration beside the first.
+GONE = {
+    "whole": "whole",
+    "things": "whole",
+    "there": "whole",
+    "still": "whole",
+    "things and there": "whole",
+    "temporal distance alone": "whole",
+    "running": "things and there",
+    "proposals": "things and there",
+    "min_improvement": "things and there",
+    "proprio_estimator": "things and there",
+    "practice": "things and there",
+    "smaller recipe, no practice": "practice",
+    "smaller recipe, one round": "things and there",
+    "smaller recipe": "whole",
+    "video tokens": "smaller recipe",
+    "colour blobs": "smaller recipe",
+    "move_threshold": "smaller recipe",
+    "proprio_goal": "smaller recipe",
+    "proprio_correction": "smaller recipe",
+    "latent distance": "smaller recipe",
+    "tiles": "smaller recipe",
+    "six loss terms": "smaller recipe",
+    "float32": "smaller recipe",
+    "last mean": "float32",
+    "nine loss terms": "float32",
+    "two predictors": "nine loss terms",
+    "nine, video tokens": "nine loss terms",
+    "nine, last mean": "nine loss terms",
+    "nine, practice": "nine loss terms",
+}
+# The nine terms with practice that models of their own planned: what ships.
+SHIPPED = "own rounds"
+COST = {
     "proprio_goal": 1.0,
     "move_threshold": 0.4,
     "running": 0.3,
@@ -46,8 +92,11 @@ SHIPPED = {
 # What each row that has a model of its own is trained with, from the reference's play
 # and first model.
 TRAININGS = {
-    "no practice": (),
-    "second seed": ("seed=1", "practice=[{reference}/practice1,{reference}/practice2]"),
+    "no practice of own rounds": (),
+    "second seed of own rounds": (
+        "seed=1",
+        "practice=[{reference}/practice1,{reference}/practice2]",
+    ),
 }
 
 
@@ -69,70 +118,32 @@ class Removal:
     options: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     trained: bool = False
-    base: str = "smaller recipe"
+    base: str = SHIPPED
     gone: bool = False
 
 
 def cost(**changed: float) -> tuple[str, ...]:
     """The shipped goal cost with other weights, as options."""
-    weights = SHIPPED | changed
+    weights = COST | changed
     return ("cost=temporal", *(f"cost.{name}={w}" for name, w in weights.items()))
 
 
 def rows() -> list[Removal]:
-    """All rows, in the order in which they were made.
-
-    "whole" is the model that shipped before the first row, "things and there" the same
-    weights with the cost that ships since. "practice" and "smaller recipe" are other
-    trainings on the same encoder: without on-policy collection; and with fewer loss
-    terms and stages 3 to 5 in one optimisation, which ships: later rows are compared
-    with it. "six loss terms" is trained anew from the same play, without the encoder's
-    prediction, inverse, contrast, sigreg and blobs and the projector's sigreg (weights
-    0), with the practice of the smaller recipe's models. "nine loss terms" is what the
-    tabletop's recipe is since: these terms, stage 1 by the plain recipe's objective,
-    with practice that the smaller recipe's model planned. "float32" is the smaller
-    recipe's weights on a processor without AVX-512, where "last mean" (a search that
-    does not evaluate it, as today's) and "nine loss terms" were run.
-    "two predictors" is that model with another predictor, of half as many steps, which
-    judges the 16 cheapest candidates of an iteration beside the first. The rows after
-    it take from "nine loss terms" its video tokens (replaced by their mean), the last
-    mean of a search and the practice of its training.
-    """
+    """All rows, in the order in which they were made."""
     latent = ("cost=latent", "cost.running=0.3", "min_improvement=0")
+    proprio = ("proprio_estimator", "proprio_correction")
     return [
-        Removal("whole", base="whole", gone=True),
-        Removal("things", base="whole", gone=True),
-        Removal("there", base="whole", gone=True),
-        Removal("still", base="whole", gone=True),
-        Removal(BEFORE, base="whole", gone=True),
-        Removal("temporal distance alone", base="whole", gone=True),
-        Removal("running", base=BEFORE, gone=True),
-        Removal("proposals", base=BEFORE, gone=True),
-        Removal("min_improvement", base=BEFORE, gone=True),
-        Removal("proprio_estimator", base=BEFORE, gone=True),
-        Removal("practice", base=BEFORE, gone=True),
-        Removal("smaller recipe, no practice", base="practice", gone=True),
-        Removal("smaller recipe, one round", base=BEFORE, gone=True),
-        Removal("smaller recipe", base="whole"),
-        Removal("video tokens", without=("video tokens",)),
-        Removal("colour blobs", without=("colour blobs",)),
-        Removal("move_threshold", cost(move_threshold=0.0)),
-        Removal("proprio_goal", cost(proprio_goal=0.0)),
-        Removal(
-            "proprio_correction", without=("proprio_estimator", "proprio_correction")
-        ),
-        Removal("latent distance", latent),
-        Removal("tiles", ("batch_invariant=true",)),
-        Removal("six loss terms", gone=True),
-        Removal("float32", ("precision=float32",)),
-        Removal("last mean", base="float32", gone=True),
-        Removal("nine loss terms", base="float32", gone=True),
-        Removal("two predictors", base="nine loss terms", gone=True),
-        Removal("nine, video tokens", base="nine loss terms", gone=True),
-        Removal("nine, last mean", base="nine loss terms", gone=True),
-        Removal("nine, practice", base="nine loss terms", gone=True),
-        Removal("no practice", trained=True),
-        Removal("second seed", trained=True),
+        *(Removal(name, base=base, gone=True) for name, base in GONE.items()),
+        Removal(SHIPPED, base="last mean"),
+        Removal("video tokens of own rounds", without=("video tokens",)),
+        Removal("colour blobs of own rounds", without=("colour blobs",)),
+        Removal("move_threshold of own rounds", cost(move_threshold=0.0)),
+        Removal("proprio_goal of own rounds", cost(proprio_goal=0.0)),
+        Removal("proprio_correction of own rounds", without=proprio),
+        Removal("latent distance of own rounds", latent),
+        Removal("tiles of own rounds", ("batch_invariant=true",)),
+        Removal("no practice of own rounds", trained=True),
+        Removal("second seed of own rounds", trained=True),
     ]
 
 
