@@ -24,7 +24,8 @@ $(READY): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh .venv
 	@touch $@
 
-# Makes a model by the shipped recipe from nothing, in one to two hours on two cores.
+# Makes a model by the shipped recipe from nothing: two cores take one to two hours with
+# AVX-512, about four without.
 reference: setup
 	tools/reference.sh runs/reference
 
