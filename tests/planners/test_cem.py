@@ -25,7 +25,7 @@ from planners import CEM, MPC, Guess
         ({"try_mean": False}, "kept must be 0 where try_mean is false, got 2"),
         ({"ddof": 2}, r"ddof must be in \[0, 1\], got 2"),
         ({"l1_dims": -1}, "l1_dims must be at least 0, got -1"),
-        ({"answer": "best"}, "'cheapest' or 'mean', got 'best'"),
+        ({"answer": "best"}, "answer must be 'cheapest' or 'mean', got 'best'"),
     ],
 )
 def test_settings_outside_their_range_are_refused(settings, message):
