@@ -1,5 +1,7 @@
 # Everything runs in .venv, which the first call makes. PYTHON=… chooses the interpreter.
 BIN := .venv/bin
+# Bytecode is kept, whatever a container says: each process would compile all of torch.
+export PYTHONDONTWRITEBYTECODE :=
 READY := .venv/ready
 # A process a core, at most eight; a file of tests stays in one, which shares its fixtures.
 TESTS := $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadscope

@@ -35,6 +35,22 @@ def test_a_matmul_rate_is_that_of_a_timed_product(monkeypatch):
     assert rate.fp32_gflops == pytest.approx(2 * 8**3 / 0.5 / 1e9)
 
 
+@pytest.mark.parametrize(("rate", "side"), [(1e9, 128), (1e12, 1024)])
+def test_products_are_as_large_as_the_time_allows(rate, side, monkeypatch):
+    tried = []
+
+    def timer(dtype: torch.dtype, device: torch.device, side: int) -> Callable:
+        tried.append(side)
+        return lambda: 2 * side**3 / rate
+
+    monkeypatch.setattr("worldmodel.hardware._product_timer", timer)
+    clock = iter(range(100))
+    monkeypatch.setattr("worldmodel.hardware.time.perf_counter", lambda: next(clock))
+    found = matmul_rate(seconds=0.03)
+    assert max(tried) == side
+    assert found.bf16_gflops == pytest.approx(rate / 1e9)
+
+
 def test_a_rate_needs_time():
     with pytest.raises(ValueError, match="seconds must be positive, got 0"):
         matmul_rate(seconds=0)

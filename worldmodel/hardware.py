@@ -15,6 +15,8 @@ import torch
 
 MATMUL_SIDE = 1024
 _SMALL, _TURNS = 512, 8  # side of the products of `bf16_pays`, and how many
+_TRIED = 128  # side of the first product of `matmul_rate`, doubled while time allows
+_CUBED = 8  # times as many operations has a product of twice the side
 PACKAGES = ("worldmodel-planner", "torch", "numpy", "mujoco", "gymnasium", "mink")
 
 
@@ -88,7 +90,8 @@ def matmul_rate(
     Args:
         device: Where to measure.
         seconds: Time spent on each precision [s].
-        side: Side of the square matrices.
+        side: Side of the square matrices; smaller ones are taken where a product would
+            take longer than `seconds`, as in bf16 where that is emulated.
 
     Returns:
         The median rates over the repetitions that fit into the time.
@@ -144,12 +147,16 @@ def _product_timer(
 def _gflops(
     dtype: torch.dtype, device: torch.device, seconds: float, side: int
 ) -> float:
-    timed = _product_timer(dtype, device, side)
+    tried = min(side, _TRIED)
+    timed = _product_timer(dtype, device, tried)
+    while tried < side and _CUBED * timed() < seconds:
+        tried = min(side, 2 * tried)
+        timed = _product_timer(dtype, device, tried)
     times: list[float] = []
     began = time.perf_counter()
     while not times or time.perf_counter() - began < seconds:
         times.append(timed())
-    return 2 * side**3 / sorted(times)[len(times) // 2] / 1e9
+    return 2 * tried**3 / sorted(times)[len(times) // 2] / 1e9
 
 
 def _cpu_name() -> str:
