@@ -36,6 +36,7 @@ from worldmodel.resources import find_weights
 N = 200
 TASKS = ("reach", "push", "pick_place")
 RESULTS = Path("docs/results/ablations.json")
+COMMIT = "commit"  # of the tree that a row's folder was begun with
 # Rows of weights or code that are there no longer, whose results stay, and the row each
 # is compared with.
 # "whole" is the model that shipped before the first row, "things and there" the same
@@ -90,10 +91,12 @@ COST = {
     "running": 0.3,
     "min_improvement": 0.03,
 }
-# What each row that has a model of its own is trained with, from the reference's play
-# and first model.
+NO_EXPERTS = "play_without_experts"  # folder under `--models`
+# What each row that has a model of its own is trained with beside the reference's
+# encoder and first model, and its play but where `data` is named.
 TRAININGS = {
     "no practice of own rounds": (),
+    "no practice and no experts in play": (f"data={{models}}/{NO_EXPERTS}",),
     "second seed of own rounds": (
         "seed=1",
         "practice=[{reference}/practice1,{reference}/practice2]",
@@ -141,6 +144,11 @@ def rows() -> list[Removal]:
         Removal("latent distance of own rounds", latent),
         Removal("tiles of own rounds", ("batch_invariant=true",)),
         Removal("no practice of own rounds", trained=True),
+        Removal(
+            "no practice and no experts in play",
+            trained=True,
+            base="no practice of own rounds",
+        ),
         Removal("second seed of own rounds", trained=True),
     ]
 
@@ -169,17 +177,22 @@ def main() -> None:
 
 
 def train(name: str, reference: Path, models: Path) -> None:
-    """Trains a row's model on the reference's play, on one core."""
+    """Trains a row's model on one core; records play without experts where it asks."""
+    own = [o.format(reference=reference, models=models) for o in TRAININGS[name]]
+    if not any(option.startswith("data=") for option in own):
+        own.append(f"data={reference / 'play'}")
+    else:
+        mix = [f"mix.{expert}=0" for expert in ("push", "pick", "botch")]
+        worldmodel_command(["collect", f"out={models / NO_EXPERTS}", *mix], threads=1)
     worldmodel_command(
         [
             "train",
             "recipe=tabletop",
-            f"data={reference / 'play'}",
             f"encoder={reference / 'pretrain/encoder'}",
             f"projector_from={reference / 'train0/model'}",
             f"tokens={reference / 'tokens'}",
             f"out={models / name.replace(' ', '_')}",
-            *(option.format(reference=reference) for option in TRAININGS[name]),
+            *own,
         ],
         threads=1,
     )
@@ -200,11 +213,15 @@ def run(removal: Removal, out: Path, models: Path) -> None:
     same = [f"n={N}", "group=25", "timing=0", "film=[]", f"problems={out / 'problems'}"]
     if "batch_invariant=true" not in removal.options:
         same.append("batch_invariant=false")
+    folder = out / removal.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / COMMIT).exists():
+        (folder / COMMIT).write_text(head())
     for task in TASKS:
         try:
             evaluate(
                 [f"model={model}", *removal.options, *same],
-                out / removal.name / task,
+                folder / task,
                 threads=1,
                 task=task,
             )
@@ -240,7 +257,7 @@ def report(out: Path) -> None:
         before = kept.get(removal.name, {})
         if found and any(before.get(task) != one for task, one in found.items()):
             kept[removal.name] = {
-                "commit": head(),
+                "commit": (out / removal.name / COMMIT).read_text(),
                 "options": list(removal.options),
                 **found,
             }
@@ -249,7 +266,7 @@ def report(out: Path) -> None:
 
 
 def head() -> str:
-    """The commit of the tree: report what was run before it moves on."""
+    """The commit of the tree."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
