@@ -11,8 +11,9 @@ of a row that is there already is left alone, so a killed run goes on where it s
 ever, Wilson's interval, and McNemar's test against the whole.
 
 Rows that need another training take their models from `--models FOLDER`. `train` makes
-them, from the play, first model and practice that `make reference` leaves; killed, it
-goes on where it was. A row whose model is missing is left out, and said so.
+them, from the play, first model and practice that `make reference` leaves, and records
+the play without experts that one row needs; killed, it goes on where it was. A row
+whose model is missing is left out, and said so.
 """
 
 from __future__ import annotations
@@ -91,12 +92,12 @@ COST = {
     "running": 0.3,
     "min_improvement": 0.03,
 }
-NO_EXPERTS = "play_without_experts"  # folder under `--models`
-# What each row that has a model of its own is trained with beside the reference's
-# encoder and first model, and its play but where `data` is named.
+NO_EXPERTS = "no practice and no experts in play"  # the row with other play
+# What each row that has a model of its own is trained with beside play and the
+# reference's encoder and first model.
 TRAININGS = {
     "no practice of own rounds": (),
-    "no practice and no experts in play": (f"data={{models}}/{NO_EXPERTS}",),
+    NO_EXPERTS: (),
     "second seed of own rounds": (
         "seed=1",
         "practice=[{reference}/practice1,{reference}/practice2]",
@@ -144,11 +145,7 @@ def rows() -> list[Removal]:
         Removal("latent distance of own rounds", latent),
         Removal("tiles of own rounds", ("batch_invariant=true",)),
         Removal("no practice of own rounds", trained=True),
-        Removal(
-            "no practice and no experts in play",
-            trained=True,
-            base="no practice of own rounds",
-        ),
+        Removal(NO_EXPERTS, trained=True, base="no practice of own rounds"),
         Removal("second seed of own rounds", trained=True),
     ]
 
@@ -178,21 +175,21 @@ def main() -> None:
 
 def train(name: str, reference: Path, models: Path) -> None:
     """Trains a row's model on one core; records play without experts where it asks."""
-    own = [o.format(reference=reference, models=models) for o in TRAININGS[name]]
-    if not any(option.startswith("data=") for option in own):
-        own.append(f"data={reference / 'play'}")
-    else:
+    play = reference / "play"
+    if name == NO_EXPERTS:
+        play = models / "play_without_experts"
         mix = [f"mix.{expert}=0" for expert in ("push", "pick", "botch")]
-        worldmodel_command(["collect", f"out={models / NO_EXPERTS}", *mix], threads=1)
+        worldmodel_command(["collect", f"out={play}", *mix], threads=1)
     worldmodel_command(
         [
             "train",
             "recipe=tabletop",
+            f"data={play}",
             f"encoder={reference / 'pretrain/encoder'}",
             f"projector_from={reference / 'train0/model'}",
             f"tokens={reference / 'tokens'}",
             f"out={models / name.replace(' ', '_')}",
-            *own,
+            *(option.format(reference=reference) for option in TRAININGS[name]),
         ],
         threads=1,
     )
